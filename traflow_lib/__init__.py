@@ -1,0 +1,6 @@
+"""TraFlow-lab: trajectory distillation on pre-trained rectified flows.
+
+Time convention, everywhere in this package: t = 0 is data, t = 1 is noise, x_t = t x_1 + (1 - t) x_0.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Measuring generators: distances between distributions, paired error, geometry of paths, and cost."""

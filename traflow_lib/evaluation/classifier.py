@@ -1,0 +1,28 @@
+"""Training and checking the offline feature extractor (nets/classifier.py).
+
+Its features play Inception's part, and the metric is named after it: FD-digits-cnn, never FID.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ..nets.classifier import Classifier
+from ..objectives.base import LossTerms
+
+
+def classification_loss(images: Tensor, labels: Tensor, batch: int):
+    """loss_fn for training.fit: cross-entropy on random images, the batch shifted by up to one pixel."""
+
+    def loss_fn(net: nn.Module, ema_net: nn.Module) -> LossTerms:
+        index = torch.randint(len(images), (batch,))
+        down, right = torch.randint(-1, 2, (2,)).tolist()
+        moved = torch.roll(nn.functional.pad(images[index], (1, 1, 1, 1), value=-1), (down, right), (2, 3))[..., 1:-1, 1:-1]
+        return LossTerms(nn.functional.cross_entropy(net(moved), labels[index]), {})
+
+    return loss_fn
+
+
+@torch.no_grad()
+def accuracy(net: Classifier, images: Tensor, labels: Tensor) -> float:
+    """Share of images given their right label."""
+    return (net(images).argmax(1) == labels).double().mean().item()

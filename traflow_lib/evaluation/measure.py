@@ -1,0 +1,121 @@
+"""All metrics of one experiment, on one shared set of noise, saved as records: teacher, students and real data on the same footing."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .. import records
+from ..experiment import Experiment
+from ..jump import JumpMap
+from ..pairs import sample_noise
+from ..recipes import fingerprint
+from ..records import Record
+from ..solvers import solve
+from . import cost
+from .frechet import feature_distance
+from .paths import paired_rmse, self_consistency, straightness
+from .transport import mmd, sliced_wasserstein2, wasserstein2
+
+CHUNK = 2500
+
+
+class Measure:
+    """Metrics of an Experiment; recipe block `evaluate`: n, seed (of the noise), reference (a solver for the teacher's endpoint)."""
+
+    def __init__(self, experiment: Experiment):
+        self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
+        self.noise = sample_noise(self.settings["seed"], 0, self.settings["n"], experiment.shape)
+
+    @cached_property
+    def _reference(self) -> tuple[Tensor, int]:
+        return self.solve(**self.settings["reference"])
+
+    @property
+    def reference(self) -> Tensor:
+        """xhat_0: the teacher's ODE endpoint of every noise, to the tolerance the recipe sets."""
+        return self._reference[0]
+
+    @cached_property
+    def real(self) -> Tensor:
+        """Real data to compare with: a fresh sample of a toy, the whole set of images."""
+        return self.experiment.data(len(self.noise), seed=5) if self.experiment.is_toy else self.experiment.images
+
+    @cached_property
+    def real_features(self) -> Tensor:
+        return self.experiment.classifier().features(self.real)
+
+    @property
+    def fd_name(self) -> str:
+        return f"fd-{self.experiment.dataset}-cnn"
+
+    def solve(self, **solver) -> tuple[Tensor, int]:
+        """The teacher's samples by a solver, and the calls it took a sample (the most over chunks for an adaptive one)."""
+        parts = [solve(self.experiment.teacher(), noise, **solver) for noise in self.noise.split(CHUNK)]
+        return torch.cat([part.x for part in parts]), max(part.nfe for part in parts)
+
+    @torch.no_grad()
+    def sample(self, jump: JumpMap, steps: int) -> Tensor:
+        """The student's samples from the shared noise, in the recipe's precision."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.experiment.recipe.get("precision") == "bf16"):
+            return torch.cat([jump.sample(noise, steps).float() for noise in self.noise.split(CHUNK)])
+
+    def metrics(self, x: Tensor) -> dict[str, float]:
+        """The distances of samples x [N, ...] made from the shared noise."""
+        paired = {"paired_rmse": paired_rmse(x, self.reference)}
+        if not self.experiment.is_toy:
+            return paired | {self.fd_name: feature_distance(self.experiment.classifier().features(x), self.real_features)}
+        small = self.settings.get("n_exact", 2000)
+        return paired | {
+            "sliced_w2": sliced_wasserstein2(x, self.real),
+            "off_support": self.experiment.toy.off_support(x),
+            "w2": wasserstein2(x[:small], self.real[:small]),
+            "mmd": mmd(x[:small], self.real[:small]),
+        }
+
+    def teacher(self, **solver) -> Record:
+        """Measure and record the teacher under one solver (arguments of solvers.solve)."""
+        x, nfe = self._reference if solver == self.settings["reference"] else self.solve(**solver)
+        values = {key: [value] for key, value in self.metrics(x).items()}
+        return self._record("teacher", nfe, solver["method"], values, [self.experiment.recipe["teacher"].get("seed", 0)], ["teacher"])
+
+    def student(self, method: str, steps: int, seeds: list[int]) -> Record:
+        """Measure and record one method at `steps` calls over its seeds."""
+        values: dict[str, list[float]] = {}
+        for seed in seeds:
+            jump = self.experiment.student(method, seed)
+            found = self.metrics(self.sample(jump, steps))
+            found["self_consistency"] = self_consistency(jump, self.noise[:1000])
+            found["straightness"] = straightness(jump.sample(self.noise[:1000], 8, keep_path=True))
+            for key, value in found.items():
+                values.setdefault(key, []).append(value)
+        return self._record(method, steps, "jumps", values, seeds, [f"{method}-seed{seed}" for seed in seeds])
+
+    def halves(self) -> Record:
+        """FD between two random halves of the real images: what a perfect generator of that size would score."""
+        order = torch.randperm(len(self.real), generator=torch.Generator().manual_seed(0))
+        first, second = order.chunk(2)
+        value = feature_distance(self.real_features[first], self.real_features[second])
+        record = self._record("real data", 0, "halves", {self.fd_name: [value]}, [0], [])
+        record.n_generated, record.n_reference = len(first), len(second)
+        records.save(record)
+        return record
+
+    def _record(self, method: str, nfe: int, sampler: str, metrics: dict, seeds: list[int], roles: list[str]) -> Record:
+        experiment, recipe = self.experiment, self.experiment.recipe
+        headers = [experiment.headers[role] for role in roles if role in experiment.headers]
+        net = experiment.student(method, seeds[0]).net if sampler == "jumps" else getattr(experiment.teacher(), "net", None) if nfe else None
+        record = Record(
+            recipe=recipe["recipe"], profile=recipe["profile"], dataset=experiment.dataset, method=method, nfe=nfe, sampler=sampler,
+            metrics=metrics, seeds=seeds, n_generated=len(self.noise), n_reference=len(self.real),
+            split="fresh sample" if experiment.is_toy else "all", hash=fingerprint(recipe),
+            extractor=None if experiment.is_toy else f"{experiment.dataset}-cnn {records.file_sha256(experiment.files['classifier'])}",
+            ema=headers[0]["settings"]["train"].get("ema", 0.999) if headers else None,
+            parameters=cost.parameters(net) if net else None, macs=cost.macs(net, experiment.shape) if net else None,
+            training=headers[0]["training"] | {"batch": headers[0]["settings"]["train"]["batch"]} if headers else {},
+            seconds=sum(header["training"]["seconds"] for header in headers) if headers else None,
+            checkpoint_sha256=[records.file_sha256(experiment.files[role]) for role in roles if role in experiment.files],
+            data_sha256=None if experiment.is_toy else records.tensor_sha256(experiment.images),
+        )  # fmt: skip
+        records.save(record)
+        return record

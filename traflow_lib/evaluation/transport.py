@@ -1,0 +1,37 @@
+"""Distances between two clouds of points. Which of them can rank one-step generators is a lesson of notebook 04."""
+
+import torch
+from torch import Tensor
+
+
+def wasserstein2(a: Tensor, b: Tensor) -> float:
+    """Exact W2 between equally weighted points [N, D] and [M, D] (POT's network simplex, float64; cost grows as N^3)."""
+    import ot
+
+    a, b = a.double().flatten(1), b.double().flatten(1)
+    return float(ot.emd2([], [], torch.cdist(a, b).square().numpy(), numItermax=10_000_000) ** 0.5)
+
+
+def sliced_wasserstein2(a: Tensor, b: Tensor, projections: int = 128, seed: int = 0) -> float:
+    """Sliced W2 of points [N, D] and [N, D]: root mean square over random directions of the one-dimensional W2, float64."""
+    if a.shape != b.shape:
+        raise ValueError(f"sliced W2 here needs two clouds of one size; got {tuple(a.shape)} and {tuple(b.shape)}")
+    a, b = a.double().flatten(1), b.double().flatten(1)
+    directions = torch.randn(a.shape[1], projections, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    directions = directions / directions.norm(dim=0)
+    gap = (a @ directions).sort(dim=0).values - (b @ directions).sort(dim=0).values
+    return gap.square().mean().sqrt().item()
+
+
+def mmd(a: Tensor, b: Tensor, bandwidths: tuple = (0.1, 0.2, 0.5, 1.0, 2.0)) -> float:
+    """Squared maximum mean discrepancy, unbiased, with a sum of Gaussian kernels (Gretton et al. 2012); O(N^2), so a few thousand points."""
+    a, b = a.double().flatten(1), b.double().flatten(1)
+
+    def kernel(x: Tensor, y: Tensor) -> Tensor:
+        square = torch.cdist(x, y).square()
+        return sum(torch.exp(-square / (2 * h**2)) for h in bandwidths)
+
+    def off_diagonal_mean(k: Tensor) -> Tensor:
+        return (k.sum() - k.trace()) / (len(k) * (len(k) - 1))
+
+    return (off_diagonal_mean(kernel(a, a)) + off_diagonal_mean(kernel(b, b)) - 2 * kernel(a, b).mean()).item()

@@ -1,0 +1,156 @@
+"""From a recipe to trained models: each is loaded if it was trained with exactly these settings, else trained and kept.
+
+A model's name ends in a fingerprint of everything that decides it, so profiles, seeds and data sets can never be mixed up. Models are
+looked for in results/checkpoints (committed), then in runs/ (this machine's own).
+"""
+
+import copy
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from . import nets, objectives, paths, recipes
+from .data import images, toy2d
+from .evaluation.classifier import accuracy, classification_loss
+from .flow import velocity_loss
+from .jump import JumpMap
+from .objectives.base import LossTerms
+from .pairs import PairCache, make_pairs
+from .teachers import VelocityField, load_network, save_network
+from .training import TrainConfig, fit
+
+
+class Experiment:
+    """One recipe at one profile on one data set.
+
+    say: called with one line whenever something takes time (print in notebooks).
+    """
+
+    def __init__(self, recipe: dict, dataset: str | None = None, say=print):
+        self.recipe, self.say = recipe, say
+        self.dataset = dataset or recipe["dataset"]
+        self.is_toy = self.dataset in toy2d.TOYS
+        if self.is_toy:
+            self.toy = toy2d.get(self.dataset)
+            self.shape: tuple = (2,)
+        else:
+            self.images, self.labels = images.load(self.dataset)
+            self.shape = tuple(self.images.shape[1:])
+        self.headers: dict[str, dict] = {}
+        self.files: dict[str, Path] = {}
+
+    def data(self, n: int, seed: int | None = None) -> Tensor:
+        """n data points: a seeded sample of a toy, or random images of the set (seed None: torch's global generator)."""
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        if self.is_toy:
+            return self.toy.sample(n, generator)
+        return self.images[torch.randint(len(self.images), (n,), generator=generator)]
+
+    def teacher_settings(self) -> dict:
+        return {"dataset": self.dataset, "net": self.recipe["net"], **self.recipe["teacher"]}
+
+    def pair_settings(self) -> dict:
+        return {"teacher": self.teacher_settings(), **self.recipe["pairs"]}
+
+    def student_settings(self, method: str, seed: int) -> dict:
+        """Everything that decides a student: its pairs, objective, options and training."""
+        if method not in self.recipe["students"]:
+            raise ValueError(f"unknown method '{method}' in recipe {self.recipe['recipe']}; there are {', '.join(self.recipe['students'])}")
+        student = recipes.merge(self.recipe["student"], self.recipe["students"][method] or {})
+        if student.get("from"):
+            student["from"] = self.student_settings(student["from"], seed)
+        return {"pairs": self.pair_settings(), **student, "seed": seed}
+
+    def teacher(self):
+        """The pre-trained rectified flow, v(x, t); `kind: exact` in the recipe takes a toy's closed form."""
+        settings = self.teacher_settings()
+        if settings.get("kind") == "exact":
+            if not self.is_toy or self.toy.flow is None:
+                raise ValueError(f"{self.dataset} has no closed-form flow; 8gaussians has")
+            return self.toy.flow
+        net = self._trained("teacher", settings, settings["net"], self._teacher_net, settings["train"], self._teacher_loss, settings["seed"])
+        return VelocityField(net, self.recipe.get("precision", "fp32"))
+
+    def student(self, method: str, seed: int = 0) -> JumpMap:
+        """The student of one method and seed."""
+        settings = self.student_settings(method, seed)
+        objective = objectives.get(settings["objective"], **settings.get("options", {}))
+        config = {**settings["pairs"]["teacher"]["net"], **settings.get("net", {})}
+
+        def start() -> nn.Module:
+            if settings.get("from"):
+                return copy.deepcopy(self.student(self.recipe["students"][method]["from"], seed).net).requires_grad_(True)
+            net, teacher = nets.build(config, s_input=objective.s_input), self.teacher()
+            return nets.warm_start(net, teacher.net) if isinstance(teacher, VelocityField) else net
+
+        def loss(train: TrainConfig):
+            teacher, pairs = self.teacher(), self.pairs()
+            maps: dict[int, JumpMap] = {}
+
+            def loss_fn(net, ema_net) -> LossTerms:
+                if not maps:
+                    maps.update({0: JumpMap(net), 1: JumpMap(ema_net)})
+                batch = pairs.batch(train.batch, path=objective.needs_path)
+                if getattr(objective, "denoising", 0):
+                    batch.data = self.data(train.batch)
+                return objective(maps[0], maps[1], teacher, batch)
+
+            return loss_fn
+
+        return JumpMap(self._trained(f"{method}-seed{seed}", settings, config, start, settings["train"], loss, seed, s_input=objective.s_input))
+
+    def pairs(self) -> PairCache:
+        """The teacher's pairs with their paths, solved once and kept in runs/."""
+        settings = self.pair_settings()
+        file = paths.runs() / f"{self.dataset}-pairs-{recipes.fingerprint(settings)}.safetensors"
+        if not hasattr(self, "_pairs"):
+            if not file.exists():
+                self.say(f"{self.dataset}: solving {settings['n']:,} teacher pairs")
+                solver = {key: settings[key] for key in ("method", "steps", "tol") if key in settings}
+                make_pairs(self.teacher(), settings["n"], self.shape, settings["seed"], keep_path=True, **solver).save(file)
+            self._pairs = PairCache.load(file)
+        return self._pairs
+
+    def classifier(self) -> nn.Module:
+        """The feature extractor of the FD metric, with its held-out accuracy in headers["classifier"]."""
+        settings = {"dataset": self.dataset, **self.recipe["classifier"]}
+        train_set, test_set = images.load(self.dataset, "train"), images.load(self.dataset, "test")
+
+        def loss(train: TrainConfig):
+            return classification_loss(*train_set, train.batch)
+
+        def finish(net: nn.Module) -> dict:
+            net.calibrate(train_set[0])
+            return {"accuracy_train": accuracy(net, *train_set), "accuracy_test": accuracy(net, *test_set), "n_test": len(test_set[1])}
+
+        return self._trained("classifier", settings, settings["net"], lambda: nets.build(settings["net"]), settings["train"], loss, settings["seed"], finish)
+
+    def _teacher_net(self) -> nn.Module:
+        return nets.build(self.recipe["net"])
+
+    def _teacher_loss(self, train: TrainConfig):
+        def loss_fn(net, ema_net) -> LossTerms:
+            x0 = self.data(train.batch)
+            loss = velocity_loss(net, x0, torch.randn_like(x0), torch.rand(train.batch))
+            return LossTerms(loss, {})
+
+        return loss_fn
+
+    def _trained(self, role: str, settings: dict, config: dict, start, train: dict, make_loss, seed: int, finish=None, s_input: bool = False) -> nn.Module:
+        """The network of these settings. start() builds it, make_loss(train) gives fit() its loss, finish(net) adds facts to the header."""
+        name = f"{self.dataset}-{role}-{recipes.fingerprint(settings)}"
+        file = next((f for f in (paths.committed("checkpoints", f"{name}.safetensors"), paths.runs() / name / "model.safetensors") if f.exists()), None)
+        if file is None:
+            train = TrainConfig.of(train)
+            self.say(f"{self.dataset}: training {role} for {train.steps:,} steps")
+            torch.manual_seed(seed)
+            net, statistics = fit(start(), make_loss(train), train, paths.runs() / name, seed=seed, label=f"{self.dataset} {role}")
+            if not all(math.isfinite(p.abs().max().item()) for p in net.parameters()):
+                raise FloatingPointError(f"{name}: a weight is not finite")
+            file = paths.runs() / name / "model.safetensors"
+            save_network(file, net, config, s_input=s_input, training=statistics, settings=settings, **(finish(net) if finish else {}))
+        net, self.headers[role] = load_network(file)
+        self.files[role] = file
+        return net.requires_grad_(False)

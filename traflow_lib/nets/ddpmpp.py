@@ -1,0 +1,180 @@
+"""DDPM++, the U-Net of rectified flow and of the paper, in the layout (and with the parameter names) of Score-SDE.
+
+Song et al. 2021 (arXiv 2011.13456), as configured by Liu et al. 2023: BigGAN-style residual blocks without FIR filters,
+1/sqrt(2) skip rescale, attention at chosen resolutions, sinusoidal embedding of 999 t. `all_modules.N` counts modules in order of
+execution, so an official state dict fits by name. The s-embedding is a copy of the t-embedding, zero at the start and added to it.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SKIP_SCALE = 1 / math.sqrt(2)
+
+
+def fan_avg_(weight: Tensor, scale: float = 1.0) -> Tensor:
+    """DDPM's initialiser: uniform with variance scale / mean(fan_in, fan_out). (A scale of 0 silences a branch.)"""
+    if scale == 0:
+        return nn.init.zeros_(weight)
+    return nn.init.xavier_uniform_(weight, gain=math.sqrt(scale))
+
+
+def conv(channels_in: int, channels_out: int, kernel: int = 3, scale: float = 1.0) -> nn.Conv2d:
+    layer = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
+    fan_avg_(layer.weight, scale)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def linear(features_in: int, features_out: int) -> nn.Linear:
+    layer = nn.Linear(features_in, features_out)
+    fan_avg_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """min(C / 4, 32) groups, or the next smaller number that divides an unusual channel count."""
+    groups = next(g for g in range(max(1, min(channels // 4, 32)), 0, -1) if channels % g == 0)
+    return nn.GroupNorm(groups, channels, eps=1e-6)
+
+
+def positional_embedding(t: Tensor, dim: int) -> Tensor:
+    """[B] -> [B, dim]: sin, then cos, of 999 t at dim/2 frequencies from 1 down to 1/10000."""
+    half = dim // 2
+    frequencies = torch.exp(torch.arange(half, device=t.device, dtype=torch.float32) * (-math.log(10000) / (half - 1)))
+    angles = 999 * t.float()[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class NIN(nn.Module):
+    """A 1x1 convolution stored as a matrix W [in, out] and a bias b."""
+
+    def __init__(self, channels: int, scale: float = 1.0):
+        super().__init__()
+        self.W = nn.Parameter(fan_avg_(torch.empty(channels, channels), scale))
+        self.b = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, pixels] -> [B, C, pixels]."""
+        return self.W.T.to(x.dtype) @ x + self.b[:, None].to(x.dtype)
+
+
+class Attention(nn.Module):
+    """One head over all pixels, with residual."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.GroupNorm_0 = group_norm(channels)
+        self.NIN_0, self.NIN_1, self.NIN_2 = NIN(channels), NIN(channels), NIN(channels)
+        self.NIN_3 = NIN(channels, scale=0)
+
+    def forward(self, x: Tensor, temb: Tensor) -> Tensor:
+        h = self.GroupNorm_0(x).flatten(2)
+        q, k, v = self.NIN_0(h), self.NIN_1(h), self.NIN_2(h)
+        # written out: the fused attention kernels have no forward-mode derivative, which dG/ds needs
+        weights = torch.softmax((q.transpose(1, 2) @ k) * x.shape[1] ** -0.5, dim=-1)
+        h = self.NIN_3(v @ weights.transpose(1, 2).to(v.dtype)).reshape(x.shape)
+        return (x + h) * SKIP_SCALE
+
+
+class ResBlock(nn.Module):
+    """BigGAN-style residual block; `resize` is None, "down" (2x2 mean) or "up" (nearest)."""
+
+    def __init__(self, channels_in: int, channels_out: int, temb_dim: int, dropout: float, resize: str | None = None):
+        super().__init__()
+        self.resize = resize
+        self.GroupNorm_0 = group_norm(channels_in)
+        self.Conv_0 = conv(channels_in, channels_out)
+        self.Dense_0 = linear(temb_dim, channels_out)
+        self.GroupNorm_1 = group_norm(channels_out)
+        self.dropout = nn.Dropout(dropout)
+        self.Conv_1 = conv(channels_out, channels_out, scale=0)
+        if channels_in != channels_out or resize:
+            self.Conv_2 = conv(channels_in, channels_out, kernel=1)
+
+    def _resized(self, x: Tensor) -> Tensor:
+        if self.resize == "down":
+            return F.avg_pool2d(x, 2)
+        return F.interpolate(x, scale_factor=2, mode="nearest") if self.resize == "up" else x
+
+    def forward(self, x: Tensor, temb: Tensor) -> Tensor:
+        h = self._resized(F.silu(self.GroupNorm_0(x)))
+        h = self.Conv_0(h) + self.Dense_0(F.silu(temb))[:, :, None, None]
+        h = self.Conv_1(self.dropout(F.silu(self.GroupNorm_1(h))))
+        x = self._resized(x)
+        x = self.Conv_2(x) if hasattr(self, "Conv_2") else x
+        return (x + h) * SKIP_SCALE
+
+
+class DDPMpp(nn.Module):
+    """v(x, t) or F(x, t, s) on images [B, channels, size, size] with values in [-1, 1].
+
+    Defaults are the official CIFAR-10 configuration (61,804,419 parameters without the s-input). Without s_input, s is ignored.
+    """
+
+    def __init__(self, size: int = 32, channels: int = 3, width: int = 128, multipliers: tuple = (1, 2, 2, 2), blocks: int = 4,
+                 attention: tuple = (16,), dropout: float = 0.15, s_input: bool = False):
+        super().__init__()
+        self.width = width
+        temb_dim = 4 * width
+        self.plan: list[str] = []
+        modules = [linear(width, temb_dim), linear(temb_dim, temb_dim), conv(channels, width)]
+
+        def add(module: nn.Module, role: str) -> None:
+            modules.append(module)
+            self.plan.append(role)
+
+        skips, now, resolution, last = [width], width, size, len(multipliers) - 1
+        for level, multiplier in enumerate(multipliers):
+            for _ in range(blocks):
+                add(ResBlock(now, width * multiplier, temb_dim, dropout), "block")
+                now = width * multiplier
+                if resolution in attention:
+                    add(Attention(now), "block")
+                self.plan.append("keep")
+                skips.append(now)
+            if level < last:
+                add(ResBlock(now, now, temb_dim, dropout, "down"), "block")
+                self.plan.append("keep")
+                skips.append(now)
+                resolution //= 2
+        for module in (ResBlock(now, now, temb_dim, dropout), Attention(now), ResBlock(now, now, temb_dim, dropout)):
+            add(module, "block")
+        for level, multiplier in reversed(list(enumerate(multipliers))):
+            for _ in range(blocks + 1):
+                add(ResBlock(now + skips.pop(), width * multiplier, temb_dim, dropout), "join")
+                now = width * multiplier
+            if resolution in attention:
+                add(Attention(now), "block")
+            if level > 0:
+                add(ResBlock(now, now, temb_dim, dropout, "up"), "block")
+                resolution *= 2
+        modules += [group_norm(now), conv(now, channels, scale=0)]
+        self.all_modules = nn.ModuleList(modules)
+        self.s_embed = None
+        if s_input:
+            self.s_embed = nn.Sequential(linear(width, temb_dim), nn.SiLU(), linear(temb_dim, temb_dim))
+            nn.init.zeros_(self.s_embed[2].weight)
+
+    @property
+    def last_layer(self) -> nn.Parameter:
+        """The weight at which adaptive loss weights compare gradients."""
+        return self.all_modules[-1].weight
+
+    def forward(self, x: Tensor, t: Tensor, s: Tensor | None = None) -> Tensor:
+        dense_0, dense_1, stem, *body = self.all_modules
+        norm, outlet = body[-2:]
+        temb = dense_1(F.silu(dense_0(positional_embedding(t, self.width).to(x.dtype))))
+        if s is not None and self.s_embed is not None:
+            temb = temb + self.s_embed(positional_embedding(s, self.width).to(x.dtype))
+        h = stem(x)
+        kept, layers = [h], iter(body)
+        for role in self.plan:
+            if role == "keep":
+                kept.append(h)
+            else:
+                h = next(layers)(torch.cat([h, kept.pop()], dim=1) if role == "join" else h, temb)
+        return outlet(F.silu(norm(h)))

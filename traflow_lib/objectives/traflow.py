@@ -1,0 +1,152 @@
+"""TraFlow: reproduce the teacher's output, the change it makes, and be self-consistent along its trajectory.
+
+Wu et al. 2025 (arXiv 2502.16972). Three terms, each of which can be switched off, on states x_t of a teacher's pair (x_1, xhat_0):
+
+  output       D(G(x_t, t, 0), xhat_0)                                                                   v1, target 1
+  velocity     how x changes over [s, t]: the average F(x_t, t, s) (v1), or dG(x_t, t, s)/ds (v4, Eq. 2)       v1, target 2
+  consistency  jumping from t and jumping from an earlier state u must agree (v1, target 3; v4, Eq. 4)
+  denoising    D(g(z_t, t, t), x_0) on noised real data z_t, CTM's stabiliser, which v4 keeps
+
+Erratum, implemented here with the right sign: v4 prints the velocity target as xhat_0 - x_1, but on the chord dx_s/ds = x_1 - xhat_0.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..flow import chord, expand
+from ..jump import JumpMap
+from ..pairs import Batch, sample_times
+from ..solvers import solve
+from .base import LossTerms, distance, gradient_norm_weights
+
+WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
+
+
+@dataclass(frozen=True)
+class TraFlow:
+    """The objective and every choice it leaves open.
+
+    output, velocity, consistency, denoising: weights of the terms, 0 switches one off.
+    states: x_t on the "chord" of the pair, or on the teacher's "path".
+    velocity_form: "average" or "derivative".
+    teacher_steps: 0 takes the earlier state of the consistency term from the pair's own trajectory; n > 0 solves for it from x_t with n
+        steps of `solver` (v4), and compares where both jumps land at time 0.
+    on_policy: share of the batch whose x_t is the student's own state G(x_1, 1, t) instead of the teacher's.
+    ends: probability of t := 1, and of s := 0, the times that sampling uses.
+    weighting: "fixed", "adaptive" (gradient norms made equal), or "clipped" (adaptive, within [0.01, 10]).
+    min_gap: differences of states are divided by max(t - s, min_gap), which puts all terms in units of velocity.
+    """
+
+    s_input: ClassVar[bool] = True
+    output: float = 1.0
+    velocity: float = 1.0
+    consistency: float = 1.0
+    denoising: float = 0.0
+    states: str = "chord"
+    velocity_form: str = "average"
+    teacher_steps: int = 0
+    solver: str = "heun"
+    on_policy: float = 0.0
+    ends: float = 0.25
+    weighting: str = "fixed"
+    distance: str = "l2"
+    min_gap: float = 0.05
+
+    def __post_init__(self):
+        for field, allowed in {"states": ("chord", "path"), "velocity_form": ("average", "derivative"), "weighting": tuple(WEIGHTINGS)}.items():
+            if getattr(self, field) not in allowed:
+                raise ValueError(f"TraFlow: {field} is '{getattr(self, field)}'; it must be one of {', '.join(allowed)}")
+        if not any((self.output, self.velocity, self.consistency, self.denoising)):
+            raise ValueError("TraFlow: every term has weight 0")
+
+    @property
+    def needs_path(self) -> bool:
+        return self.states == "path"
+
+    def __call__(self, student: JumpMap, target: JumpMap, teacher, batch: Batch) -> LossTerms:
+        s, u, t = (time.to(batch.x1) for time in sample_times(len(batch.x1), self.ends, batch.intervals if self.needs_path else None))
+        if not self.needs_path:
+            batch = Batch(batch.x1, batch.x0, data=batch.data)
+        x_t = self._states(target, batch, t)
+        losses = {}
+        if self.output:
+            losses["output"] = distance(self.distance, student(x_t, t, torch.zeros_like(t)), batch.x0, self._gap(t, batch.x1))
+        if self.velocity:
+            losses["velocity"] = self._velocity(student, teacher, batch, x_t, t, s)
+        if self.consistency:
+            losses["consistency"] = self._consistency(student, target, teacher, batch, t, u, s)
+        if self.denoising:
+            losses["denoising"] = self._denoising(student, batch, t)
+        return self._weighted(student, losses)
+
+    def _gap(self, duration: Tensor, x: Tensor) -> Tensor:
+        return expand(duration.clamp(min=self.min_gap), x)
+
+    @torch.no_grad()
+    def _states(self, target: JumpMap, batch: Batch, t: Tensor) -> Tensor:
+        """x_t of the pair, replaced by the student's own G(x_1, 1, t) for the first `on_policy` of the batch (pairs come shuffled)."""
+        x_t, own = batch.at(t), round(self.on_policy * len(t))
+        return torch.cat([target(batch.x1[:own], 1.0, t[:own]), x_t[own:]]) if own else x_t
+
+    def _velocity(self, student, teacher, batch: Batch, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        if self.velocity_form == "average":
+            # (G - x_s) / (t - s) is F minus the average change of the trajectory, also where x_t is the student's own state
+            return distance(self.distance, student(x_t, t, s), batch.at(s), self._gap(t - s, x_t))
+        slope = teacher(batch.at(s), s) if self.needs_path else batch.x1 - batch.x0
+        return distance(self.distance, student.with_derivative(batch.at(t), t, s)[1], slope)
+
+    def _consistency(self, student, target, teacher, batch: Batch, t: Tensor, u: Tensor, s: Tensor) -> Tensor:
+        x_t = batch.at(t)
+        if self.teacher_steps:
+            frozen, zero = _stop_gradient(target), torch.zeros_like(s)
+            with torch.no_grad():
+                x_u = _solve_between(teacher, x_t, t, u, self.solver, self.teacher_steps)
+                goal = target(target(x_u, u, s), s, zero)
+            return distance(self.distance, frozen(student(x_t, t, s), s, zero), goal)
+        with torch.no_grad():
+            goal = target(batch.at(u), u, s)
+        return distance(self.distance, student(x_t, t, s), goal, self._gap(t - s, x_t))
+
+    def _denoising(self, student, batch: Batch, t: Tensor) -> Tensor:
+        if batch.data is None:
+            raise ValueError("TraFlow: the denoising term needs real data in the batch (Batch.data)")
+        z_t = chord(batch.data, torch.randn_like(batch.data), t)
+        g = z_t - expand(t, z_t) * student.average_velocity(z_t, t, t)
+        return distance(self.distance, g, batch.data, self._gap(t, z_t))
+
+    def _weighted(self, student: JumpMap, losses: dict[str, Tensor]) -> LossTerms:
+        weights = {name: getattr(self, name) for name in losses}
+        if self.weighting != "fixed" and len(losses) > 1:
+            reference = next(name for name in ("consistency", "output", "velocity") if name in losses)
+            balance = gradient_norm_weights(losses, reference, student.net.last_layer, WEIGHTINGS[self.weighting])
+            weights = {name: weight * balance[name] for name, weight in weights.items()}
+        total = sum(weights[name] * loss for name, loss in losses.items())
+        return LossTerms(total, {name: loss.item() for name, loss in losses.items()} | {f"weight_{name}": weight for name, weight in weights.items()})
+
+
+def _stop_gradient(target: JumpMap):
+    """G with frozen weights that still passes the gradient of its input."""
+    frozen = {name: value.detach() for name, value in target.state_dict().items()}
+    return partial(torch.func.functional_call, target, frozen) if any(p.requires_grad for p in target.parameters()) else target
+
+
+def _solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps: int) -> Tensor:
+    """The teacher's solution from times t [B] to u [B]: one ODE in r from 0 to 1 with time t + r (u - t), so each sample has its own interval."""
+    span = u - t
+
+    def scaled(y, r):
+        return expand(span, y) * teacher(y, t + r * span)
+
+    return solve(scaled, x, 0.0, 1.0, method=solver, steps=steps).x
+
+
+PRESETS = {
+    # v1: the three targets as separate passes; v4: derivative, soft consistency through the teacher, clipped weights; ours: findings below
+    "traflow_v1": partial(TraFlow),
+    "traflow_v4": partial(TraFlow, output=0.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"),
+    "traflow": partial(TraFlow, output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"),
+}

@@ -1,0 +1,92 @@
+"""All figures of the kit: one palette, a method always in its own colour, files under results/figures/<profile>/."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from . import paths
+
+COLOURS = {
+    "data": "#4d4d4d", "teacher": "#0072b2", "traflow": "#d55e00", "traflow_path": "#e69f00", "traflow_v1": "#cc79a7",
+    "traflow_v4": "#8c510a", "reflow": "#009e73", "distill": "#56b4e9", "consistency": "#7b3294",
+}  # fmt: skip
+FALLBACK = "#999999"
+
+
+def style() -> None:
+    """Set the look of every figure in a notebook."""
+    sns.set_theme(style="ticks", context="notebook", font_scale=0.9)
+    plt.rcParams.update({"figure.dpi": 90, "savefig.dpi": 150, "axes.spines.top": False, "axes.spines.right": False, "figure.constrained_layout.use": True})
+
+
+def colour(method: str) -> str:
+    return COLOURS.get(method, FALLBACK)
+
+
+def save(figure: Figure, name: str, profile: str) -> Path:
+    """Write the figure as PNG to results/figures/<profile>/ and return the file."""
+    file = paths.results() / "figures" / profile / f"{name}.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file)
+    return file
+
+
+def clouds(panels: dict[str, Tensor], limit: float = 3.0, points: int = 4000, height: float = 2.6, colours: dict[str, str] | None = None) -> Figure:
+    """One scatter plot a named cloud [N, 2], side by side on the same square."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(height * len(panels), height), squeeze=False)
+    for axis, (title, x) in zip(axes[0], panels.items()):
+        axis.scatter(*x[:points].T, s=1.2, alpha=0.4, linewidths=0, color=(colours or COLOURS).get(title, COLOURS["data"]))
+        axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
+    return figure
+
+
+def trajectories(panels: dict[str, Tensor], limit: float = 3.0, lines: int = 60, height: float = 2.9) -> Figure:
+    """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), one panel each."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(height * len(panels), height), squeeze=False)
+    for axis, (title, path) in zip(axes[0], panels.items()):
+        path = path[:, :lines]
+        axis.plot(path[..., 0], path[..., 1], color=COLOURS.get(title, COLOURS["data"]), alpha=0.45, linewidth=0.8)
+        axis.scatter(*path[0].T, s=6, color="#bbbbbb")
+        axis.scatter(*path[-1].T, s=6, color=COLOURS.get(title, COLOURS["data"]))
+        axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
+    return figure
+
+
+def image_rows(rows: dict[str, Tensor], columns: int = 12, size: float = 0.62) -> Figure:
+    """One labelled row of images [N, C, H, W] in [-1, 1] a name; column i shows the same noise in every row."""
+    figure, axes = plt.subplots(len(rows), 1, figsize=(columns * size + 2.2, len(rows) * size * 1.08), squeeze=False)
+    for axis, (title, x) in zip(axes[:, 0], rows.items()):
+        strip = torch.cat(list(x[:columns].float().clamp(-1, 1)), dim=2).permute(1, 2, 0) / 2 + 0.5
+        axis.imshow(strip if strip.shape[2] == 3 else strip[..., 0], cmap=None if strip.shape[2] == 3 else "gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.set(xticks=[], yticks=[])
+        axis.set_ylabel(title, rotation=0, ha="right", va="center")
+        sns.despine(ax=axis, left=True, bottom=True)
+    return figure
+
+
+def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None = None) -> None:
+    """Metric against network calls on log axes, one line a (method, sampler), error bars where several seeds were run.
+
+    rows: from records.load; a teacher's adaptive solver and rows without calls are drawn as horizontal lines.
+    """
+    lines: dict[tuple, list[dict]] = {}
+    for row in rows:
+        if row["metric"] == metric:
+            lines.setdefault((row["method"], row["sampler"]), []).append(row)
+    for (method, sampler), points in sorted(lines.items()):
+        points = sorted(points, key=lambda row: row["nfe"])
+        if sampler in ("dopri5", "halves"):
+            if points[0]["value"] > 0:
+                axis.axhline(points[0]["value"], color=colour(method), linestyle=":", label=f"{method}, {sampler}")
+            continue
+        name = f"{method}, {sampler}" if method == "teacher" else method
+        spread = [row["spread"] or 0 for row in points]
+        axis.errorbar([row["nfe"] for row in points], [row["value"] for row in points], yerr=spread, color=colour(method), marker="o", capsize=3, label=name)
+    ticks = sorted({row["nfe"] for points in lines.values() for row in points if row["sampler"] not in ("dopri5", "halves")})
+    axis.set(xscale="log", yscale="log", xlabel="network calls a sample (NFE)", ylabel=label or metric)
+    axis.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
+    axis.minorticks_off()

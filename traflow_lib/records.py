@@ -1,0 +1,133 @@
+"""Result records: what was measured, on what, at which cost, and how to measure it again. Tables are built from these alone."""
+
+import json
+import platform
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
+from hashlib import sha256
+from importlib import metadata
+from math import isfinite
+from pathlib import Path
+from statistics import fmean, stdev
+
+from . import paths
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "torchdiffeq", "POT", "scikit-learn", "clean-fid")
+
+
+@dataclass
+class Record:
+    """One sampler of one model (or several seeds of it) on one data set. `metrics` maps a metric's name to the values over seeds.
+
+    nfe: network calls a sample; extractor: what made the features of FD metrics, with its checksum in checkpoint_sha256's place beside
+    the model's; split: data the metrics compare with; training: steps, batch, seconds ... of the model; hash: the recipe's fingerprint.
+    """
+
+    recipe: str
+    profile: str
+    dataset: str
+    method: str
+    nfe: int
+    sampler: str
+    metrics: dict[str, list[float]]
+    seeds: list[int]
+    n_generated: int
+    n_reference: int
+    split: str
+    hash: str
+    stand_in: bool = False
+    extractor: str | None = None
+    ema: float | None = None
+    parameters: int | None = None
+    macs: int | None = None
+    training: dict = field(default_factory=dict)
+    seconds: float | None = None
+    checkpoint_sha256: list[str] = field(default_factory=list)
+    data_sha256: str | None = None
+    provenance: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if not self.metrics:
+            raise ValueError(f"record of {self.method} on {self.dataset}: it holds no metric")
+        for name, values in self.metrics.items():
+            if not values or not all(isinstance(v, (int, float)) and isfinite(v) for v in values):
+                raise ValueError(f"record of {self.method} on {self.dataset}: metric {name} is {values}; finite numbers expected, one a seed")
+            if len(values) != len(self.seeds):
+                raise ValueError(f"record of {self.method} on {self.dataset}: metric {name} has {len(values)} values for {len(self.seeds)} seeds")
+
+    @property
+    def file(self) -> Path:
+        """Where it belongs below the records folder; one file a sampler, so a repeated measurement replaces the old one."""
+        return Path(self.profile) / f"{self.recipe}__{self.dataset}__{self.method}__{self.sampler}-{self.nfe}.json"
+
+
+def save(record: Record, folder: Path | None = None) -> Path:
+    """Write the record with its provenance under results/records/<profile>/ (or `folder`); returns the file."""
+    file = (folder or paths.results() / "records") / record.file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    record.provenance = record.provenance or provenance()
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(asdict(record), indent=1) + "\n")
+    part.replace(file)
+    return file
+
+
+def read(file: Path) -> Record:
+    """One record; a file that is none raises ValueError naming it."""
+    known = {f.name for f in fields(Record)}
+    try:
+        content = json.loads(file.read_text())
+        if set(content) - known:
+            raise ValueError(f"unknown fields {sorted(set(content) - known)}")
+        return Record(**content)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{file.name} is not a result record: {error}") from None
+
+
+def load(folder: Path) -> list[dict]:
+    """Every measurement below folder, one dict a metric: the record's fields plus metric, value (mean over seeds) and spread.
+
+    spread is the standard error of the mean, None for a single seed.
+    """
+    rows = []
+    for file in sorted(Path(folder).rglob("*.json")):
+        record = read(file)
+        shared = {key: value for key, value in asdict(record).items() if key != "metrics"}
+        for metric, values in record.metrics.items():
+            spread = stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+            rows.append(shared | {"metric": metric, "value": fmean(values), "spread": spread, "values": values})
+    return rows
+
+
+def file_sha256(file: Path) -> str:
+    """Checksum of a file."""
+    return sha256(file.read_bytes()).hexdigest()
+
+
+def tensor_sha256(tensor) -> str:
+    """Checksum of a tensor's values, for data sets that are not one file."""
+    return sha256(tensor.contiguous().numpy().tobytes()).hexdigest()
+
+
+def provenance() -> dict:
+    """Commit, versions, device, date and command of this process."""
+    git = lambda *words: subprocess.run(["git", *words], cwd=paths.root(), capture_output=True, text=True).stdout.strip()  # noqa: E731
+    import torch
+
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "git_commit": git("rev-parse", "HEAD") or "unknown",
+        "git_dirty": bool(git("status", "--porcelain", "--untracked-files=no", "--", "traflow_lib", "notebooks")),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "packages": versions,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads",
+        "command": "notebook" if "ipykernel" in sys.modules else " ".join(["python", "-m", "traflow_lib", *sys.argv[1:]]),
+    }

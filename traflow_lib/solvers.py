@@ -1,0 +1,79 @@
+"""ODE solvers for dx/dt = v(x, t), forwards or backwards in time, that count network calls.
+
+Fixed grids (Euler, midpoint, Heun, RK4) are written out because few-step behaviour is what the course is about;
+the adaptive dopri5 is torchdiffeq's.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .flow import per_sample
+
+CALLS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
+
+
+@dataclass
+class Solution:
+    """x: endpoint [B, ...]; nfe: network calls spent on each sample; path [T, B, ...] at times [T] if it was asked for."""
+
+    x: Tensor
+    nfe: int
+    times: Tensor
+    path: Tensor | None = None
+
+
+def _step(velocity, x: Tensor, t: Tensor, h: Tensor, method: str) -> Tensor:
+    def v(y, at):
+        return velocity(y, per_sample(at, y))
+
+    k1 = v(x, t)
+    if method == "euler":
+        return x + h * k1
+    if method == "midpoint":
+        return x + h * v(x + h / 2 * k1, t + h / 2)
+    if method == "heun":
+        return x + h / 2 * (k1 + v(x + h * k1, t + h))
+    k2 = v(x + h / 2 * k1, t + h / 2)
+    k3 = v(x + h / 2 * k2, t + h / 2)
+    return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + v(x + h * k3, t + h))
+
+
+@torch.no_grad()
+def solve(velocity, x: Tensor, t0: float = 1.0, t1: float = 0.0, *, method: str = "heun", steps: int | None = None, tol: float | None = None, keep_path: bool = False) -> Solution:
+    """Carry x from time t0 to t1 along dx/dt = velocity(x, t).
+
+    Args: method one of euler, midpoint, heun, rk4 (with steps=, an even grid) or dopri5 (with tol= for rtol and atol; steps= then
+    only sets how many intervals the kept path has). Returns a Solution; raises ValueError on a wrong combination.
+    """
+    if method == "dopri5":
+        if tol is None:
+            raise ValueError("dopri5 needs tol=, for example tol=1e-5")
+        return _dopri5(velocity, x, t0, t1, tol, steps or 1, keep_path)
+    if method not in CALLS_PER_STEP:
+        raise ValueError(f"unknown solver '{method}'; there are {', '.join([*CALLS_PER_STEP, 'dopri5'])}")
+    if tol is not None or steps is None or steps < 1:
+        raise ValueError(f"{method} needs steps= (at least 1) and takes no tol=")
+    times = torch.linspace(t0, t1, steps + 1, dtype=x.dtype, device=x.device)
+    path = [x]
+    for t, t_next in zip(times[:-1], times[1:]):
+        x = _step(velocity, x, t, t_next - t, method)
+        if keep_path:
+            path.append(x)
+    return Solution(x, steps * CALLS_PER_STEP[method], times, torch.stack(path) if keep_path else None)
+
+
+def _dopri5(velocity, x: Tensor, t0: float, t1: float, tol: float, intervals: int, keep_path: bool) -> Solution:
+    from torchdiffeq import odeint
+
+    nfe = 0
+
+    def counted(t, y):
+        nonlocal nfe
+        nfe += 1
+        return velocity(y, per_sample(t, y))
+
+    times = torch.linspace(t0, t1, intervals + 1, dtype=x.dtype, device=x.device)
+    path = odeint(counted, x, times, rtol=tol, atol=tol, method="dopri5")
+    return Solution(path[-1], nfe, times, path if keep_path else None)

@@ -1,0 +1,73 @@
+"""Tables from records and from published numbers, and from nothing else. What was not run says so."""
+
+import csv
+from pathlib import Path
+
+from . import paths, records
+
+NOT_RUN = "not run"
+
+
+def number(value: float, spread: float | None = None) -> str:
+    """Three significant digits, with the standard error to the same decimals if there is one."""
+    if value == 0:
+        return "0"
+    from math import floor, log10
+
+    decimals = max(0, 2 - floor(log10(abs(value))))
+    return f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread is not None else "")
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]) + "\n"
+
+
+def pivot(measured: list[dict], metric: str, columns: list[str] | None = None) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of one data set and profile: a row a (method, sampler), a column an NFE, cells of `metric`.
+
+    Raises ValueError if measured mixes data sets or profiles: such a column would compare what cannot be compared.
+    """
+    measured = [row for row in measured if row["metric"] == metric]
+    if len({(row["dataset"], row["profile"]) for row in measured}) > 1:
+        raise ValueError("a table holds one data set at one profile; filter the records first")
+    calls = columns or [str(nfe) for nfe in sorted({row["nfe"] for row in measured if row["sampler"] not in ("dopri5", "halves")})]
+    rows, names = [], sorted({(row["method"], row["sampler"]) for row in measured}, key=lambda name: (name[0] != "real data", name[0] != "teacher", name))
+    for method, sampler in names:
+        cells = {str(row["nfe"]): row for row in measured if (row["method"], row["sampler"]) == (method, sampler)}
+        first = next(iter(cells.values()))
+        title = method if sampler == "jumps" else f"{method}, {sampler}" + (f" ({first['nfe']} calls)" if sampler == "dopri5" else "")
+        n_seeds = len(first["seeds"]) if sampler == "jumps" else 1
+        shown = [number(cells[c]["value"], cells[c]["spread"]) if c in cells else NOT_RUN for c in calls]
+        if sampler in ("dopri5", "halves"):  # one number, whatever the column
+            shown = [number(first["value"], first["spread"])] + ["same"] * (len(calls) - 1)
+        rows.append([title, str(n_seeds), *shown])
+    return ["method", "seeds", *[f"{c} call" + "s" * (c != "1") for c in calls]], rows
+
+
+def published(dataset: str) -> list[dict]:
+    """Rows of results/published.csv for one data set, as dicts of strings."""
+    with open(paths.committed("published.csv"), newline="") as file:
+        return [row for row in csv.DictReader(file) if row["dataset"] == dataset]
+
+
+def write_all(folder: Path | None = None) -> list[Path]:
+    """Every table that the records allow, one Markdown file a (profile, recipe, data set, metric), under results/tables/<profile>/."""
+    out = folder or paths.results() / "tables"
+    groups: dict[tuple, list[dict]] = {}
+    for source in dict.fromkeys((paths.committed("records"), paths.results() / "records")):
+        if source.is_dir():
+            for row in records.load(source):
+                groups.setdefault((row["profile"], row["recipe"], row["dataset"], row["metric"]), []).append(row)
+    files = []
+    for (profile, recipe, dataset, metric), rows in sorted(groups.items()):
+        latest = {(row["method"], row["sampler"], row["nfe"]): row for row in rows}
+        header, lines = pivot(list(latest.values()), metric)
+        first = rows[0]
+        note = f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones ({first['split']}); mean ± standard error over seeds; profile {profile}."
+        stand_in = " **Stand-in data.**" if first["stand_in"] else ""
+        file = out / profile / f"{recipe}__{dataset}__{metric}.md"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"# {dataset}: {metric}\n\n{note}{stand_in}\n\n{markdown(header, lines)}")
+        files.append(file)
+    return files
