@@ -86,7 +86,7 @@ class Experiment:
             return nets.warm_start(net, teacher.net) if isinstance(teacher, VelocityField) else net
 
         def loss(train: TrainConfig):
-            teacher, pairs = self.teacher(), self.pairs()
+            teacher, pairs = self.teacher(), self.pairs().first(settings.get("n_pairs"))
             maps: dict[int, JumpMap] = {}
 
             def loss_fn(net, ema_net) -> LossTerms:

@@ -58,6 +58,10 @@ class PairCache:
         index = torch.randint(len(self), (n,))
         return Batch(self.x1[index], self.x0[index], self.path[index].float() if path and self.path is not None else None)
 
+    def first(self, n: int | None) -> "PairCache":
+        """The first n pairs, without copying; all of them for None."""
+        return PairCache(self.x1[:n], self.x0[:n], None if self.path is None else self.path[:n])
+
     def save(self, file: Path) -> None:
         tensors = {"x1": self.x1, "x0": self.x0} | ({} if self.path is None else {"path": self.path})
         file.parent.mkdir(parents=True, exist_ok=True)

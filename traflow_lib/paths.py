@@ -14,7 +14,9 @@ def root() -> Path:
         for folder in (start, *start.parents):
             if (folder / "pyproject.toml").is_file() and (folder / "traflow_lib").is_dir():
                 return folder
-    raise FileNotFoundError("TraFlow-lab's root (the folder with pyproject.toml and traflow_lib/) was not found; run inside the clone or set TRAFLOW_ROOT to it")
+    raise FileNotFoundError(
+        "TraFlow-lab's root (the folder with pyproject.toml and traflow_lib/) was not found; run inside the clone or set TRAFLOW_ROOT to it"
+    )
 
 
 def results() -> Path:

@@ -41,7 +41,9 @@ def _step(velocity, x: Tensor, t: Tensor, h: Tensor, method: str) -> Tensor:
 
 
 @torch.no_grad()
-def solve(velocity, x: Tensor, t0: float = 1.0, t1: float = 0.0, *, method: str = "heun", steps: int | None = None, tol: float | None = None, keep_path: bool = False) -> Solution:
+def solve(
+    velocity, x: Tensor, t0: float = 1.0, t1: float = 0.0, *, method: str = "heun", steps: int | None = None, tol: float | None = None, keep_path: bool = False
+) -> Solution:
     """Carry x from time t0 to t1 along dx/dt = velocity(x, t).
 
     Args: method one of euler, midpoint, heun, rk4 (with steps=, an even grid) or dopri5 (with tol= for rtol and atol; steps= then

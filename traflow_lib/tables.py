@@ -1,19 +1,19 @@
 """Tables from records and from published numbers, and from nothing else. What was not run says so."""
 
 import csv
+from math import floor, log10
 from pathlib import Path
 
 from . import paths, records
 
 NOT_RUN = "not run"
+MAIN = ("06_digits__digits__fd-digits-cnn", "04_traflow_2d__checkerboard__paired_rmse")  # printed at the end of `make reproduce`
 
 
 def number(value: float, spread: float | None = None) -> str:
     """Three significant digits, with the standard error to the same decimals if there is one."""
     if value == 0:
         return "0"
-    from math import floor, log10
-
     decimals = max(0, 2 - floor(log10(abs(value))))
     return f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread is not None else "")
 

@@ -1,7 +1,7 @@
 """2-D data: densities that can be sampled without end, each with a test for being on its support."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import torch
 from torch import Tensor

@@ -91,6 +91,20 @@ class Measure:
                 values.setdefault(key, []).append(value)
         return self._record(method, steps, "jumps", values, seeds, [f"{method}-seed{seed}" for seed in seeds])
 
+    def everything(self, say=print) -> list[Record]:
+        """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE, real halves for images.
+
+        The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
+        """
+        found = [self.teacher(method="euler", steps=steps) for steps in self.settings["teacher_nfe"]] + [self.teacher(**self.settings["reference"])]
+        for method in self.experiment.recipe["methods"]:
+            found += [self.student(method, steps, self.experiment.recipe["seeds"]) for steps in self.settings["nfe"]]
+        found += [self.student(method, 1, self.experiment.recipe["seeds"][:1]) for method in self.experiment.recipe.get("sweep", [])]
+        if not self.experiment.is_toy:
+            found.append(self.halves())
+        say(f"{self.experiment.dataset}: {len(found)} records, profile {self.experiment.recipe['profile']}")
+        return found
+
     def halves(self) -> Record:
         """FD between two random halves of the real images: what a perfect generator of that size would score."""
         order = torch.randperm(len(self.real), generator=torch.Generator().manual_seed(0))

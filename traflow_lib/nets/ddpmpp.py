@@ -115,8 +115,17 @@ class DDPMpp(nn.Module):
     Defaults are the official CIFAR-10 configuration (61,804,419 parameters without the s-input). Without s_input, s is ignored.
     """
 
-    def __init__(self, size: int = 32, channels: int = 3, width: int = 128, multipliers: tuple = (1, 2, 2, 2), blocks: int = 4,
-                 attention: tuple = (16,), dropout: float = 0.15, s_input: bool = False):
+    def __init__(
+        self,
+        size: int = 32,
+        channels: int = 3,
+        width: int = 128,
+        multipliers: tuple = (1, 2, 2, 2),
+        blocks: int = 4,
+        attention: tuple = (16,),
+        dropout: float = 0.15,
+        s_input: bool = False,
+    ):
         super().__init__()
         self.width = width
         temb_dim = 4 * width

@@ -145,7 +145,7 @@ def _solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps:
 
 
 PRESETS = {
-    # v1: the three targets as separate passes; v4: derivative, soft consistency through the teacher, clipped weights; ours: findings below
+    # v1: the three targets as separate passes; v4: derivative, soft consistency through the teacher, clipped weights; ours: one regression of jumps to the teacher's states, with on-policy states
     "traflow_v1": partial(TraFlow),
     "traflow_v4": partial(TraFlow, output=0.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"),
     "traflow": partial(TraFlow, output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"),

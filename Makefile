@@ -1,0 +1,48 @@
+# Two commands do everything: `make reproduce` and `make test`. Each sets up .venv first if it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROFILE ?= laptop
+
+.PHONY: help setup reproduce test test-slow lab notebooks hour lint clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## make .venv with the locked packages (a no-op when up to date)
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed; run make with PYTHON=python3.11"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+reproduce: setup ## run all notebooks by papermill (PROFILE=laptop), build the tables, print the main ones
+	$(BIN)/snakemake --cores 1 --quiet rules --rerun-triggers mtime --rerun-incomplete --config profile=$(PROFILE)
+	$(BIN)/python -m traflow_lib tables --show $(PROFILE)
+
+test: setup ## ruff, unit tests, then the notebooks by nbval
+	$(BIN)/ruff check .
+	$(BIN)/pytest tests -q -m "not slow" --durations=5
+	TRAFLOW_RESULTS=$(abspath runs/nbval-results) $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=900 notebooks -q --durations=5
+
+test-slow: setup ## every unit test, the slow ones too
+	$(BIN)/pytest tests -q
+
+lab: setup ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+notebooks: ## after `make reproduce`: store the executed notebooks (with outputs) in notebooks/
+	$(BIN)/python -m traflow_lib store --profile laptop
+
+hour: setup ## train and measure the committed comparisons (a few CPU hours, resumable)
+	$(BIN)/python -m traflow_lib evaluate --recipe 06_digits --profile hour
+	$(BIN)/python -m traflow_lib evaluate --recipe 04_traflow_2d --profile hour
+
+lint: setup ## check and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format traflow_lib tests
+
+clean: ## remove the environment and all working files; keeps results/
+	rm -rf $(VENV) runs .snakemake results/executed results/logs
