@@ -82,9 +82,8 @@ def write_tables(args) -> None:
 
 def doctor(args) -> None:
     """Say what is installed, what is missing and what for."""
-    print(
-        f"traflow_lib {__version__}, torch {torch.__version__}, {'GPU: ' + torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'}, root {paths.root()}"
-    )
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    print(f"traflow_lib {__version__}, torch {torch.__version__}, {device}, root {paths.root()}")
     for module, purpose in OPTIONAL.items():
         found = importlib.util.find_spec(module) is not None
         print(f"{'ok     ' if found else 'MISSING'} {module}: {purpose}")

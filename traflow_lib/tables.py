@@ -64,7 +64,8 @@ def write_all(folder: Path | None = None) -> list[Path]:
         latest = {(row["method"], row["sampler"], row["nfe"]): row for row in rows}
         header, lines = pivot(list(latest.values()), metric)
         first = rows[0]
-        note = f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones ({first['split']}); mean ± standard error over seeds; profile {profile}."
+        counts = f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones ({first['split']})"
+        note = f"{counts}; mean ± standard error over seeds; profile {profile}."
         stand_in = " **Stand-in data.**" if first["stand_in"] else ""
         file = out / profile / f"{recipe}__{dataset}__{metric}.md"
         file.parent.mkdir(parents=True, exist_ok=True)

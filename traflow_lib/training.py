@@ -1,5 +1,6 @@
 """fit(): the one training loop, for teachers and students alike. It resumes exactly and never loses the last good state."""
 
+import copy
 import json
 import math
 import sys
@@ -58,7 +59,7 @@ def fit(net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int
     Args:
         loss_fn: called as loss_fn(net, ema_net) -> LossTerms once a step, drawing its own batch from torch's global generator.
         folder: holds checkpoint.pt (resumed if present) and log.jsonl (one line every log_every steps).
-    Statistics: steps, seconds (training time over all resumes), parameters, final loss parts.
+    Statistics: steps, seconds (training time over all resumes), parameters.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
@@ -94,7 +95,7 @@ def fit(net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int
             if step % config.log_every == 0:
                 log.write(json.dumps({"step": step, "seconds": round(time.perf_counter() - start, 2), "lr": config.lr_at(step - 1), **averages}) + "\n")
                 log.flush()
-                last, averages = averages, {}
+                averages = {}
             if step % config.save_every == 0 or step == config.steps:
                 state.save(step, time.perf_counter() - start)
     bar.close()
@@ -113,8 +114,6 @@ def _device(net: nn.Module) -> str:
 
 
 def _copy(net: nn.Module) -> nn.Module:
-    import copy
-
     return copy.deepcopy(net).requires_grad_(False).eval()
 
 

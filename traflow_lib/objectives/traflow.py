@@ -125,7 +125,8 @@ class TraFlow:
             balance = gradient_norm_weights(losses, reference, student.net.last_layer, WEIGHTINGS[self.weighting])
             weights = {name: weight * balance[name] for name, weight in weights.items()}
         total = sum(weights[name] * loss for name, loss in losses.items())
-        return LossTerms(total, {name: loss.item() for name, loss in losses.items()} | {f"weight_{name}": weight for name, weight in weights.items()})
+        parts = {name: loss.item() for name, loss in losses.items()}
+        return LossTerms(total, parts | {f"weight_{name}": weight for name, weight in weights.items()})
 
 
 def _stop_gradient(target: JumpMap):
