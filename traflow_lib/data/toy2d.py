@@ -11,7 +11,7 @@ from ..flow import GaussianMixtureFlow
 
 @dataclass(frozen=True)
 class Toy:
-    """sample(n, generator) -> [n, 2]; on_support(x) -> bool [n], True where a point may lie; flow: the exact velocity if it is known."""
+    """sample(n, generator) -> [n, 2]; on_support(x) -> bool [n], True inside the region that holds at least 99 % of the data; flow: the exact velocity if it is known."""
 
     name: str
     sample: Callable[..., Tensor]
@@ -19,7 +19,7 @@ class Toy:
     flow: GaussianMixtureFlow | None = None
 
     def off_support(self, x: Tensor) -> float:
-        """Share of points that no data point could be."""
+        """Share of points outside that region."""
         return 1 - self.on_support(x).double().mean().item()
 
 
@@ -34,13 +34,13 @@ def _on_checkerboard(x: Tensor) -> Tensor:
     return (x.abs() <= 2).all(dim=1) & ((column + row) % 2 == 0)
 
 
+RADIUS_99 = 3.035  # standard deviations around a point in the plane that hold 99 % of a Gaussian: sqrt(-2 ln 0.01)
 MODES = 2 * torch.stack([torch.cos(torch.arange(8) * torch.pi / 4), torch.sin(torch.arange(8) * torch.pi / 4)], dim=1)
 MODE_STD = 0.15
 
 
 def _near_a_mode(x: Tensor) -> Tensor:
-    # four standard deviations: 0.03 % of the data lie farther out
-    return torch.cdist(x, MODES.to(x)).min(dim=1).values <= 4 * MODE_STD
+    return torch.cdist(x, MODES.to(x)).min(dim=1).values <= RADIUS_99 * MODE_STD
 
 
 SPIRAL_STD = 0.06
@@ -59,7 +59,7 @@ def _two_spirals(n: int, generator: torch.Generator | None = None) -> Tensor:
 
 def _near_a_spiral(x: Tensor) -> Tensor:
     arm = _spiral_arm(torch.linspace(0, 1, 400)).to(x)
-    return torch.cdist(x, torch.cat([arm, -arm])).min(dim=1).values <= 4 * SPIRAL_STD
+    return torch.cdist(x, torch.cat([arm, -arm])).min(dim=1).values <= RADIUS_99 * SPIRAL_STD
 
 
 _MIXTURE = GaussianMixtureFlow(MODES, (MODE_STD**2 * torch.eye(2)).expand(8, 2, 2))
