@@ -48,7 +48,7 @@ def evaluate(args) -> None:
     from .evaluation.measure import Measure
 
     for experiment in _experiments(args):
-        Measure(experiment).everything(say=print)
+        Measure(experiment).everything(args.method)
 
 
 def sample(args) -> None:
@@ -106,7 +106,8 @@ def parser() -> argparse.ArgumentParser:
     one = add("distill", distill, with_recipe=True)
     one.add_argument("--method", action="append", help="only this method (may be repeated)")
     one.add_argument("--seed", action="append", type=int, help="only this seed (may be repeated)")
-    add("evaluate", evaluate, with_recipe=True)
+    judge = add("evaluate", evaluate, with_recipe=True)
+    judge.add_argument("--method", action="append", help="only this method (may be repeated), without the teacher")
     draw = add("sample", sample)
     draw.add_argument("checkpoint")
     draw.add_argument("--steps", type=int, default=1, help="network calls a sample")

@@ -4,7 +4,6 @@ A model's name ends in a fingerprint of everything that decides it, so profiles,
 looked for in results/checkpoints (committed), then in runs/ (this machine's own).
 """
 
-import copy
 import math
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from .evaluation.classifier import accuracy, classification_loss
 from .flow import velocity_loss
 from .jump import JumpMap
 from .objectives.base import LossTerms
-from .pairs import PairCache, make_pairs
+from .pairs import OnlinePairs, PairCache, make_pairs
 from .teachers import VelocityField, load_network, save_network
 from .training import TrainConfig, fit
 
@@ -59,8 +58,6 @@ class Experiment:
         if method not in self.recipe["students"]:
             raise ValueError(f"unknown method '{method}' in recipe {self.recipe['recipe']}; there are {', '.join(self.recipe['students'])}")
         student = recipes.merge(self.recipe["student"], self.recipe["students"][method] or {})
-        if student.get("from"):
-            student["from"] = self.student_settings(student["from"], seed)
         return {"pairs": self.pair_settings(), **student, "seed": seed}
 
     def teacher(self):
@@ -80,13 +77,13 @@ class Experiment:
         config = {**settings["pairs"]["teacher"]["net"], **settings.get("net", {})}
 
         def start() -> nn.Module:
-            if settings.get("from"):
-                return copy.deepcopy(self.student(self.recipe["students"][method]["from"], seed).net).requires_grad_(True)
             net, teacher = nets.build(config, s_input=objective.s_input), self.teacher()
             return nets.warm_start(net, teacher.net) if isinstance(teacher, VelocityField) else net
 
         def loss(train: TrainConfig):
-            teacher, pairs = self.teacher(), self.pairs().first(settings.get("n_pairs"))
+            teacher, pairs = self.teacher(), self.pairs()
+            if settings.get("n_pairs"):
+                pairs = pairs.first(settings["n_pairs"])
             maps: dict[int, JumpMap] = {}
 
             def loss_fn(net, ema_net) -> LossTerms:
@@ -101,14 +98,16 @@ class Experiment:
 
         return JumpMap(self._trained(f"{method}-seed{seed}", settings, config, start, settings["train"], loss, seed, s_input=objective.s_input))
 
-    def pairs(self) -> PairCache:
-        """The teacher's pairs with their paths, solved once and kept in runs/."""
+    def pairs(self) -> PairCache | OnlinePairs:
+        """The teacher's pairs with their paths, solved once and kept in runs/; with `online: true` in the recipe, fresh ones every step."""
         settings = self.pair_settings()
+        solver = {key: settings[key] for key in ("method", "steps", "tol") if key in settings}
+        if settings.get("online"):
+            return OnlinePairs(self.teacher(), self.shape, **solver)
         file = paths.runs() / f"{self.dataset}-pairs-{recipes.fingerprint(settings)}.safetensors"
         if not hasattr(self, "_pairs"):
             if not file.exists():
                 self.say(f"{self.dataset}: solving {settings['n']:,} teacher pairs")
-                solver = {key: settings[key] for key in ("method", "steps", "tol") if key in settings}
                 make_pairs(self.teacher(), settings["n"], self.shape, settings["seed"], keep_path=True, **solver).save(file)
             self._pairs = PairCache.load(file)
         return self._pairs

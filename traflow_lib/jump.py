@@ -5,6 +5,8 @@ G = x_t + (s - t) F(x_t, t, s): F is the average velocity over [s, t]. G(x, t, t
 as the teacher's v(x, t), blind to s, starts life as the teacher's Euler step.
 """
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +32,9 @@ class JumpMap(nn.Module):
     def with_derivative(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> tuple[Tensor, Tensor]:
         """G(x_t, t, s) and dG/ds, exact by forward-mode differentiation (one extra tangent pass)."""
         t, s = per_sample(t, x), per_sample(s, x)
-        return torch.func.jvp(lambda s: self(x, t, s), (s,), (torch.ones_like(s),))
+        with warnings.catch_warnings():  # torch's own first use of forward mode calls a function it has deprecated
+            warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+            return torch.func.jvp(lambda s: self(x, t, s), (s,), (torch.ones_like(s),))
 
     @torch.no_grad()
     def sample(self, noise: Tensor, steps: int = 1, keep_path: bool = False) -> Tensor:

@@ -58,8 +58,8 @@ class PairCache:
         index = torch.randint(len(self), (n,))
         return Batch(self.x1[index], self.x0[index], self.path[index].float() if path and self.path is not None else None)
 
-    def first(self, n: int | None) -> "PairCache":
-        """The first n pairs, without copying; all of them for None."""
+    def first(self, n: int) -> "PairCache":
+        """The first n pairs, without copying."""
         return PairCache(self.x1[:n], self.x0[:n], None if self.path is None else self.path[:n])
 
     def save(self, file: Path) -> None:

@@ -1,6 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates and time a call."""
-
-import time
+"""What a network costs: parameters, and multiply-accumulates a call."""
 
 import torch
 from torch import nn
@@ -19,15 +17,3 @@ def macs(net: nn.Module, shape: tuple) -> int:
     with FlopCounterMode(display=False) as counter:
         net(x, t)
     return counter.get_total_flops() // 2
-
-
-@torch.no_grad()
-def latency(call, repeats: int = 5) -> float:
-    """Median seconds of call() after one warm-up call."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return sorted(times)[len(times) // 2]

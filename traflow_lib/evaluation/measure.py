@@ -91,18 +91,21 @@ class Measure:
                 values.setdefault(key, []).append(value)
         return self._record(method, steps, "jumps", values, seeds, [f"{method}-seed{seed}" for seed in seeds])
 
-    def everything(self, say=print) -> list[Record]:
+    def everything(self, methods: list[str] | None = None, say=print) -> list[Record]:
         """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE, real halves for images.
 
-        The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
+        The recipe's `sweep` lists variants of a method, measured at one call with the first seed. methods: only these, without the teacher.
         """
-        found = [self.teacher(method="euler", steps=steps) for steps in self.settings["teacher_nfe"]] + [self.teacher(**self.settings["reference"])]
-        for method in self.experiment.recipe["methods"]:
-            found += [self.student(method, steps, self.experiment.recipe["seeds"]) for steps in self.settings["nfe"]]
-        found += [self.student(method, 1, self.experiment.recipe["seeds"][:1]) for method in self.experiment.recipe.get("sweep", [])]
+        recipe, found = self.experiment.recipe, []
+        if methods is None:
+            found += [self.teacher(method="euler", steps=steps) for steps in self.settings["teacher_nfe"]] + [self.teacher(**self.settings["reference"])]
+        for method in methods or recipe["methods"] + recipe.get("sweep", []):
+            single = method in recipe.get("sweep", [])
+            calls, seeds = ([1], recipe["seeds"][:1]) if single else (self.settings["nfe"], recipe["seeds"])
+            found += [self.student(method, steps, seeds) for steps in calls]
         if not self.experiment.is_toy:
             found.append(self.halves())
-        say(f"{self.experiment.dataset}: {len(found)} records, profile {self.experiment.recipe['profile']}")
+        say(f"{self.experiment.dataset}: {len(found)} records, profile {recipe['profile']}")
         return found
 
     def halves(self) -> Record:

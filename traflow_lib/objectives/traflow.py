@@ -97,7 +97,8 @@ class TraFlow:
             # (G - x_s) / (t - s) is F minus the average change of the trajectory, also where x_t is the student's own state
             return distance(self.distance, student(x_t, t, s), batch.at(s), self._gap(t - s, x_t))
         slope = teacher(batch.at(s), s) if self.needs_path else batch.x1 - batch.x0
-        return distance(self.distance, student.with_derivative(batch.at(t), t, s)[1], slope)
+        # a slope is no image: Eq. 2's square stands in for a perceptual distance
+        return distance("l2" if self.distance == "lpips" else self.distance, student.with_derivative(batch.at(t), t, s)[1], slope)
 
     def _consistency(self, student, target, teacher, batch: Batch, t: Tensor, u: Tensor, s: Tensor) -> Tensor:
         x_t = batch.at(t)
@@ -146,7 +147,8 @@ def _solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps:
 
 
 PRESETS = {
-    # v1: the three targets as separate passes; v4: derivative, soft consistency through the teacher, clipped weights; ours: one regression of jumps to the teacher's states, with on-policy states
+    # v1: the three targets as separate passes. v4: dG/ds, soft consistency through the teacher's solver, clipped weights.
+    # Ours: one regression of jumps onto the teacher's states, partly from the student's own.
     "traflow_v1": partial(TraFlow),
     "traflow_v4": partial(TraFlow, output=0.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"),
     "traflow": partial(TraFlow, output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"),
