@@ -25,6 +25,7 @@ class Measure:
 
     def __init__(self, experiment: Experiment):
         self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
+        self._geometries: dict[tuple[str, int], dict[str, float]] = {}
         self.noise = sample_noise(self.settings["seed"], 0, self.settings["n"], experiment.shape)
 
     @cached_property
@@ -84,12 +85,17 @@ class Measure:
         values: dict[str, list[float]] = {}
         for seed in seeds:
             jump = self.experiment.student(method, seed)
-            found = self.metrics(self.sample(jump, steps))
-            found["self_consistency"] = self_consistency(jump, self.noise[:1000])
-            found["straightness"] = straightness(jump.sample(self.noise[:1000], 8, keep_path=True))
-            for key, value in found.items():
+            for key, value in (self.metrics(self.sample(jump, steps)) | self._geometry(method, seed)).items():
                 values.setdefault(key, []).append(value)
         return self._record(method, steps, "jumps", values, seeds, [f"{method}-seed{seed}" for seed in seeds])
+
+    def _geometry(self, method: str, seed: int) -> dict[str, float]:
+        """Metrics of the student itself, whatever the number of calls; computed once."""
+        if (method, seed) not in self._geometries:
+            jump, noise = self.experiment.student(method, seed), self.noise[:1000]
+            path = jump.sample(noise, 8, keep_path=True)
+            self._geometries[method, seed] = {"self_consistency": self_consistency(jump, noise), "straightness": straightness(path)}
+        return self._geometries[method, seed]
 
     def everything(self, methods: list[str] | None = None, say=print) -> list[Record]:
         """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE, real halves for images.
