@@ -4,7 +4,6 @@ A model's name ends in a fingerprint of everything that decides it, so profiles,
 looked for in results/checkpoints (committed), then in runs/ (this machine's own).
 """
 
-import math
 from pathlib import Path
 
 import torch
@@ -29,7 +28,7 @@ class Experiment:
 
     def __init__(self, recipe: dict, dataset: str | None = None, say=print):
         self.recipe, self.say = recipe, say
-        self.dataset = dataset or recipe["dataset"]
+        self.dataset = dataset or recipe.get("dataset") or recipe["datasets"][0]
         self.is_toy = self.dataset in toy2d.TOYS
         if self.is_toy:
             self.toy = toy2d.get(self.dataset)
@@ -37,6 +36,7 @@ class Experiment:
         else:
             self.images, self.labels = images.load(self.dataset)
             self.shape = tuple(self.images.shape[1:])
+        self._nets: dict[str, nn.Module] = {}
         self.headers: dict[str, dict] = {}
         self.files: dict[str, Path] = {}
 
@@ -51,7 +51,9 @@ class Experiment:
         return {"dataset": self.dataset, "net": self.recipe["net"], **self.recipe["teacher"]}
 
     def pair_settings(self) -> dict:
-        return {"teacher": self.teacher_settings(), **self.recipe["pairs"]}
+        # the precision the teacher runs in changes the pairs it makes
+        precision = {"precision": self.recipe["precision"]} if "precision" in self.recipe else {}
+        return {"teacher": self.teacher_settings(), **self.recipe["pairs"], **precision}
 
     def student_settings(self, method: str, seed: int) -> dict:
         """Everything that decides a student: its pairs, objective, options and training."""
@@ -83,6 +85,8 @@ class Experiment:
         def loss(train: TrainConfig):
             teacher, pairs = self.teacher(), self.pairs()
             if settings.get("n_pairs"):
+                if not isinstance(pairs, PairCache):
+                    raise ValueError("n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs")
                 pairs = pairs.first(settings["n_pairs"])
             maps: dict[int, JumpMap] = {}
 
@@ -140,16 +144,16 @@ class Experiment:
     def _trained(self, role: str, settings: dict, config: dict, start, train: dict, make_loss, seed: int, finish=None, s_input: bool = False) -> nn.Module:
         """The network of these settings. start() builds it, make_loss(train) gives fit() its loss, finish(net) adds facts to the header."""
         name = f"{self.dataset}-{role}-{recipes.fingerprint(settings)}"
+        if name in self._nets:
+            return self._nets[name]
         file = next((f for f in (paths.committed("checkpoints", f"{name}.safetensors"), paths.runs() / name / "model.safetensors") if f.exists()), None)
         if file is None:
             train = TrainConfig.of(train)
             self.say(f"{self.dataset}: training {role} for {train.steps:,} steps")
             torch.manual_seed(seed)
             net, statistics = fit(start(), make_loss(train), train, paths.runs() / name, seed=seed, label=f"{self.dataset} {role}")
-            if not all(math.isfinite(p.abs().max().item()) for p in net.parameters()):
-                raise FloatingPointError(f"{name}: a weight is not finite")
             file = paths.runs() / name / "model.safetensors"
             save_network(file, net, config, s_input=s_input, training=statistics, settings=settings, **(finish(net) if finish else {}))
         net, self.headers[role] = load_network(file)
-        self.files[role] = file
-        return net.requires_grad_(False)
+        self.files[role], self._nets[name] = file, net.requires_grad_(False)
+        return net

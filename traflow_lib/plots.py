@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from . import paths
+from . import paths, records
 
 COLOURS = {
     "data": "#4d4d4d", "teacher": "#0072b2", "traflow": "#d55e00", "traflow_path": "#e69f00", "traflow_v1": "#cc79a7",
@@ -79,14 +79,14 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
             lines.setdefault((row["method"], row["sampler"]), []).append(row)
     for (method, sampler), points in sorted(lines.items()):
         points = sorted(points, key=lambda row: row["nfe"])
-        if sampler in ("dopri5", "halves"):
+        if sampler in records.UNGRIDDED:
             if points[0]["value"] > 0:
                 axis.axhline(points[0]["value"], color=colour(method), linestyle=":", label=f"{method}, {sampler}")
             continue
         name = f"{method}, {sampler}" if method == "teacher" else method
         spread = [row["spread"] or 0 for row in points]
         axis.errorbar([row["nfe"] for row in points], [row["value"] for row in points], yerr=spread, color=colour(method), marker="o", capsize=3, label=name)
-    ticks = sorted({row["nfe"] for points in lines.values() for row in points if row["sampler"] not in ("dopri5", "halves")})
+    ticks = sorted({row["nfe"] for points in lines.values() for row in points if row["sampler"] not in records.UNGRIDDED})
     axis.set(xscale="log", yscale="log", xlabel="network calls a sample (NFE)", ylabel=label or metric)
     axis.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
     axis.minorticks_off()

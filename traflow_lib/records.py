@@ -14,6 +14,7 @@ from statistics import fmean, stdev
 
 from . import paths
 
+UNGRIDDED = ("dopri5", "halves")  # samplers without a number of steps
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "torchdiffeq", "POT", "scikit-learn", "clean-fid")
 
 
@@ -60,7 +61,9 @@ class Record:
     @property
     def file(self) -> Path:
         """Where it belongs below the records folder; one file a sampler, so a repeated measurement replaces the old one."""
-        return Path(self.profile) / f"{self.recipe}__{self.dataset}__{self.method}__{self.sampler}-{self.nfe}.json"
+        # an adaptive solver's calls are a result, not part of the question
+        sampler = self.sampler if self.sampler in UNGRIDDED else f"{self.sampler}-{self.nfe}"
+        return Path(self.profile) / f"{self.recipe}__{self.dataset}__{self.method.replace(' ', '-')}__{sampler}.json"
 
 
 def save(record: Record, folder: Path | None = None) -> Path:

@@ -31,7 +31,7 @@ def pivot(measured: list[dict], metric: str, columns: list[str] | None = None) -
     measured = [row for row in measured if row["metric"] == metric]
     if len({(row["dataset"], row["profile"]) for row in measured}) > 1:
         raise ValueError("a table holds one data set at one profile; filter the records first")
-    calls = columns or [str(nfe) for nfe in sorted({row["nfe"] for row in measured if row["sampler"] not in ("dopri5", "halves")})]
+    calls = columns or [str(nfe) for nfe in sorted({row["nfe"] for row in measured if row["sampler"] not in records.UNGRIDDED})]
     rows, names = [], sorted({(row["method"], row["sampler"]) for row in measured}, key=lambda name: (name[0] != "real data", name[0] != "teacher", name))
     for method, sampler in names:
         cells = {str(row["nfe"]): row for row in measured if (row["method"], row["sampler"]) == (method, sampler)}
@@ -39,7 +39,7 @@ def pivot(measured: list[dict], metric: str, columns: list[str] | None = None) -
         title = method if sampler == "jumps" else f"{method}, {sampler}" + (f" ({first['nfe']} calls)" if sampler == "dopri5" else "")
         n_seeds = len(first["seeds"]) if sampler == "jumps" else 1
         shown = [number(cells[c]["value"], cells[c]["spread"]) if c in cells else NOT_RUN for c in calls]
-        if sampler in ("dopri5", "halves"):  # one number, whatever the column
+        if sampler in records.UNGRIDDED:  # one number, whatever the column
             shown = [number(first["value"], first["spread"])] + ["same"] * (len(calls) - 1)
         rows.append([title, str(n_seeds), *shown])
     return ["method", "seeds", *[f"{c} call" + "s" * (c != "1") for c in calls]], rows

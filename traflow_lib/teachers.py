@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from . import nets
@@ -13,7 +13,10 @@ from .flow import per_sample
 
 
 class VelocityField:
-    """A network as v(x, t): evaluation mode, no gradients, t a scalar or [B]; autocast to bf16 if asked. x [B, ...] -> [B, ...]."""
+    """A network as v(x, t): evaluation mode, no gradients, t a scalar or [B]; autocast to bf16 if asked. x [B, ...] -> [B, ...].
+
+    A student's velocity is its average velocity over no time, F(x, t, t).
+    """
 
     def __init__(self, net: nn.Module, precision: str = "fp32"):
         self.net, self.precision = net.eval(), precision
@@ -21,7 +24,8 @@ class VelocityField:
     @torch.no_grad()
     def __call__(self, x: Tensor, t: float | Tensor) -> Tensor:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return self.net(x, per_sample(t, x)).to(x.dtype)
+            t = per_sample(t, x)
+            return self.net(x, t, t).to(x.dtype)
 
 
 def save_network(file: Path, net: nn.Module, config: dict, **header) -> None:
@@ -50,8 +54,7 @@ def load_network(file: Path) -> tuple[nn.Module, dict]:
     """The network in a checkpoint, every tensor checked by name and shape, and the header."""
     header = read_header(file)
     net = nets.build(header["network"], s_input=header.get("s_input", False))
-    with safe_open(file, "pt") as content:
-        net.load_state_dict({name: content.get_tensor(name) for name in content.keys()}, strict=True)
+    nets.load_exactly(net, load_file(file), file.name)
     return net.eval(), header
 
 

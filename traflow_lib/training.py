@@ -42,6 +42,11 @@ class TrainConfig:
             raise ValueError(f"the recipe lacks the training option {sorted(missing)}")
         return cls(**options)
 
+    def __post_init__(self):
+        for name, allowed in {"optimizer": ("adam", "adamw"), "schedule": ("cosine", "constant"), "precision": ("fp32", "bf16")}.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"training option {name} is '{getattr(self, name)}'; it must be one of {', '.join(allowed)}")
+
     def lr_at(self, step: int) -> float:
         """Learning rate of step 0 .. steps-1."""
         warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
@@ -64,13 +69,12 @@ def fit(net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     ema_net = _copy(net)
-    make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}.get(config.optimizer)
-    if make is None:
-        raise ValueError(f"unknown optimizer '{config.optimizer}'; there are adam, adamw")
-    optimizer = make(net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer](
+        net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+    )
     state = _Checkpoint(folder / "checkpoint.pt", net, ema_net, optimizer, config, seed)
     step, seconds = state.load()
-    averages: dict[str, float] = {}
+    since_log: list[dict[str, float]] = []
     start = time.perf_counter() - seconds
     # tqdm's carriage returns fill a notebook run by papermill with garbage; a terminal gets the bar
     bar = tqdm(total=config.steps, initial=step, desc=label, disable=not sys.stderr.isatty(), leave=False)
@@ -80,22 +84,22 @@ def fit(net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int
                 group["lr"] = config.lr_at(step)
             with torch.autocast(_device(net), torch.bfloat16, enabled=config.precision == "bf16"):
                 terms = loss_fn(net, ema_net)
-            if not math.isfinite(total := terms.total.item()):
-                raise TrainingDiverged(f"{label}: the loss is {total} at step {step}; the last good state is {state.file}")
             optimizer.zero_grad(set_to_none=True)
             terms.total.backward()
-            if config.clip:
-                nn.utils.clip_grad_norm_(net.parameters(), config.clip)
+            norm = nn.utils.clip_grad_norm_(net.parameters(), config.clip or math.inf).item()
+            if not (math.isfinite(total := terms.total.item()) and math.isfinite(norm)):
+                raise TrainingDiverged(f"{label}: loss {total}, gradient norm {norm} at step {step}; the last good state is {state.file}")
             optimizer.step()
             _update_average(ema_net, net, min(config.ema, (1 + step) / (10 + step)))
             step += 1
             bar.update()
-            for name, value in {"loss": total, **terms.parts}.items():
-                averages[name] = averages.get(name, 0.0) + value / config.log_every
+            since_log.append({"loss": total, "gradient_norm": norm, **terms.parts})
             if step % config.log_every == 0:
-                log.write(json.dumps({"step": step, "seconds": round(time.perf_counter() - start, 2), "lr": config.lr_at(step - 1), **averages}) + "\n")
+                averages = {name: sum(values[name] for values in since_log) / len(since_log) for name in since_log[0]}
+                line = {"step": step, "seconds": round(time.perf_counter() - start, 2), "lr": config.lr_at(step - 1), **averages}
+                log.write(json.dumps(line) + "\n")
                 log.flush()
-                averages = {}
+                since_log.clear()
             if step % config.save_every == 0 or step == config.steps:
                 state.save(step, time.perf_counter() - start)
     bar.close()

@@ -44,8 +44,9 @@ def group_norm(channels: int) -> nn.GroupNorm:
 def positional_embedding(t: Tensor, dim: int) -> Tensor:
     """[B] -> [B, dim]: sin, then cos, of 999 t at dim/2 frequencies from 1 down to 1/10000."""
     half = dim // 2
-    frequencies = torch.exp(torch.arange(half, device=t.device, dtype=torch.float32) * (-math.log(10000) / (half - 1)))
-    angles = 999 * t.float()[:, None] * frequencies
+    dtype = torch.promote_types(t.dtype, torch.float32)  # sines of angles near 999 need the digits, also under autocast
+    frequencies = torch.exp(torch.arange(half, device=t.device, dtype=dtype) * (-math.log(10000) / (half - 1)))
+    angles = 999 * t.to(dtype)[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 

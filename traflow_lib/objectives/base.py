@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from ..jump import JumpMap
 from ..pairs import Batch
 
+DISTANCES = ("l2", "pseudo_huber", "lpips")
+
 
 @dataclass
 class LossTerms:
@@ -40,7 +42,7 @@ def distance(name: str, a: Tensor, b: Tensor, scale: Tensor | float = 1.0, c: fl
         return square.mean()
     if name == "pseudo_huber":
         return ((square + c**2).sqrt() - c).mean()
-    raise ValueError(f"unknown distance '{name}'; there are l2, pseudo_huber, lpips")
+    raise ValueError(f"unknown distance '{name}'; there are {', '.join(DISTANCES)}")
 
 
 _LPIPS: dict = {}

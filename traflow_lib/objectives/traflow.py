@@ -20,8 +20,8 @@ from torch import Tensor
 from ..flow import chord, expand
 from ..jump import JumpMap
 from ..pairs import Batch, sample_times
-from ..solvers import solve
-from .base import LossTerms, distance, gradient_norm_weights
+from ..solvers import CALLS_PER_STEP, solve
+from .base import DISTANCES, LossTerms, distance, gradient_norm_weights
 
 WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
 
@@ -57,7 +57,13 @@ class TraFlow:
     min_gap: float = 0.05
 
     def __post_init__(self):
-        for field, allowed in {"states": ("chord", "path"), "velocity_form": ("average", "derivative"), "weighting": tuple(WEIGHTINGS)}.items():
+        for field, allowed in {
+            "states": ("chord", "path"),
+            "velocity_form": ("average", "derivative"),
+            "weighting": tuple(WEIGHTINGS),
+            "solver": tuple(CALLS_PER_STEP),
+            "distance": DISTANCES,
+        }.items():
             if getattr(self, field) not in allowed:
                 raise ValueError(f"TraFlow: {field} is '{getattr(self, field)}'; it must be one of {', '.join(allowed)}")
         if not any((self.output, self.velocity, self.consistency, self.denoising)):
@@ -68,9 +74,11 @@ class TraFlow:
         return self.states == "path"
 
     def __call__(self, student: JumpMap, target: JumpMap, teacher, batch: Batch) -> LossTerms:
-        s, u, t = (time.to(batch.x1) for time in sample_times(len(batch.x1), self.ends, batch.intervals if self.needs_path else None))
         if not self.needs_path:
             batch = Batch(batch.x1, batch.x0, data=batch.data)
+        elif batch.path is None:
+            raise ValueError('TraFlow: states="path" needs batches with the teacher\'s path (path=True)')
+        s, u, t = (time.to(batch.x1) for time in sample_times(len(batch.x1), self.ends, batch.intervals))
         x_t = self._states(target, batch, t)
         losses = {}
         if self.output:
@@ -133,7 +141,7 @@ class TraFlow:
 def _stop_gradient(target: JumpMap):
     """G with frozen weights that still passes the gradient of its input."""
     frozen = {name: value.detach() for name, value in target.state_dict().items()}
-    return partial(torch.func.functional_call, target, frozen) if any(p.requires_grad for p in target.parameters()) else target
+    return lambda *inputs: torch.func.functional_call(target, frozen, inputs)
 
 
 def _solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps: int) -> Tensor:

@@ -1,0 +1,27 @@
+"""Shared set-up: nothing the tests do may write in the repository, and two threads are all they take."""
+
+import os
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _outside_the_repository(tmp_path_factory):
+    """Results and runs of the whole session go to temporary folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAFLOW_RESULTS", str(tmp_path_factory.mktemp("results")))
+        patch.setenv("TRAFLOW_RUNS", str(tmp_path_factory.mktemp("runs")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads():
+    """OMP_NUM_THREADS=1 is much faster than two threads where other work has the cores."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Every test starts from the same random state, whatever ran before it."""
+    torch.manual_seed(0)

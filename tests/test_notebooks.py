@@ -1,0 +1,91 @@
+"""The notebooks as files, and every one of them executed by papermill at the smoke profile."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from traflow_lib import notebooks, paths
+
+NAMES = notebooks.names()
+FOLDER = paths.root() / "notebooks"
+
+
+def code_cells(name):
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def test_there_are_notebooks():
+    assert {"00_quickstart", "04_traflow_2d", "06_digits", "12_paper_tables"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_parameters_cell_of_literals(name):
+    (cell,) = [cell for cell in code_cells(name) if "parameters" in tags(cell)]
+    body = ast.parse(cell.source).body
+    values = {node.targets[0].id: ast.literal_eval(node.value) for node in body}
+    assert values == {"profile": "laptop", "seed": 0}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_committed_outputs_are_complete_and_clean(name):
+    for cell in code_cells(name):
+        assert cell.execution_count is not None, f"not executed, so nbval compares nothing: {cell.source[:60]}"
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr"
+            text = str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
+            assert not re.search(r"(^|[\s'\"(])/(home|root|work|tmp|Users)/", text), text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_notebook_checks_a_claim_that_nbval_compares(name):
+    checked = [cell for cell in code_cells(name) if "assert" in cell.source and "nbval-ignore-output" not in tags(cell)]
+    assert checked
+    assert any(output.get("text", "").startswith("ok: ") for cell in checked for output in cell.outputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_papermill_runs_the_smoke_profile(name):
+    assert notebooks.run(name, "smoke").exists()
+
+
+def test_plain_papermill_runs_from_another_folder(tmp_path):
+    command = [sys.executable, "-m", "papermill", str(FOLDER / "04_traflow_2d.ipynb"), "out.ipynb", "-p", "profile", "smoke", "--no-progress-bar"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "out.ipynb").exists()
+
+
+def test_an_unknown_profile_is_one_line_that_lists_what_exists():
+    with pytest.raises(RuntimeError, match=r"04_traflow_2d.ipynb, cell \d+ .*unknown profile 'nope'.*smoke, laptop, hour") as caught:
+        notebooks.run("04_traflow_2d", "nope")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_notebook_lists_what_exists():
+    with pytest.raises(ValueError, match="00_quickstart"):
+        notebooks.run("99_nothing", "smoke")
+
+
+def test_store_keeps_outputs_and_drops_papermills_traces(tmp_path, monkeypatch):
+    ran = nbformat.read(notebooks.run("12_paper_tables", "smoke"), as_version=4)
+    assert any("injected-parameters" in tags(cell) for cell in ran.cells)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "12_paper_tables.ipynb").write_text((FOLDER / "12_paper_tables.ipynb").read_text())
+    monkeypatch.setattr(paths, "root", lambda: tmp_path)
+    (stored,) = notebooks.store("smoke")
+    kept = nbformat.read(stored, as_version=4)
+    assert not any("injected-parameters" in tags(cell) or "papermill" in cell.metadata for cell in kept.cells)
+    assert Path(stored).parent == tmp_path / "notebooks"
+    counts = [cell.execution_count for cell in kept.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))

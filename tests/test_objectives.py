@@ -1,0 +1,75 @@
+"""Objectives: each runs and reaches every weight, wrong names and options are refused, and the weights balance the terms."""
+
+import pytest
+import torch
+from helpers import frozen_target, random_pairs, student
+
+from traflow_lib import objectives
+from traflow_lib.nets.mlp import MLP
+from traflow_lib.objectives.base import gradient_norm_weights
+
+
+@pytest.mark.parametrize("name", objectives.names())
+def test_every_objective_is_finite_and_reaches_every_weight(name):
+    objective, net, teacher = objectives.get(name), student(), MLP(width=16, depth=3)
+    terms = objective(net, frozen_target(), teacher, random_pairs())
+    assert terms.total.ndim == 0 and terms.total.isfinite()
+    assert terms.parts and all(isinstance(value, float) for value in terms.parts.values())
+    terms.total.backward()
+    blind = () if objective.s_input else ("net.s_embed.weight",)
+    for parameter_name, parameter in net.named_parameters():
+        if parameter_name not in blind:
+            assert parameter.grad.isfinite().all() and parameter.grad.abs().max() > 0, parameter_name
+
+
+@pytest.mark.parametrize("name", objectives.names())
+def test_no_gradient_reaches_the_target_or_the_teacher(name):
+    """Also if their weights are not frozen, as when the target is another copy of a student."""
+    target, teacher = student(1), MLP(width=16, depth=3)
+    objectives.get(name)(student(), target, teacher, random_pairs()).total.backward()
+    assert all(p.grad is None for net in (target, teacher) for p in net.parameters())
+
+
+def test_unknown_objective_lists_what_exists():
+    with pytest.raises(ValueError, match="unknown objective 'ctm'; there are .*traflow"):
+        objectives.get("ctm")
+
+
+@pytest.mark.parametrize("name", objectives.names())
+def test_unknown_option_is_a_value_error_that_names_it(name):
+    with pytest.raises(ValueError, match=f"'{name}'.*lambda_vel"):
+        objectives.get(name, lambda_vel=1.0)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"states": "noise"}, "states is 'noise'; it must be one of chord, path"),
+    ({"velocity_form": "slope"}, "average, derivative"),
+    ({"weighting": "auto"}, "fixed, adaptive, clipped"),
+    (dict.fromkeys(("output", "velocity", "consistency", "denoising"), 0.0), "every term has weight 0"),
+], ids=["states", "velocity_form", "weighting", "no term"])  # fmt: skip
+def test_bad_choices_are_refused_when_the_objective_is_made(options, message):
+    with pytest.raises(ValueError, match=message):
+        objectives.get("traflow_v1", **options)
+
+
+@pytest.mark.parametrize("clip", [None, (0.01, 10.0)])
+def test_gradient_norm_weights_equalise_the_terms(clip):
+    weight = torch.nn.Parameter(torch.randn(3, 2))
+    losses = {name: scale * (weight + shift).square().sum() for name, scale, shift in [("output", 1, 0), ("velocity", 3, 1), ("consistency", 0.5, 2)]}
+    weights = gradient_norm_weights(losses, "output", weight, clip)
+    norms = [torch.autograd.grad(weights[name] * loss, weight)[0].norm().item() for name, loss in losses.items()]
+    assert weights["output"] == 1 and norms == pytest.approx([norms[0]] * 3, rel=1e-4)
+
+
+@pytest.mark.parametrize("scale, expected", [(1e-6, 10.0), (1e6, 0.01)])
+def test_clipped_weights_stay_within_their_bounds(scale, expected):
+    weight = torch.nn.Parameter(torch.randn(3, 2))
+    losses = {"consistency": weight.square().sum(), "velocity": scale * weight.square().sum()}
+    assert gradient_norm_weights(losses, "consistency", weight, (0.01, 10.0))["velocity"] == expected
+
+
+def test_weights_multiply_the_parts_of_the_total():
+    parts = objectives.get("traflow_v4", velocity=2.0)(student(), frozen_target(), MLP(width=16, depth=3), random_pairs())
+    total = sum(parts.parts[f"weight_{name}"] * parts.parts[name] for name in ("velocity", "consistency"))
+    assert parts.total.item() == pytest.approx(total, rel=1e-4)
+    assert parts.parts["weight_consistency"] == 1 and 0.02 <= parts.parts["weight_velocity"] <= 20

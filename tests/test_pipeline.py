@@ -1,0 +1,99 @@
+"""What surrounds the library: pins, the dependency graph, the command line."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+import yaml
+
+from traflow_lib import cli, notebooks, paths, recipes
+from traflow_lib.experiment import Experiment
+
+ROOT = paths.root()
+
+
+def pins():
+    return [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and not line.startswith("#")]
+
+
+def test_environment_yml_has_exactly_the_locked_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (through_pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert through_pip == pins()
+
+
+def test_every_pin_is_exact_and_names_no_place():
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._]+( ; .+)?", pin) for pin in pins())
+
+
+def test_what_is_installed_is_what_is_locked():
+    from importlib.metadata import version
+
+    for name in ("torch", "numpy", "scipy", "papermill", "nbval", "clean-fid", "snakemake"):
+        (pin,) = [pin for pin in pins() if pin.lower().startswith(f"{name}==")]
+        assert version(name).split("+")[0] == pin.split("==")[1], "run make setup"
+
+
+def test_the_snakefile_covers_every_notebook(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--cores",
+        "1",
+        "--forceall",
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--directory",
+        str(ROOT),
+        "--nolock",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name in notebooks.names():
+        assert f"results/executed/laptop/{name}.ipynb" in done.stdout + done.stderr
+
+
+def test_a_failing_notebook_stops_the_command_and_is_named(capsys, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("notebooks/04_traflow_2d.ipynb, cell 3 ('x'): AssertionError: 1")
+
+    monkeypatch.setattr(notebooks, "run", fail)
+    assert cli.main(["notebook", "04_traflow_2d"]) == 2
+    assert "cell 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["train", "--recipe", "nope"], "04_traflow_2d"),
+        (["train", "--recipe", "06_digits", "--profile", "nope"], "smoke, laptop, hour"),
+        (["train", "--recipe", "06_digits", "--profile", "smoke", "--data", "nope"], "digits"),
+        (["distill", "--recipe", "04_traflow_2d", "--profile", "smoke", "--method", "nope"], "traflow_v4"),
+        (["sample", "nowhere.safetensors"], "no checkpoint"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(arguments, expected, capsys):
+    assert cli.main(arguments) == 2
+    message = capsys.readouterr().err.strip()
+    assert expected in message and "\n" not in message
+
+
+def test_train_distill_and_sample_from_the_command_line(tmp_path, capsys):
+    common = ["--recipe", "06_digits", "--profile", "smoke"]
+    assert cli.main(["train", *common]) == 0
+    assert cli.main(["distill", *common, "--method", "traflow", "--seed", "0"]) == 0
+    experiment = Experiment(recipes.load("06_digits", "smoke"))
+    experiment.student("traflow", 0)
+    out = tmp_path / "x.pt"
+    assert cli.main(["sample", str(experiment.files["traflow-seed0"]), "--n", "3", "--steps", "2", "--out", str(out)]) == 0
+    assert torch.load(out).shape == (3, 1, 8, 8)
+    assert "3 samples with 2 calls each" in capsys.readouterr().out
+
+
+def test_doctor_says_what_is_installed(capsys):
+    assert cli.main(["doctor"]) == 0
+    assert "torchdiffeq" in capsys.readouterr().out
