@@ -82,7 +82,7 @@ def test_checkpoint_never_holds_weights_spoilt_by_a_bad_gradient(tmp_path):
 
 
 def test_unknown_optimizer_lists_what_exists(tmp_path):
-    with pytest.raises(ValueError, match="unknown optimizer 'sgd'; there are adam, adamw"):
+    with pytest.raises(ValueError, match="optimizer is 'sgd'; it must be one of adam, adamw"):
         fit(network(), regression(), TrainConfig(steps=5, batch=2, optimizer="sgd"), tmp_path, seed=0)
 
 

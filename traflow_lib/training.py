@@ -69,9 +69,8 @@ def fit(net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     ema_net = _copy(net)
-    optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer](
-        net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
-    )
+    make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    optimizer = make(net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
     state = _Checkpoint(folder / "checkpoint.pt", net, ema_net, optimizer, config, seed)
     step, seconds = state.load()
     since_log: list[dict[str, float]] = []

@@ -57,13 +57,8 @@ class TraFlow:
     min_gap: float = 0.05
 
     def __post_init__(self):
-        for field, allowed in {
-            "states": ("chord", "path"),
-            "velocity_form": ("average", "derivative"),
-            "weighting": tuple(WEIGHTINGS),
-            "solver": tuple(CALLS_PER_STEP),
-            "distance": DISTANCES,
-        }.items():
+        choices = {"states": ("chord", "path"), "velocity_form": ("average", "derivative"), "weighting": tuple(WEIGHTINGS)}
+        for field, allowed in (choices | {"solver": tuple(CALLS_PER_STEP), "distance": DISTANCES}).items():
             if getattr(self, field) not in allowed:
                 raise ValueError(f"TraFlow: {field} is '{getattr(self, field)}'; it must be one of {', '.join(allowed)}")
         if not any((self.output, self.velocity, self.consistency, self.denoising)):
