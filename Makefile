@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROFILE ?= laptop
+# two threads that wait for each other by spinning crawl on shared cores
+export OMP_WAIT_POLICY = passive
 
 .PHONY: help setup reproduce test test-slow lab notebooks hour lint clean
 
