@@ -39,7 +39,7 @@ def clouds(panels: dict[str, Tensor], limit: float = 3.0, points: int = 4000, he
     """One scatter plot a named cloud [N, 2], side by side on the same square."""
     figure, axes = plt.subplots(1, len(panels), figsize=(height * len(panels), height), squeeze=False)
     for axis, (title, x) in zip(axes[0], panels.items()):
-        axis.scatter(*x[:points].T, s=1.2, alpha=0.4, linewidths=0, color=(colours or COLOURS).get(title, COLOURS["data"]))
+        axis.scatter(*x[:points].T, s=1.2, alpha=0.4, linewidths=0, color=(COLOURS | (colours or {})).get(title, COLOURS["data"]))
         axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
     return figure
 
@@ -58,9 +58,10 @@ def trajectories(panels: dict[str, Tensor], limit: float = 3.0, lines: int = 60,
 
 def image_rows(rows: dict[str, Tensor], columns: int = 12, size: float = 0.62) -> Figure:
     """One labelled row of images [N, C, H, W] in [-1, 1] a name; column i shows the same noise in every row."""
-    figure, axes = plt.subplots(len(rows), 1, figsize=(columns * size + 2.2, len(rows) * size * 1.08), squeeze=False)
+    figure, axes = plt.subplots(len(rows), 1, figsize=(columns * size + 3.0, len(rows) * size * 1.08), squeeze=False)
     for axis, (title, x) in zip(axes[:, 0], rows.items()):
-        strip = torch.cat(list(x[:columns].float().clamp(-1, 1)), dim=2).permute(1, 2, 0) / 2 + 0.5
+        tiles = torch.nn.functional.pad(x[:columns].float().clamp(-1, 1), (0, 1), value=1.0)  # a white line between images
+        strip = torch.cat(list(tiles), dim=2).permute(1, 2, 0) / 2 + 0.5
         axis.imshow(strip if strip.shape[2] == 3 else strip[..., 0], cmap=None if strip.shape[2] == 3 else "gray", vmin=0, vmax=1, interpolation="nearest")
         axis.set(xticks=[], yticks=[])
         axis.set_ylabel(title, rotation=0, ha="right", va="center")
