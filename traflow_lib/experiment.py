@@ -88,15 +88,12 @@ class Experiment:
                 if not isinstance(pairs, PairCache):
                     raise ValueError("n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs")
                 pairs = pairs.first(settings["n_pairs"])
-            maps: dict[int, JumpMap] = {}
 
             def loss_fn(net, ema_net) -> LossTerms:
-                if not maps:
-                    maps.update({0: JumpMap(net), 1: JumpMap(ema_net)})
                 batch = pairs.batch(train.batch, path=objective.needs_path)
                 if getattr(objective, "denoising", 0):
                     batch.data = self.data(train.batch)
-                return objective(maps[0], maps[1], teacher, batch)
+                return objective(JumpMap(net), JumpMap(ema_net), teacher, batch)
 
             return loss_fn
 
@@ -136,8 +133,7 @@ class Experiment:
     def _teacher_loss(self, train: TrainConfig):
         def loss_fn(net, ema_net) -> LossTerms:
             x0 = self.data(train.batch)
-            loss = velocity_loss(net, x0, torch.randn_like(x0), torch.rand(train.batch))
-            return LossTerms(loss, {})
+            return LossTerms(velocity_loss(net, x0, torch.randn_like(x0), torch.rand(train.batch)), {})
 
         return loss_fn
 
