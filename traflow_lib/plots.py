@@ -31,7 +31,7 @@ def save(figure: Figure, name: str, profile: str) -> Path:
     """Write the figure as PNG to results/figures/<profile>/ and return the file."""
     file = paths.results() / "figures" / profile / f"{name}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file)
+    figure.savefig(file, bbox_inches="tight")
     return file
 
 
