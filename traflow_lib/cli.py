@@ -1,4 +1,4 @@
-"""The command line: python -m traflow_lib train | distill | evaluate | sample | notebook | store | tables | doctor."""
+"""The command line: python -m traflow_lib train | distill | bench | sample | notebook | store | tables | doctor."""
 
 import argparse
 import importlib.util
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import torch
 
-from . import __version__, notebooks, paths, recipes, tables
+from . import __version__
+from . import bench as benchmark
+from . import notebooks, paths, recipes, tables
 from .experiment import Experiment
 from .jump import JumpMap
 from .pairs import sample_noise
@@ -43,12 +45,15 @@ def distill(args) -> None:
                 print(f"{experiment.dataset}: {method}, seed {seed} in {experiment.files[f'{method}-seed{seed}']}")
 
 
-def evaluate(args) -> None:
-    """Measure the teacher and every student of a recipe, and write the records."""
-    from .evaluation.measure import Measure
-
+def bench(args) -> None:
+    """Train and measure the teacher and every student of a recipe; what has a record with the same settings is skipped."""
     for experiment in _experiments(args):
-        Measure(experiment).everything(args.method)
+        if args.tune:
+            benchmark.tune(experiment, args.method)
+        elif args.cost:
+            benchmark.step_costs(experiment)
+        else:
+            benchmark.run(experiment, args.method, again=args.again)
 
 
 def sample(args) -> None:
@@ -106,8 +111,11 @@ def parser() -> argparse.ArgumentParser:
     one = add("distill", distill, with_recipe=True)
     one.add_argument("--method", action="append", help="only this method (may be repeated)")
     one.add_argument("--seed", action="append", type=int, help="only this seed (may be repeated)")
-    judge = add("evaluate", evaluate, with_recipe=True)
-    judge.add_argument("--method", action="append", help="only this method (may be repeated), without the teacher")
+    compare = add("bench", bench, with_recipe=True)
+    compare.add_argument("--method", action="append", help="only this method (may be repeated), without the teacher")
+    compare.add_argument("--again", action="store_true", help="measure again what has a record")
+    compare.add_argument("--tune", action="store_true", help="the recipe's search for each method's settings instead (profile: search)")
+    compare.add_argument("--cost", action="store_true", help="the time of each method's training step instead; needs an idle machine")
     draw = add("sample", sample)
     draw.add_argument("checkpoint")
     draw.add_argument("--steps", type=int, default=1, help="network calls a sample")

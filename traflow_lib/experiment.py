@@ -37,6 +37,7 @@ class Experiment:
             self.images, self.labels = images.load(self.dataset)
             self.shape = tuple(self.images.shape[1:])
         self._nets: dict[str, nn.Module] = {}
+        self._pairs: dict[Path, PairCache] = {}
         self.headers: dict[str, dict] = {}
         self.files: dict[str, Path] = {}
 
@@ -56,11 +57,30 @@ class Experiment:
         return {"teacher": self.teacher_settings(), **self.recipe["pairs"], **precision}
 
     def student_settings(self, method: str, seed: int) -> dict:
-        """Everything that decides a student: its pairs, objective, options and training."""
-        if method not in self.recipe["students"]:
+        """Everything that decides a student: its pairs, objective, options and training.
+
+        "name@time" is the method `name` with as many steps as take the time that the recipe's reference method needs for its own.
+        """
+        name, _, budget = method.partition("@")
+        if name not in self.recipe["students"] or budget not in ("", "time"):
             raise ValueError(f"unknown method '{method}' in recipe {self.recipe['recipe']}; there are {', '.join(self.recipe['students'])}")
-        student = recipes.merge(self.recipe["student"], self.recipe["students"][method] or {})
+        student = recipes.merge(self.recipe["student"], self.recipe["students"][name] or {})
+        if budget:
+            cost = self.recipe["step_cost"]
+            student["train"]["steps"] = round(student["train"]["steps"] * cost[self.recipe["time_of"]] / cost[name])
         return {"pairs": self.pair_settings(), **student, "seed": seed}
+
+    @staticmethod
+    def stages(settings: dict) -> list[dict]:
+        """A student's settings as the stages it is trained in, one unless the recipe lists several with their `share` of the steps."""
+        shared = {key: value for key, value in settings.items() if key != "stages"}
+        if "stages" not in settings:
+            return [shared]
+        stages = [recipes.merge(shared, stage) for stage in settings["stages"]]
+        for number, stage in enumerate(stages):
+            stage["train"]["steps"] = round(stage["train"]["steps"] * stage.pop("share"))
+            stage["after"] = recipes.fingerprint(stages[number - 1]) if number else None
+        return stages
 
     def teacher(self):
         """The pre-trained rectified flow, v(x, t); `kind: exact` in the recipe takes a toy's closed form."""
@@ -72,46 +92,66 @@ class Experiment:
         net = self._trained("teacher", settings, settings["net"], self._teacher_net, settings["train"], self._teacher_loss, settings["seed"])
         return VelocityField(net, self.recipe.get("precision", "fp32"))
 
-    def student(self, method: str, seed: int = 0) -> JumpMap:
-        """The student of one method and seed."""
-        settings = self.student_settings(method, seed)
+    def student(self, method: str, seed: int = 0, calls: int | None = None) -> JumpMap:
+        """The student of one method and seed; calls: if one of its stages is meant for this number of calls, the student of that stage."""
+        role, net, training = f"{method}-seed{seed}", None, {}
+        stages = self.stages(self.student_settings(method, seed))
+        for number, stage in enumerate(stages):
+            name = role if len(stages) == 1 else f"{role}-stage{number}"
+            net = self._stage(name, stage, net)
+            # the header of a student tells the training it took from the beginning
+            own = self.headers[name]["training"]
+            training = own | {key: training.get(key, 0) + own[key] for key in ("steps", "seconds")}
+            self.headers[role], self.files[role] = self.headers[name] | {"training": training}, self.files[name]
+            if calls is not None and stage.get("calls") == calls:
+                break
+        return JumpMap(net)
+
+    def _stage(self, name: str, settings: dict, previous: nn.Module | None) -> nn.Module:
+        """The network of one stage of training, which starts from the previous stage's, the first from the teacher's."""
         objective = objectives.get(settings["objective"], **settings.get("options", {}))
         config = {**settings["pairs"]["teacher"]["net"], **settings.get("net", {})}
+        teacher = self.teacher()
+        before = VelocityField(previous, self.recipe.get("precision", "fp32")) if previous else teacher
 
         def start() -> nn.Module:
-            net, teacher = nets.build(config, s_input=objective.s_input), self.teacher()
-            return nets.warm_start(net, teacher.net) if isinstance(teacher, VelocityField) else net
+            net = nets.build(config, s_input=objective.s_input)
+            return nets.warm_start(net, before.net) if isinstance(before, VelocityField) else net
 
         def loss(train: TrainConfig):
-            teacher, pairs = self.teacher(), self.pairs()
+            pairs = self.pairs((before, settings["after"])) if settings.get("new_pairs") else self.pairs()
             if settings.get("n_pairs"):
                 if not isinstance(pairs, PairCache):
                     raise ValueError("n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs")
                 pairs = pairs.first(settings["n_pairs"])
 
-            def loss_fn(net, ema_net) -> LossTerms:
-                batch = pairs.batch(train.batch, path=objective.needs_path)
-                if getattr(objective, "denoising", 0):
-                    batch.data = self.data(train.batch)
-                return objective(JumpMap(net), JumpMap(ema_net), teacher, batch)
+            def loss_fn(net, ema_net, progress) -> LossTerms:
+                batch = pairs.batch(train.batch * objective.draws, path=objective.needs_path)
+                batch.data = self.data(train.batch) if objective.needs_data else None
+                batch.progress = progress
+                return objective(JumpMap(net), JumpMap(ema_net), before if objective.from_previous else teacher, batch)
 
             return loss_fn
 
-        return JumpMap(self._trained(f"{method}-seed{seed}", settings, config, start, settings["train"], loss, seed, s_input=objective.s_input))
+        return self._trained(name, settings, config, start, settings["train"], loss, settings["seed"], s_input=objective.s_input)
 
-    def pairs(self) -> PairCache | OnlinePairs:
-        """The teacher's pairs with their paths, solved once and kept in runs/; with `online: true` in the recipe, fresh ones every step."""
-        settings = self.pair_settings()
+    def pairs(self, of: tuple | None = None) -> PairCache | OnlinePairs:
+        """The teacher's pairs with their paths, solved once and kept in runs/; with `online: true` in the recipe, fresh ones every step.
+
+        of: (velocity, fingerprint) of another flow whose pairs are wanted, as for the k-th reflow.
+        """
+        settings = self.pair_settings() | ({"of": of[1]} if of else {})
+        velocity = of[0] if of else self.teacher()
         solver = {key: settings[key] for key in ("method", "steps", "tol") if key in settings}
         if settings.get("online"):
-            return OnlinePairs(self.teacher(), self.shape, **solver)
+            return OnlinePairs(velocity, self.shape, **solver)
         file = paths.runs() / f"{self.dataset}-pairs-{recipes.fingerprint(settings)}.safetensors"
-        if not hasattr(self, "_pairs"):
+        if file not in self._pairs:
             if not file.exists():
                 self.say(f"{self.dataset}: solving {settings['n']:,} teacher pairs")
-                make_pairs(self.teacher(), settings["n"], self.shape, settings["seed"], keep_path=True, **solver).save(file)
-            self._pairs = PairCache.load(file)
-        return self._pairs
+                make_pairs(velocity, settings["n"], self.shape, settings["seed"], keep_path=True, **solver).save(file)
+            self._pairs[file] = PairCache.load(file)
+        return self._pairs[file]
 
     def classifier(self) -> nn.Module:
         """The feature extractor of the FD metric, with its held-out accuracy in headers["classifier"]."""
@@ -131,7 +171,7 @@ class Experiment:
         return nets.build(self.recipe["net"])
 
     def _teacher_loss(self, train: TrainConfig):
-        def loss_fn(net, ema_net) -> LossTerms:
+        def loss_fn(net, ema_net, progress) -> LossTerms:
             x0 = self.data(train.batch)
             return LossTerms(velocity_loss(net, x0, torch.randn_like(x0), torch.rand(train.batch)), {})
 

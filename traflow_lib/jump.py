@@ -10,7 +10,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from .flow import expand, per_sample
+from .flow import chord, expand, per_sample
 
 
 class JumpMap(nn.Module):
@@ -32,20 +32,36 @@ class JumpMap(nn.Module):
     def with_derivative(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> tuple[Tensor, Tensor]:
         """G(x_t, t, s) and dG/ds, exact by forward-mode differentiation (one extra tangent pass)."""
         t, s = per_sample(t, x), per_sample(s, x)
-        with warnings.catch_warnings():  # torch's own first use of forward mode calls a function it has deprecated
-            warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
-            return torch.func.jvp(lambda s: self(x, t, s), (s,), (torch.ones_like(s),))
+        return _jvp(lambda s: self(x, t, s), (s,), (torch.ones_like(s),))
+
+    def along(self, x: Tensor, t: float | Tensor, s: float | Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
+        """F(x_t, t, s) and its total derivative dF/dt where x_t moves with `velocity` [B, ...] and s stands still."""
+        t, s = per_sample(t, x), per_sample(s, x)
+        return _jvp(lambda x, t: self.net(x, t, s), (x, t), (velocity, torch.ones_like(t)))
 
     @torch.no_grad()
-    def sample(self, noise: Tensor, steps: int = 1, keep_path: bool = False) -> Tensor:
-        """Deterministic jumps from t = 1 to 0 on an even grid, `steps` network calls; [B, ...], or the path [steps + 1, B, ...].
+    def sample(self, noise: Tensor, steps: int = 1, keep_path: bool = False, renoise: torch.Generator | None = None) -> Tensor:
+        """Jumps from t = 1 to 0 on an even grid, `steps` network calls; [B, ...], or the path [steps + 1, B, ...].
 
-        No noise is added between jumps (unlike a consistency model's sampler), so the output is a function of `noise`.
+        The jumps are deterministic, so the output is a function of `noise`. With `renoise` it is a consistency model's sampler: jump
+        to 0 every time and go back up to the next time with fresh noise drawn from that generator.
         """
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
         times = torch.linspace(1, 0, steps + 1).tolist()
         path = [noise]
         for t, s in zip(times[:-1], times[1:]):
-            path.append(self(path[-1], t, s))
+            if renoise is None:
+                path.append(self(path[-1], t, s))
+            else:
+                fresh = torch.randn(noise.shape, generator=renoise).to(noise)
+                path.append(chord(self(path[-1], t, 0.0), fresh, s))
         return torch.stack(path) if keep_path else path[-1]
+
+
+def _jvp(function, inputs: tuple, tangents: tuple) -> tuple[Tensor, Tensor]:
+    """In float32 also under autocast, which does not see through torch.func's wrappers (a convolution then fails)."""
+    with warnings.catch_warnings(), torch.autocast(inputs[0].device.type, enabled=False):
+        # torch's own first use of forward mode calls a function it has deprecated
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+        return torch.func.jvp(function, inputs, tangents)

@@ -3,7 +3,8 @@
 Two sources with one interface, `.batch(n) -> Batch`: PairCache draws from pairs solved beforehand, OnlinePairs solves fresh ones.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from .flow import chord
 from .solvers import solve
+
+STATES = ("chord", "path", "data")
 
 
 def sample_noise(seed: int, start: int, stop: int, shape: tuple) -> Tensor:
@@ -24,12 +27,31 @@ def sample_noise(seed: int, start: int, stop: int, shape: tuple) -> Tensor:
 @dataclass
 class Batch:
     """x1, x0: noise and the teacher's output for it, [B, ...]; path [B, K + 1, ...], the teacher's states at times 0, 1/K .. 1;
-    data [B, ...]: real data, for the term that needs it."""
+    data [B, ...]: real data, for the methods that need it; progress: share of the training that is done."""
 
     x1: Tensor
     x0: Tensor
     path: Tensor | None = None
     data: Tensor | None = None
+    progress: float = 0.0
+
+    def on(self, states: str) -> "Batch":
+        """The batch whose .at(t) gives states on the "chord" of the pairs, on the teacher's "path", or on random chords of real "data"."""
+        if states == "chord":
+            return replace(self, path=None)
+        if states == "path":
+            if self.path is None:
+                raise ValueError('states="path" needs batches with the teacher\'s path (path=True)')
+            return self
+        if self.data is None:
+            raise ValueError('states="data" needs real data in the batch (Batch.data)')
+        return replace(self, x1=torch.randn_like(self.data), x0=self.data, path=None)
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """The first and the second half of the batch."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        parts = [{name: value.chunk(2)[half] for name, value in tensors.items()} for half in (0, 1)]
+        return replace(self, **parts[0]), replace(self, **parts[1])
 
     @property
     def intervals(self) -> int | None:
@@ -105,12 +127,13 @@ def make_pairs(teacher, n: int, shape: tuple, seed: int, *, keep_path: bool = Fa
     return PairCache(torch.cat(x1), torch.cat(x0), torch.cat(paths) if keep_path else None)
 
 
-def sample_times(n: int, ends: float, intervals: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+def sample_times(n: int, ends: float, intervals: int | None = None, draw: Callable[[int], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Times s < u < t [n] each: three sorted uniforms; then t := 1 with probability `ends`, and s := 0 with probability `ends`.
 
     With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored paths have states.
+    draw(n) -> [3, n] takes the place of the uniforms.
     """
-    s, u, t = torch.rand(3, n).sort(dim=0).values
+    s, u, t = (torch.rand(3, n) if draw is None else draw(n)).sort(dim=0).values
     t = torch.where(torch.rand(n) < ends, 1.0, t)
     s = torch.where(torch.rand(n) < ends, 0.0, s)
     if intervals is not None:

@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 
 from . import paths
 
-UNGRIDDED = ("dopri5", "halves")  # samplers without a number of steps
+UNGRIDDED = ("dopri5", "halves", "training")  # samplers without a number of steps; "training" holds what a step of it costs
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "torchdiffeq", "POT", "scikit-learn", "clean-fid")
 
 
@@ -61,9 +61,14 @@ class Record:
     @property
     def file(self) -> Path:
         """Where it belongs below the records folder; one file a sampler, so a repeated measurement replaces the old one."""
-        # an adaptive solver's calls are a result, not part of the question
-        sampler = self.sampler if self.sampler in UNGRIDDED else f"{self.sampler}-{self.nfe}"
-        return Path(self.profile) / f"{self.recipe}__{self.dataset}__{self.method.replace(' ', '-')}__{sampler}.json"
+        return file_of(self.profile, self.recipe, self.dataset, self.method, self.sampler, self.nfe)
+
+
+def file_of(profile: str, recipe: str, dataset: str, method: str, sampler: str, nfe: int) -> Path:
+    """The file of a record below the records folder."""
+    # an adaptive solver's calls are a result, not part of the question
+    sampler = sampler if sampler in UNGRIDDED else f"{sampler}-{nfe}"
+    return Path(profile) / f"{recipe}__{dataset}__{method.replace(' ', '-')}__{sampler}.json"
 
 
 def save(record: Record, folder: Path | None = None) -> Path:

@@ -62,7 +62,8 @@ def fit(net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int
     """Train `net` in place; returns (the network with its EMA weights, statistics).
 
     Args:
-        loss_fn: called as loss_fn(net, ema_net) -> LossTerms once a step, drawing its own batch from torch's global generator.
+        loss_fn: called as loss_fn(net, ema_net, progress) -> LossTerms once a step, progress being the share of the steps that is done; it
+            draws its own batch from torch's global generator.
         folder: holds checkpoint.pt (resumed if present) and log.jsonl (one line every log_every steps).
     Statistics: steps, seconds (training time over all resumes), parameters.
     """
@@ -82,7 +83,7 @@ def fit(net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int
             for group in optimizer.param_groups:
                 group["lr"] = config.lr_at(step)
             with torch.autocast(_device(net), torch.bfloat16, enabled=config.precision == "bf16"):
-                terms = loss_fn(net, ema_net)
+                terms = loss_fn(net, ema_net, step / config.steps)
             optimizer.zero_grad(set_to_none=True)
             terms.total.backward()
             norm = nn.utils.clip_grad_norm_(net.parameters(), config.clip or math.inf).item()

@@ -13,7 +13,7 @@ from ..objectives.base import LossTerms
 def classification_loss(images: Tensor, labels: Tensor, batch: int):
     """loss_fn for training.fit: cross-entropy on random images, the batch shifted by up to one pixel."""
 
-    def loss_fn(net: nn.Module, ema_net: nn.Module) -> LossTerms:
+    def loss_fn(net: nn.Module, ema_net: nn.Module, progress: float) -> LossTerms:
         index = torch.randint(len(images), (batch,))
         down, right = torch.randint(-1, 2, (2,)).tolist()
         moved = torch.roll(nn.functional.pad(images[index], (1, 1, 1, 1), value=-1), (down, right), (2, 3))[..., 1:-1, 1:-1]

@@ -56,10 +56,11 @@ class Measure:
         return torch.cat([part.x for part in parts]), max(part.nfe for part in parts)
 
     @torch.no_grad()
-    def sample(self, jump: JumpMap, steps: int) -> Tensor:
-        """The student's samples from the shared noise, in the recipe's precision."""
+    def sample(self, jump: JumpMap, steps: int, sampler: str = "jumps") -> Tensor:
+        """The student's samples from the shared noise, in the recipe's precision; sampler "jumps" or "renoised" (see JumpMap.sample)."""
+        renoise = torch.Generator().manual_seed(self.settings["seed"]) if sampler == "renoised" else None
         with torch.autocast("cpu", torch.bfloat16, enabled=self.experiment.recipe.get("precision") == "bf16"):
-            return torch.cat([jump.sample(noise, steps).float() for noise in self.noise.split(CHUNK)])
+            return torch.cat([jump.sample(noise, steps, renoise=renoise).float() for noise in self.noise.split(CHUNK)])
 
     def metrics(self, x: Tensor) -> dict[str, float]:
         """The distances of samples x [N, ...] made from the shared noise."""
@@ -80,58 +81,49 @@ class Measure:
         values = {key: [value] for key, value in self.metrics(x).items()}
         return self._record("teacher", nfe, solver["method"], values, [self.experiment.recipe["teacher"].get("seed", 0)], ["teacher"])
 
-    def student(self, method: str, steps: int, seeds: list[int]) -> Record:
+    def student(self, method: str, steps: int, seeds: list[int], sampler: str = "jumps") -> Record:
         """Measure and record one method at `steps` calls over its seeds."""
         values: dict[str, list[float]] = {}
         for seed in seeds:
-            jump = self.experiment.student(method, seed)
-            for key, value in (self.metrics(self.sample(jump, steps)) | self._geometry(method, seed)).items():
+            jump = self.experiment.student(method, seed, steps)
+            for key, value in (self.metrics(self.sample(jump, steps, sampler)) | self._geometry(method, seed)).items():
                 values.setdefault(key, []).append(value)
-        return self._record(method, steps, "jumps", values, seeds, [f"{method}-seed{seed}" for seed in seeds])
+        return self._record(method, steps, sampler, values, seeds, [f"{method}-seed{seed}" for seed in seeds])
 
     def _geometry(self, method: str, seed: int) -> dict[str, float]:
         """Metrics of the student itself, whatever the number of calls; computed once."""
         if (method, seed) not in self._geometries:
-            jump, noise = self.experiment.student(method, seed), self.noise[:1000]
+            jump, noise = self.experiment.student(method, seed, 8), self.noise[:1000]
             path = jump.sample(noise, 8, keep_path=True)
             self._geometries[method, seed] = {"self_consistency": self_consistency(jump, noise), "straightness": straightness(path)}
         return self._geometries[method, seed]
-
-    def everything(self, methods: list[str] | None = None, say=print) -> list[Record]:
-        """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE, real halves for images.
-
-        The recipe's `sweep` lists variants of a method, measured at one call with the first seed. methods: only these, without the teacher.
-        """
-        recipe, found = self.experiment.recipe, []
-        if methods is None:
-            found += [self.teacher(method="euler", steps=steps) for steps in self.settings["teacher_nfe"]] + [self.teacher(**self.settings["reference"])]
-        for method in methods or recipe["methods"] + recipe.get("sweep", []):
-            single = method in recipe.get("sweep", [])
-            calls, seeds = ([1], recipe["seeds"][:1]) if single else (self.settings["nfe"], recipe["seeds"])
-            found += [self.student(method, steps, seeds) for steps in calls]
-        if not self.experiment.is_toy:
-            found.append(self.halves())
-        say(f"{self.experiment.dataset}: {len(found)} records, profile {recipe['profile']}")
-        return found
 
     def halves(self) -> Record:
         """FD between two random halves of the real images: what a perfect generator of that size would score."""
         order = torch.randperm(len(self.real), generator=torch.Generator().manual_seed(0))
         first, second = order.chunk(2)
         value = feature_distance(self.real_features[first], self.real_features[second])
-        record = self._record("real data", 0, "halves", {self.fd_name: [value]}, [0], [])
-        record.n_generated, record.n_reference = len(first), len(second)
-        records.save(record)
-        return record
+        return self._record("real data", 0, "halves", {self.fd_name: [value]}, [0], [], n_generated=len(first), n_reference=len(second))
 
-    def _record(self, method: str, nfe: int, sampler: str, metrics: dict, seeds: list[int], roles: list[str]) -> Record:
+    def record_cost(self, method: str, milliseconds: list[float]) -> Record:
+        """Record what a training step of this method took, in several runs."""
+        return self._record(method, 0, "training", {"ms_per_step": milliseconds}, list(range(len(milliseconds))), [], n_generated=0, n_reference=0)
+
+    def hash(self, method: str, seeds: list[int]) -> str:
+        """Fingerprint of everything that decides a record's numbers: the models' settings and those of the evaluation."""
+        experiment, is_student = self.experiment, method.partition("@")[0] in self.experiment.recipe.get("students", {})
+        models = [experiment.student_settings(method, seed) for seed in seeds] if is_student else [experiment.teacher_settings()]
+        evaluate = {key: value for key, value in self.settings.items() if key not in ("nfe", "teacher_nfe")}
+        return fingerprint({"models": models, "evaluate": evaluate, "classifier": experiment.recipe.get("classifier")})
+
+    def _record(self, method: str, nfe: int, sampler: str, metrics: dict, seeds: list[int], roles: list[str], **other) -> Record:
         experiment, recipe = self.experiment, self.experiment.recipe
         headers = [experiment.headers[role] for role in roles if role in experiment.headers]
-        net = experiment.student(method, seeds[0]).net if sampler == "jumps" else getattr(experiment.teacher(), "net", None) if nfe else None
+        net = getattr(experiment.teacher(), "net", None) if method == "teacher" else experiment.student(method, seeds[0]).net if nfe else None
         record = Record(
             recipe=recipe["recipe"], profile=recipe["profile"], dataset=experiment.dataset, method=method, nfe=nfe, sampler=sampler,
-            metrics=metrics, seeds=seeds, n_generated=len(self.noise), n_reference=len(self.real),
-            split="fresh sample" if experiment.is_toy else "all", hash=fingerprint(recipe),
+            metrics=metrics, seeds=seeds, n_generated=other.get("n_generated", len(self.noise)), n_reference=other.get("n_reference", len(self.real)),
+            split="fresh sample" if experiment.is_toy else "all", hash=self.hash(method, seeds),
             extractor=None if experiment.is_toy else f"{experiment.dataset}-cnn {records.file_sha256(experiment.files['classifier'])}",
             ema=headers[0]["settings"]["train"].get("ema", 0.999) if headers else None,
             parameters=cost.parameters(net) if net else None, macs=cost.macs(net, experiment.shape) if net else None,

@@ -3,12 +3,34 @@
 student: JumpMap being trained; target: JumpMap with its moving-average weights; teacher: velocity field; batch: pairs.Batch.
 """
 
+from functools import partial
+
 from .base import LossTerms, Objective
+from .consistency import Consistency, consistency_training
+from .ctm import CTM
 from .distill import Distill
-from .reflow import Reflow
+from .flow_map import EulerianMap, LagrangianMap
+from .meanflow import MeanFlow
+from .progressive import Progressive
+from .reflow import FlowGuided, Reflow
+from .shortcut import Shortcut
 from .traflow import PRESETS, TraFlow
 
-_FACTORIES = {"distill": Distill, "reflow": Reflow} | {name: preset for name, preset in PRESETS.items()}
+_FACTORIES = {
+    "distill": Distill,
+    "reflow": Reflow,
+    "reflow_pp": partial(Reflow, times="u_shaped", distance="pseudo_huber"),
+    "flow_guided": FlowGuided,
+    "progressive": Progressive,
+    "cd": Consistency,
+    "ct": consistency_training,
+    "ctm": CTM,
+    "shortcut": Shortcut,
+    "lmd": LagrangianMap,
+    "emd": EulerianMap,
+    "meanflow": MeanFlow,
+    **PRESETS,
+}
 
 
 def names() -> list[str]:

@@ -1,15 +1,17 @@
-"""What every objective shares: the returned terms, the distances, and gradient-norm weights."""
+"""What every objective shares: its interface, the distances, states of a batch, solver calls and gradient-norm weights."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from ..flow import expand
 from ..jump import JumpMap
-from ..pairs import Batch
+from ..pairs import STATES, Batch
+from ..solvers import CALLS_PER_STEP, solve
 
-DISTANCES = ("l2", "pseudo_huber", "lpips")
+DISTANCES = ("l2", "pseudo_huber", "cauchy", "lpips")
 
 
 @dataclass
@@ -19,21 +21,53 @@ class LossTerms:
     total: Tensor
     parts: dict[str, float]
 
+    @classmethod
+    def single(cls, name: str, loss: Tensor) -> "LossTerms":
+        """The terms of an objective that has only one."""
+        return cls(loss, {name: loss.item()})
 
-class Objective(Protocol):
-    """needs_path: whether batches must carry the teacher's path; s_input: whether the student's network sees the target time s."""
 
-    needs_path: bool
-    s_input: bool
+@dataclass(frozen=True)
+class Objective:
+    """Base of all methods: called with (student, target, teacher, batch) -> LossTerms. What a method needs is said by its attributes.
 
-    def __call__(self, student: JumpMap, target: JumpMap, teacher, batch: Batch) -> LossTerms: ...
+    states: where x_t lives: on the "chord" of a teacher's pair, on the teacher's "path", or on noised real "data".
+    s_input: whether the student's network sees the target time s. from_previous: whether `teacher` is the network that the previous stage
+    of the training left, not the original one. draws: pairs to draw per sample of the batch. samplers: how its samples are made.
+    """
+
+    s_input: ClassVar[bool] = True
+    from_previous: ClassVar[bool] = False
+    draws: ClassVar[int] = 1
+    samplers: ClassVar[tuple[str, ...]] = ("jumps",)
+    choices: ClassVar[dict[str, tuple]] = {}
+
+    def __post_init__(self):
+        allowed = {"distance": DISTANCES, "states": STATES, "solver": (*CALLS_PER_STEP, "none")} | self.choices
+        for field in self.__dataclass_fields__:
+            if field in allowed and getattr(self, field) not in allowed[field]:
+                raise ValueError(f"{type(self).__name__}: {field} is '{getattr(self, field)}'; it must be one of {', '.join(allowed[field])}")
+
+    @property
+    def needs_path(self) -> bool:
+        """Whether batches must carry the teacher's path."""
+        return getattr(self, "states", None) == "path"
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether batches must carry real data."""
+        return getattr(self, "states", None) == "data"
+
+    def __call__(self, student: JumpMap, target: JumpMap, teacher, batch: Batch) -> LossTerms:
+        raise NotImplementedError
 
 
 def distance(name: str, a: Tensor, b: Tensor, scale: Tensor | float = 1.0, c: float = 0.03) -> Tensor:
-    """D(a, b), the mean over the batch; a, b [B, ...]; scale [B, 1, ...] divides the difference (L2 and pseudo-Huber only).
+    """D(a, b), the mean over the batch; a, b [B, ...]; scale [B, 1, ...] divides the difference (not for LPIPS). r: a sample's RMS.
 
-    l2: mean square. pseudo_huber: sqrt(r^2 + c^2) - c of the root mean square r of a sample (Song & Dhariwal 2024), which grows linearly
-    for large errors. lpips: perceptual, on images (needs the `lpips` package and its weights).
+    l2: mean square. pseudo_huber: sqrt(r^2 + c^2) - c (Song & Dhariwal 2024), which grows linearly for large errors. cauchy:
+    log(1 + r^2 / c^2), whose gradient is that of the square weighted by 1 / (r^2 + c^2), MeanFlow's adaptive weight with power 1
+    (its constant, 1e-3, is this c squared). lpips: perceptual, on images (needs the `lpips` package and its weights).
     """
     if name == "lpips":
         return _lpips(a.device)(a.expand(-1, 3, -1, -1), b.expand(-1, 3, -1, -1)).mean()
@@ -42,7 +76,14 @@ def distance(name: str, a: Tensor, b: Tensor, scale: Tensor | float = 1.0, c: fl
         return square.mean()
     if name == "pseudo_huber":
         return ((square + c**2).sqrt() - c).mean()
+    if name == "cauchy":
+        return torch.log1p(square / c**2).mean()
     raise ValueError(f"unknown distance '{name}'; there are {', '.join(DISTANCES)}")
+
+
+def velocity_distance(name: str) -> str:
+    """The distance for slopes, which are no images: the square stands in for a perceptual distance."""
+    return "l2" if name == "lpips" else name
 
 
 _LPIPS: dict = {}
@@ -63,6 +104,28 @@ def _lpips(device: torch.device):
 
         _LPIPS[device] = measure
     return _LPIPS[device]
+
+
+def stop_gradient(target: JumpMap):
+    """G with frozen weights that still passes the gradient of its input."""
+    frozen = {name: value.detach() for name, value in target.state_dict().items()}
+    return lambda *inputs: torch.func.functional_call(target, frozen, inputs)
+
+
+@torch.no_grad()
+def solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps: int) -> Tensor:
+    """The teacher's solution from times t [B] to u [B]: one ODE in r from 0 to 1 with time t + r (u - t), so each sample has its own interval."""
+    span = u - t
+
+    def scaled(y, r):
+        return expand(span, y) * teacher(y, t + r * span)
+
+    return solve(scaled, x, 0.0, 1.0, method=solver, steps=steps).x
+
+
+def earlier_state(line: Batch, teacher, t: Tensor, u: Tensor, solver: str, steps: int) -> Tensor:
+    """The teacher's state at u < t on its trajectory through line.at(t): stored if line is the teacher's path, else solved for."""
+    return line.at(u) if line.path is not None else solve_between(teacher, line.at(t), t, u, solver, steps)
 
 
 def gradient_norm_weights(losses: dict[str, Tensor], reference: str, parameter: nn.Parameter, clip: tuple[float, float] | None) -> dict[str, float]:

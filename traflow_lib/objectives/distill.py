@@ -1,24 +1,21 @@
 """One-step distillation: regress the teacher's output directly from its noise.
 
-Knowledge distillation (Luhman & Luhman 2021), and the distillation stage of rectified flow and InstaFlow (Liu et al. 2023, 2024).
+Knowledge distillation (Luhman & Luhman 2021, arXiv 2101.02388), and the distillation stage of rectified flow and InstaFlow
+(Liu et al. 2023, arXiv 2309.06380), where D is LPIPS.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..flow import per_sample
-from .base import LossTerms, distance
+from .base import LossTerms, Objective, distance
 
 
 @dataclass(frozen=True)
-class Distill:
+class Distill(Objective):
     """E D(G(x_1, 1, 0), xhat_0); only the one-call jump is trained."""
 
     distance: str = "l2"
-    needs_path: ClassVar[bool] = False
-    s_input: ClassVar[bool] = True
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         times = per_sample(1.0, batch.x1), per_sample(0.0, batch.x1)
-        loss = distance(self.distance, student(batch.x1, *times), batch.x0)
-        return LossTerms(loss, {"output": loss.item()})
+        return LossTerms.single("output", distance(self.distance, student(batch.x1, *times), batch.x0))

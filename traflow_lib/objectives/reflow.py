@@ -1,29 +1,74 @@
 """Reflow: fit a new rectified flow to the teacher's own pairs, whose chords cross far less than random ones.
 
-Liu et al. 2023 (arXiv 2209.03003). The student is a velocity field, blind to s, so that its jumps are Euler steps.
+Liu et al. 2023 (arXiv 2209.03003); 2-RF++ (Lee et al. 2024, arXiv 2405.20320); SlimFlow (Zhu et al. 2024, arXiv 2407.12718).
+The students are velocity fields, blind to s, so that their jumps are Euler steps.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
-from ..flow import chord
-from .base import LossTerms, distance
+from ..flow import chord, expand
+from .base import LossTerms, Objective, distance, velocity_distance
 
 
 @dataclass(frozen=True)
-class Reflow:
-    """E D(v(z_t, t), x_1 - xhat_0) on the chord z_t of a pair. ends: share of the batch at t = 1, where sampling starts."""
+class Reflow(Objective):
+    """E D(v(z_t, t), x_1 - xhat_0) on the chord z_t of a pair.
 
+    ends: share of the batch at t = 1, where sampling starts. times: "uniform", or "u_shaped", 2-RF++'s density of t proportional to
+    e^(a t) + e^(a (1 - t)) with a = steepness (4 in the paper, together with pseudo-Huber).
+    anneal: SlimFlow's annealing reflow. Over this share of the training x_1 is replaced by sqrt(1 - b^2) x_1 + b e with fresh noise e
+    and b falling from 1 to 0: from random pairs, which a network can start on, to the teacher's.
+    """
+
+    s_input: ClassVar[bool] = False
+    choices: ClassVar[dict] = {"times": ("uniform", "u_shaped")}
     ends: float = 0.0
     distance: str = "l2"
-    needs_path: ClassVar[bool] = False
-    s_input: ClassVar[bool] = False
+    times: str = "uniform"
+    steepness: float = 4.0
+    anneal: float = 0.0
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        t = torch.rand(len(batch.x1))
-        t = torch.where(torch.rand(len(t)) < self.ends, 1.0, t).to(batch.x1)
-        velocity = student.average_velocity(chord(batch.x0, batch.x1, t), t, t)
-        loss = distance(self.distance, velocity, batch.x1 - batch.x0)
-        return LossTerms(loss, {"velocity": loss.item()})
+        x1 = batch.x1
+        if batch.progress < self.anneal:
+            b = 1 - batch.progress / self.anneal
+            x1 = math.sqrt(1 - b**2) * x1 + b * torch.randn_like(x1)
+        t = self._times(len(x1)).to(x1)
+        velocity = student.average_velocity(chord(batch.x0, x1, t), t, t)
+        return LossTerms.single("velocity", distance(velocity_distance(self.distance), velocity, x1 - batch.x0))
+
+    def _times(self, n: int) -> Tensor:
+        t = torch.rand(n)
+        if self.times == "u_shaped":  # inverse distribution function of e^(a t) on [0, 1], half of the times mirrored
+            t = torch.log1p(t * math.expm1(self.steepness)) / self.steepness
+            t = torch.where(torch.rand(n) < 0.5, t, 1 - t)
+        return torch.where(torch.rand(n) < self.ends, 1.0, t)
+
+
+@dataclass(frozen=True)
+class FlowGuided(Objective):
+    """SlimFlow's flow-guided distillation, a stage after reflow: the pair's output, and two Euler steps of the reflowed network.
+
+    D(G(x_1, 1, 0), xhat_0) + guidance D(G(y_1, 1, 0), y_0), where y_1 is fresh noise and y_0 what the previous stage's velocity makes
+    of it in two Euler steps that meet at a random time: pairs without end, at two network calls each.
+    """
+
+    s_input: ClassVar[bool] = False
+    from_previous: ClassVar[bool] = True
+    guidance: float = 1.0
+    distance: str = "l2"
+
+    def __call__(self, student, target, teacher, batch) -> LossTerms:
+        fresh, one = torch.randn_like(batch.x1), torch.ones(len(batch.x1)).to(batch.x1)
+        with torch.no_grad():
+            t = torch.rand(len(fresh)).to(fresh)
+            middle = fresh + expand(t - 1, fresh) * teacher(fresh, one)
+            guide = middle - expand(t, fresh) * teacher(middle, t)
+        output = distance(self.distance, student(batch.x1, one, 0 * one), batch.x0)
+        guided = distance(self.distance, student(fresh, one, 0 * one), guide)
+        return LossTerms(output + self.guidance * guided, {"output": output.item(), "guided": guided.item()})

@@ -17,31 +17,35 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..flow import chord, expand
+from ..flow import expand
 from ..jump import JumpMap
 from ..pairs import Batch, sample_times
-from ..solvers import CALLS_PER_STEP, solve
-from .base import DISTANCES, LossTerms, distance, gradient_norm_weights
+from .base import LossTerms, Objective, distance, gradient_norm_weights, solve_between, velocity_distance
+from .ctm import denoising, soft_consistency
 
 WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
 
 
 @dataclass(frozen=True)
-class TraFlow:
+class TraFlow(Objective):
     """The objective and every choice it leaves open.
 
     output, velocity, consistency, denoising: weights of the terms, 0 switches one off.
     states: x_t on the "chord" of the pair, or on the teacher's "path".
+    output_from: where the output term starts: the "states" of the other terms, or always the "noise" x_1, where sampling starts.
     velocity_form: "average" or "derivative".
     teacher_steps: 0 takes the earlier state of the consistency term from the pair's own trajectory; n > 0 solves for it from x_t with n
         steps of `solver` (v4), and compares where both jumps land at time 0.
     on_policy: share of the batch whose x_t is the student's own state G(x_1, 1, t) instead of the teacher's.
     ends: probability of t := 1, and of s := 0, the times that sampling uses.
     weighting: "fixed", "adaptive" (gradient norms made equal), or "clipped" (adaptive, within [0.01, 10]).
+    separate_pairs: the consistency term gets pairs of its own instead of sharing x_1 with the other terms (the paper leaves it open).
     min_gap: differences of states are divided by max(t - s, min_gap), which puts all terms in units of velocity.
     """
 
-    s_input: ClassVar[bool] = True
+    choices: ClassVar[dict] = {
+        "states": ("chord", "path"), "velocity_form": ("average", "derivative"), "weighting": tuple(WEIGHTINGS), "output_from": ("states", "noise")
+    }  # fmt: skip
     output: float = 1.0
     velocity: float = 1.0
     consistency: float = 1.0
@@ -50,40 +54,42 @@ class TraFlow:
     velocity_form: str = "average"
     teacher_steps: int = 0
     solver: str = "heun"
+    output_from: str = "states"
     on_policy: float = 0.0
     ends: float = 0.25
     weighting: str = "fixed"
     distance: str = "l2"
+    separate_pairs: bool = False
     min_gap: float = 0.05
 
     def __post_init__(self):
-        choices = {"states": ("chord", "path"), "velocity_form": ("average", "derivative"), "weighting": tuple(WEIGHTINGS)}
-        for field, allowed in (choices | {"solver": tuple(CALLS_PER_STEP), "distance": DISTANCES}).items():
-            if getattr(self, field) not in allowed:
-                raise ValueError(f"TraFlow: {field} is '{getattr(self, field)}'; it must be one of {', '.join(allowed)}")
+        super().__post_init__()
         if not any((self.output, self.velocity, self.consistency, self.denoising)):
             raise ValueError("TraFlow: every term has weight 0")
 
     @property
-    def needs_path(self) -> bool:
-        return self.states == "path"
+    def needs_data(self) -> bool:
+        return self.denoising > 0
+
+    @property
+    def draws(self) -> int:
+        return 2 if self.separate_pairs else 1
 
     def __call__(self, student: JumpMap, target: JumpMap, teacher, batch: Batch) -> LossTerms:
-        if not self.needs_path:
-            batch = Batch(batch.x1, batch.x0, data=batch.data)
-        elif batch.path is None:
-            raise ValueError('TraFlow: states="path" needs batches with the teacher\'s path (path=True)')
+        batch = batch.on(self.states)
+        batch, other = batch.halves() if self.separate_pairs else (batch, batch)
         s, u, t = (time.to(batch.x1) for time in sample_times(len(batch.x1), self.ends, batch.intervals))
         x_t = self._states(target, batch, t)
         losses = {}
         if self.output:
-            losses["output"] = distance(self.distance, student(x_t, t, torch.zeros_like(t)), batch.x0, self._gap(t, batch.x1))
+            start, at = (batch.x1, torch.ones_like(t)) if self.output_from == "noise" else (x_t, t)
+            losses["output"] = distance(self.distance, student(start, at, torch.zeros_like(t)), batch.x0, self._gap(at, start))
         if self.velocity:
             losses["velocity"] = self._velocity(student, teacher, batch, x_t, t, s)
         if self.consistency:
-            losses["consistency"] = self._consistency(student, target, teacher, batch, t, u, s)
+            losses["consistency"] = self._consistency(student, target, teacher, other, t, u, s)
         if self.denoising:
-            losses["denoising"] = self._denoising(student, batch, t)
+            losses["denoising"] = denoising(self.distance, student, batch, t, self.min_gap)
         return self._weighted(student, losses)
 
     def _gap(self, duration: Tensor, x: Tensor) -> Tensor:
@@ -100,27 +106,16 @@ class TraFlow:
             # (G - x_s) / (t - s) is F minus the average change of the trajectory, also where x_t is the student's own state
             return distance(self.distance, student(x_t, t, s), batch.at(s), self._gap(t - s, x_t))
         slope = teacher(batch.at(s), s) if self.needs_path else batch.x1 - batch.x0
-        # a slope is no image: Eq. 2's square stands in for a perceptual distance
-        return distance("l2" if self.distance == "lpips" else self.distance, student.with_derivative(batch.at(t), t, s)[1], slope)
+        return distance(velocity_distance(self.distance), student.with_derivative(batch.at(t), t, s)[1], slope)
 
     def _consistency(self, student, target, teacher, batch: Batch, t: Tensor, u: Tensor, s: Tensor) -> Tensor:
         x_t = batch.at(t)
         if self.teacher_steps:
-            frozen, zero = _stop_gradient(target), torch.zeros_like(s)
-            with torch.no_grad():
-                x_u = _solve_between(teacher, x_t, t, u, self.solver, self.teacher_steps)
-                goal = target(target(x_u, u, s), s, zero)
-            return distance(self.distance, frozen(student(x_t, t, s), s, zero), goal)
+            x_u = solve_between(teacher, x_t, t, u, self.solver, self.teacher_steps)
+            return soft_consistency(self.distance, student, target, x_t, x_u, t, u, s)
         with torch.no_grad():
             goal = target(batch.at(u), u, s)
         return distance(self.distance, student(x_t, t, s), goal, self._gap(t - s, x_t))
-
-    def _denoising(self, student, batch: Batch, t: Tensor) -> Tensor:
-        if batch.data is None:
-            raise ValueError("TraFlow: the denoising term needs real data in the batch (Batch.data)")
-        z_t = chord(batch.data, torch.randn_like(batch.data), t)
-        g = z_t - expand(t, z_t) * student.average_velocity(z_t, t, t)
-        return distance(self.distance, g, batch.data, self._gap(t, z_t))
 
     def _weighted(self, student: JumpMap, losses: dict[str, Tensor]) -> LossTerms:
         weights = {name: getattr(self, name) for name in losses}
@@ -133,26 +128,10 @@ class TraFlow:
         return LossTerms(total, parts | {f"weight_{name}": weight for name, weight in weights.items()})
 
 
-def _stop_gradient(target: JumpMap):
-    """G with frozen weights that still passes the gradient of its input."""
-    frozen = {name: value.detach() for name, value in target.state_dict().items()}
-    return lambda *inputs: torch.func.functional_call(target, frozen, inputs)
-
-
-def _solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps: int) -> Tensor:
-    """The teacher's solution from times t [B] to u [B]: one ODE in r from 0 to 1 with time t + r (u - t), so each sample has its own interval."""
-    span = u - t
-
-    def scaled(y, r):
-        return expand(span, y) * teacher(y, t + r * span)
-
-    return solve(scaled, x, 0.0, 1.0, method=solver, steps=steps).x
-
-
 PRESETS = {
-    # v1: the three targets as separate passes. v4: dG/ds, soft consistency through the teacher's solver, clipped weights.
+    # v1: the three targets as separate passes. v4: dG/ds, soft consistency through the teacher's solver, denoising, clipped weights.
     # Ours: one regression of jumps onto the teacher's states, partly from the student's own.
     "traflow_v1": partial(TraFlow),
-    "traflow_v4": partial(TraFlow, output=0.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"),
+    "traflow_v4": partial(TraFlow, output=0.0, denoising=1.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"),
     "traflow": partial(TraFlow, output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"),
 }

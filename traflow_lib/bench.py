@@ -1,0 +1,117 @@
+"""The bench: every method of a recipe from the same teacher, pairs, warm start, optimiser steps, batch and seeds, measured alike.
+
+run() trains what is not trained, measures what has no record and returns all records; tune() is the search that gives every method the
+same number of trials; step_costs() measures what a training step of each method costs, which the equal-time budget is made of.
+"""
+
+from copy import deepcopy
+from math import log
+from statistics import median
+
+from . import objectives, paths, recipes, records
+from .evaluation.measure import Measure
+from .experiment import Experiment
+from .records import Record
+
+TIME = "@time"  # suffix of a method trained for equal time instead of equal steps
+FIRST_SEARCHED = ("lr", "distance")
+
+
+def methods(recipe: dict) -> list[str]:
+    """The methods a recipe measures, at equal steps and then, if it gives the cost of their steps, at equal time."""
+    return recipe["methods"] + [name + TIME for name in recipe["methods"] if "step_cost" in recipe]
+
+
+def run(experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print) -> list[Record]:
+    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE, real halves for images.
+
+    only: these methods, without the teacher. again: measure also what has a record with the same settings (as notebooks do).
+    The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
+    """
+    recipe, measure, found = experiment.recipe, Measure(experiment), []
+
+    def add(method: str, nfe: int, sampler: str, seeds: list[int], make) -> None:
+        known = None if again else _recorded(experiment, method, nfe, sampler, measure.hash(method, seeds))
+        found.append(known or make())
+
+    if only is None:
+        for steps in recipe["evaluate"]["teacher_nfe"]:
+            add("teacher", steps, "euler", [0], lambda steps=steps: measure.teacher(method="euler", steps=steps))
+        reference = recipe["evaluate"]["reference"]
+        add("teacher", 0, reference["method"], [0], lambda: measure.teacher(**reference))
+        if not experiment.is_toy:
+            add("real data", 0, "halves", [0], measure.halves)
+    for method in only or methods(recipe) + recipe.get("sweep", []):
+        single = method in recipe.get("sweep", [])
+        calls, seeds = ([1], recipe["seeds"][:1]) if single else (recipe["evaluate"]["nfe"], recipe["seeds"])
+        settings = experiment.stages(experiment.student_settings(method, seeds[0]))[-1]
+        for sampler in objectives.get(settings["objective"], **settings.get("options", {})).samplers:
+            for steps in calls if sampler == "jumps" else [steps for steps in calls if steps > 1]:
+                add(method, steps, sampler, seeds, lambda args=(method, steps, seeds, sampler): measure.student(*args))
+        say(f"{experiment.dataset}: {method} done")
+    say(f"{experiment.dataset}: {len(found)} records, profile {recipe['profile']}")
+    return found
+
+
+def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, settings: str) -> Record | None:
+    recipe = experiment.recipe
+    name = records.file_of(recipe["profile"], recipe["recipe"], experiment.dataset, method, sampler, nfe)
+    for file in (paths.results() / "records" / name, paths.committed("records") / name):
+        if file.exists() and (record := records.read(file)).hash == settings:
+            return record
+    return None
+
+
+def tune(experiment: Experiment, only: list[str] | None = None, say=print) -> dict[str, dict]:
+    """The recipe's `search`, the same for every method: the learning rate, then the distance, then the method's own main knob.
+
+    Each is set to its best value, by the mean log paired error over the recipe's NFE on the validation seed, before the next is tried.
+    Every trial is a record, its method named "cd lr=0.003 distance=l2". Returns the best settings of each method.
+    """
+    recipe, best = experiment.recipe, {}
+    for method in only or recipe["methods"]:
+        search = recipe["search"]
+        grid = {"lr": search["lr"], "distance": search["distance"], **search["knobs"].get(method, {})}
+        chosen: dict = {}
+        for key, values in grid.items():
+            scores = {value: _trial(experiment, method, chosen | {key: value}) for value in values}
+            chosen[key] = min(scores, key=scores.get)
+        best[method] = chosen
+        say(f"{experiment.dataset}: {method} {chosen}, score {min(scores.values()):.3f}")
+    return best
+
+
+def _trial(experiment: Experiment, method: str, change: dict) -> float:
+    """Score of one setting; train and record it unless that was done."""
+    recipe = deepcopy(experiment.recipe)
+    name = " ".join([method, *(f"{key}={value}" for key, value in change.items())])
+    options = {key: value for key, value in change.items() if key != "lr"}
+    student = recipes.merge(recipe["students"][method] or {}, {"train": {"lr": change["lr"]}})
+    # a knob of a method trained in stages belongs to each stage that has it
+    for part in student.get("stages", [student]):
+        known = objectives.get(part.get("objective", student.get("objective"))).__dataclass_fields__
+        part["options"] = part.get("options", {}) | {key: value for key, value in options.items() if key in known}
+    recipe["students"], recipe["methods"] = {name: student}, [name]
+    trial = Experiment(recipe, experiment.dataset, say=lambda line: None)
+    found = [record for record in run(trial, [name], say=lambda line: None) if record.sampler == "jumps"]
+    return sum(log(value) for record in found for value in record.metrics["paired_rmse"]) / len(found)
+
+
+def step_costs(experiment: Experiment, steps: int = 60, repeats: int = 3, say=print) -> dict[str, float]:
+    """Milliseconds a training step of each method takes, recorded, and returned relative to the cheapest. Needs an idle machine."""
+    recipe = deepcopy(experiment.recipe)
+    recipe["student"]["train"] |= {"steps": steps, "warmup": 0}
+    times: dict[str, list[float]] = {method: [] for method in recipe["methods"]}
+    trial, measure = Experiment(recipe, experiment.dataset, say=lambda line: None), Measure(experiment)
+    for repeat in range(repeats):
+        for method in times:  # taking turns, so that a slow minute hits every method
+            seed = 10_000 + repeat
+            trial.student(method, seed)
+            training = trial.headers[f"{method}-seed{seed}"]["training"]
+            times[method].append(1000 * training["seconds"] / training["steps"])
+    for method, values in times.items():
+        measure.record_cost(method, values)
+    cheapest = min(median(values) for values in times.values())
+    relative = {method: round(median(values) / cheapest, 2) for method, values in times.items()}
+    say(f"{experiment.dataset}: {relative}")
+    return relative

@@ -1,0 +1,54 @@
+"""Flow-map distillation: the jump map as the solution of a differential equation, in its target time or in its starting point.
+
+Boffi et al. 2024 (arXiv 2406.07507): Lagrangian (LMD) and Eulerian (EMD) map distillation. Both need one forward-mode derivative.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..flow import expand
+from ..pairs import sample_times
+from .base import LossTerms, Objective, distance, velocity_distance
+
+
+@dataclass(frozen=True)
+class LagrangianMap(Objective):
+    """D(dG(x_t, t, s)/ds, v(G(x_t, t, s), s)): moving the target time moves the landing point along the teacher's velocity there.
+
+    The teacher's velocity at the landing point is a constant for the gradient. ends: probability of t := 1 and of s := 0.
+    """
+
+    states: str = "data"
+    ends: float = 0.0
+    distance: str = "l2"
+
+    def __call__(self, student, target, teacher, batch) -> LossTerms:
+        line = batch.on(self.states)
+        s, _, t = (time.to(batch.x1) for time in sample_times(len(batch.x1), self.ends, line.intervals))
+        landed, slope = student.with_derivative(line.at(t), t, s)
+        with torch.no_grad():
+            velocity = teacher(landed, s)
+        return LossTerms.single("lagrangian", distance(velocity_distance(self.distance), slope, velocity))
+
+
+@dataclass(frozen=True)
+class EulerianMap(Objective):
+    """D(F, v - (t - s) dF/dt): starting a little later on the same trajectory must not move the landing point.
+
+    dG/dt = 0 along the teacher's velocity v(x_t, t), written for the average velocity F = F(x_t, t, s), with dF/dt the total
+    derivative. The gradient passes through the derivative too; MeanFlow stops it there.
+    """
+
+    states: str = "data"
+    ends: float = 0.0
+    distance: str = "l2"
+
+    def __call__(self, student, target, teacher, batch) -> LossTerms:
+        line = batch.on(self.states)
+        s, _, t = (time.to(batch.x1) for time in sample_times(len(batch.x1), self.ends, line.intervals))
+        x_t = line.at(t)
+        with torch.no_grad():
+            velocity = teacher(x_t, t)
+        average, change = student.along(x_t, t, s, velocity)
+        return LossTerms.single("eulerian", distance(velocity_distance(self.distance), average, velocity - expand(t - s, x_t) * change))

@@ -1,0 +1,38 @@
+"""Progressive distillation: a student does in one step what its predecessor does in two, again and again.
+
+Salimans & Ho 2022 (arXiv 2202.00512). One objective is one round; a recipe lists the rounds as stages (8, 4, 2, 1 steps ...), each
+starting from the network of the round before, and a round's network is what samples at that round's number of calls.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from ..flow import expand
+from .base import LossTerms, Objective, distance, solve_between, velocity_distance
+
+
+@dataclass(frozen=True)
+class Progressive(Objective):
+    """D(v(x_t, t), (x_t - x_s) N): one of N even steps from t to s = t - 1/N equals two half steps of the previous round's network.
+
+    steps: N. solver: of the half steps; "euler" is what the previous round samples with, "heun" suits a first round on the teacher.
+    """
+
+    s_input: ClassVar[bool] = False
+    from_previous: ClassVar[bool] = True
+    steps: int = 1
+    solver: str = "euler"
+    states: str = "data"
+    distance: str = "l2"
+
+    def __call__(self, student, target, teacher, batch) -> LossTerms:
+        line = batch.on(self.states)
+        if line.intervals and line.intervals % self.steps:
+            raise ValueError(f"Progressive: {self.steps} steps do not fit stored paths of {line.intervals} intervals")
+        t = (torch.randint(1, self.steps + 1, (len(batch.x1),)) / self.steps).to(batch.x1)
+        s, x_t = t - 1 / self.steps, line.at(t)
+        x_s = solve_between(teacher, x_t, t, s, self.solver, 2)
+        change = (x_t - x_s) / expand(t - s, x_t)
+        return LossTerms.single("velocity", distance(velocity_distance(self.distance), student.average_velocity(x_t, t, t), change))

@@ -1,0 +1,45 @@
+"""Shortcut models: a jump must equal two jumps of half its length, down to the velocity itself.
+
+Frans et al. 2024 (arXiv 2410.12557). Distilled from a teacher: the boundary, jumps of length zero, is the teacher's velocity.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from .base import LossTerms, Objective, distance, velocity_distance
+
+
+@dataclass(frozen=True)
+class Shortcut(Objective):
+    """Boundary: D(F(x_t, t, t), v(x_t, t)). Semigroup: D(F(x_t, t, s), mean of sg F over the two halves of [s, t]).
+
+    bootstrap: share of the batch for the semigroup term (1/4 in the paper). finest: halving starts from jumps of 1 / finest (128 in
+    the paper); lengths are drawn evenly from 1, 1/2, 1/4 .. 2 / finest, and t from the multiples of the length.
+    """
+
+    bootstrap: float = 0.25
+    finest: int = 128
+    states: str = "data"
+    distance: str = "l2"
+
+    def __call__(self, student, target, teacher, batch) -> LossTerms:
+        line, name = batch.on(self.states), velocity_distance(self.distance)
+        n, intervals = len(batch.x1), line.intervals
+        levels = (self.finest if intervals is None else intervals & -intervals).bit_length() - 1  # a stored path can be halved so often
+        length = 0.5 ** torch.randint(0, levels, (n,))
+        t = (torch.floor(torch.rand(n) / length) + 1) * length
+        free = torch.rand(n) if intervals is None else torch.randint(0, intervals + 1, (n,)) / intervals
+        own = round(self.bootstrap * n)
+        t, s = (torch.cat(times).to(batch.x1) for times in ((t[:own], free[own:]), (t[:own] - length[:own], free[own:])))
+        x_t, middle = line.at(t), (t + s)[:own] / 2
+        with torch.no_grad():
+            first = target.average_velocity(x_t[:own], t[:own], middle)
+            landed = x_t[:own] + (middle - t[:own]).reshape(-1, *[1] * (x_t.ndim - 1)) * first
+            both = (first + target.average_velocity(landed, middle, s[:own])) / 2
+            goal = torch.cat([both, teacher(x_t[own:], t[own:])])
+        velocity = student.average_velocity(x_t, t, s)
+        losses = {"semigroup": (velocity[:own], goal[:own]), "boundary": (velocity[own:], goal[own:])}
+        terms = {part: distance(name, *ends) for part, ends in losses.items()}
+        total = self.bootstrap * terms["semigroup"] + (1 - self.bootstrap) * terms["boundary"]
+        return LossTerms(total, {part: term.item() for part, term in terms.items()})
