@@ -7,9 +7,8 @@ from pathlib import Path
 
 import torch
 
-from . import __version__
+from . import __version__, notebooks, paths, recipes, tables
 from . import bench as benchmark
-from . import notebooks, paths, recipes, tables
 from .experiment import Experiment
 from .jump import JumpMap
 from .pairs import sample_noise

@@ -130,8 +130,12 @@ class TraFlow(Objective):
 
 PRESETS = {
     # v1: the three targets as separate passes. v4: dG/ds, soft consistency through the teacher's solver, denoising, clipped weights.
-    # Ours: one regression of jumps onto the teacher's states, partly from the student's own.
+    # Ours: one regression of jumps onto the teacher's states, partly from the student's own; anchored, the output term is a pass of its
+    # own that always starts at the noise, where sampling does, so that one call gets as many samples a step as in one-step distillation.
     "traflow_v1": partial(TraFlow),
     "traflow_v4": partial(TraFlow, output=0.0, denoising=1.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"),
     "traflow": partial(TraFlow, output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"),
+    "traflow_anchored": partial(
+        TraFlow, output=1.0, output_from="noise", consistency=0.0, states="path", ends=0.25, on_policy=0.25, distance="pseudo_huber"
+    ),
 }
