@@ -65,7 +65,8 @@ def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, setti
 def tune(experiment: Experiment, only: list[str] | None = None, say=print) -> dict[str, dict]:
     """The recipe's `search`, the same for every method: the learning rate, then the distance, then the method's own main knob.
 
-    Each is set to its best value, by the mean log paired error over the recipe's NFE on the validation seed, before the next is tried.
+    Each is set to its best value before the next is tried, by the mean log paired error on the validation seed over the recipe's NFE, or
+    over `calls` for methods that train fewer.
     Every trial is a record, its method named "cd lr=0.003 distance=l2". Returns the best settings of each method.
     """
     recipe, best = experiment.recipe, {}
@@ -93,7 +94,8 @@ def _trial(experiment: Experiment, method: str, change: dict) -> float:
         part["options"] = part.get("options", {}) | {key: value for key, value in options.items() if key in known}
     recipe["students"], recipe["methods"] = {name: student}, [name]
     trial = Experiment(recipe, experiment.dataset, say=lambda line: None)
-    found = [record for record in run(trial, [name], say=lambda line: None) if record.sampler == "jumps"]
+    calls = recipe["search"]["calls"].get(method, recipe["evaluate"]["nfe"])
+    found = [record for record in run(trial, [name], say=lambda line: None) if record.sampler == "jumps" and record.nfe in calls]
     return sum(log(value) for record in found for value in record.metrics["paired_rmse"]) / len(found)
 
 
