@@ -34,10 +34,10 @@ def randomise(net: nn.Module, scale: float = 0.2) -> nn.Module:
     return net.eval()
 
 
-def random_student(kind: str, dtype=torch.float32) -> tuple[JumpMap, tuple]:
-    """A jump map whose s-embedding is not zero, and the shape of a sample."""
+def random_student(kind: str, dtype=torch.float32, s_input: bool = True) -> tuple[JumpMap, tuple]:
+    """A jump map whose s-embedding, if it has one, is not zero, and the shape of a sample."""
     config, shape = NETS[kind]
-    return JumpMap(randomise(nets.build(config, s_input=True)).to(dtype)), shape
+    return JumpMap(randomise(nets.build(config, s_input=s_input)).to(dtype)), shape
 
 
 class ExactAverage(nn.Module):
@@ -65,16 +65,16 @@ class Constant(nn.Module):
 
 
 def gaussian_batch(flow: GaussianFlow, n: int, intervals: int = 64) -> Batch:
-    """Exact pairs of a Gaussian flow with their path on an even grid."""
+    """Exact pairs of a Gaussian flow with their path on an even grid, and data."""
     x1 = torch.randn(n, 2, dtype=torch.float64)
     path = torch.stack([flow.jump(x1, 1.0, k / intervals) for k in range(intervals + 1)], dim=1)
-    return Batch(x1, path[:, 0], path)
+    return Batch(x1, path[:, 0], path, data=flow.sample(n))
 
 
-def student(seed: int = 0) -> JumpMap:
+def student(seed: int = 0, s_input: bool = True) -> JumpMap:
     """A small MLP student, the same for the same seed."""
     torch.manual_seed(seed)
-    return random_student("mlp")[0]
+    return random_student("mlp", s_input=s_input)[0]
 
 
 def frozen_target() -> JumpMap:
@@ -83,5 +83,5 @@ def frozen_target() -> JumpMap:
 
 
 def random_pairs(n: int = 32, **extra) -> Batch:
-    """A batch whose x_1, xhat_0 and path need not belong together for what is tested with it."""
-    return Batch(torch.randn(n, 2), torch.randn(n, 2), path=torch.randn(n, 9, 2), **extra)
+    """A batch whose x_1, xhat_0, path (8 intervals) and data need not belong together for what is tested with it."""
+    return Batch(**dict(zip(("x1", "x0", "data"), torch.randn(3, n, 2))) | {"path": torch.randn(n, 9, 2)} | extra)

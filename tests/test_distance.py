@@ -1,6 +1,7 @@
 """distance(): the choices of D by hand."""
 
 import importlib.util
+import math
 
 import pytest
 import torch
@@ -30,8 +31,22 @@ def test_pseudo_huber_of_equal_inputs_is_zero_with_a_finite_gradient():
     assert loss == 0 and a.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("c", [0.03, 1.0])
+def test_cauchy_is_the_logarithm_of_each_samples_mean_square(c):
+    assert distance("cauchy", A, B, c=c).item() == pytest.approx(math.log(1 + 12.5 / c**2) / 2)
+
+
+def test_cauchy_has_the_gradient_of_the_adaptively_weighted_square():
+    """MeanFlow's weight: a constant 1 / (r^2 + c^2) a sample."""
+    a, b, c = torch.randn(20, 3, dtype=torch.float64).requires_grad_(), torch.randn(20, 3, dtype=torch.float64), 0.3
+    square = (a - b).square().mean(dim=1)
+    weighted = (square / (square + c**2).detach()).mean()
+    losses = distance("cauchy", a, b, c=c), weighted
+    assert torch.allclose(*(torch.autograd.grad(loss, a, retain_graph=True)[0] for loss in losses), atol=1e-14)
+
+
 def test_unknown_distance_lists_what_exists():
-    with pytest.raises(ValueError, match="unknown distance 'l1'; there are l2, pseudo_huber, lpips"):
+    with pytest.raises(ValueError, match="unknown distance 'l1'; there are l2, pseudo_huber, cauchy, lpips"):
         distance("l1", A, B)
 
 

@@ -7,7 +7,7 @@ from helpers import Constant, ExactAverage, frozen_target, gaussian, gaussian_ba
 from traflow_lib import objectives
 from traflow_lib.flow import chord
 from traflow_lib.jump import JumpMap
-from traflow_lib.objectives.traflow import _solve_between
+from traflow_lib.objectives.base import solve_between
 from traflow_lib.pairs import Batch
 
 TERMS = ("output", "velocity", "consistency", "denoising")
@@ -58,7 +58,7 @@ def test_velocity_target_points_from_data_to_noise(form):
 def test_each_sample_is_solved_over_its_own_interval():
     flow, x = gaussian(), torch.randn(20, 2).double()
     u, t = torch.rand(2, 20).double().sort(dim=0).values
-    assert torch.allclose(_solve_between(flow, x, t, u, "rk4", 20), flow.jump(x, t, u), atol=1e-6)
+    assert torch.allclose(solve_between(flow, x, t, u, "rk4", 20), flow.jump(x, t, u), atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
@@ -74,7 +74,7 @@ def test_on_policy_share_of_the_batch_is_at_the_targets_own_states(share):
 
 def test_denoising_needs_real_data():
     with pytest.raises(ValueError, match="needs real data"):
-        only("denoising")(student(), frozen_target(), None, random_pairs())
+        only("denoising")(student(), frozen_target(), None, random_pairs(data=None))
     terms = only("denoising")(student(), frozen_target(), None, random_pairs(data=torch.randn(32, 2)))
     assert terms.total.isfinite() and terms.total > 0
 

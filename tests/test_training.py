@@ -21,7 +21,7 @@ def regression(fail_at=None, failure=None):
     """A loss on random batches; at call `fail_at` it calls failure(net) instead."""
     calls = 0
 
-    def loss_fn(net, ema_net):
+    def loss_fn(net, ema_net, progress):
         nonlocal calls
         calls += 1
         x = torch.randn(CONFIG.batch, 2)
@@ -96,17 +96,30 @@ def test_folder_of_a_run_with_other_settings_is_refused(tmp_path, change, seed):
 def test_average_of_constant_weights_is_constant(tmp_path):
     net = network()
     before = state(net)
-    ema, _ = fit(net, lambda net, ema_net: LossTerms(0 * net[0].weight.sum(), {}), CONFIG, tmp_path, seed=0)
+    ema, _ = fit(net, lambda net, ema_net, progress: LossTerms(0 * net[0].weight.sum(), {}), CONFIG, tmp_path, seed=0)
     assert same(before, state(net)) and same(before, state(ema))
+
+
+def test_loss_is_told_the_share_of_the_steps_that_is_done_also_after_a_resume(tmp_path):
+    seen = []
+
+    def loss_fn(net, ema_net, progress):
+        seen.append(progress)
+        return regression(0, interrupt if len(seen) == 8 else lambda net: net[0].weight.sum())(net, ema_net, progress)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), loss_fn, CONFIG, tmp_path, seed=0)
+    fit(network(), loss_fn, CONFIG, tmp_path, seed=0)
+    assert seen == pytest.approx([step / 20 for step in [*range(8), *range(5, 20)]])
 
 
 def test_average_follows_its_warmed_up_decay(tmp_path):
     net, expected = network(), None
     seen = []
 
-    def loss_fn(net, ema_net):
+    def loss_fn(net, ema_net, progress):
         seen.append(state(net)["0.weight"])
-        return regression()(net, ema_net)
+        return regression()(net, ema_net, progress)
 
     ema, _ = fit(net, loss_fn, CONFIG, tmp_path, seed=0)
     expected = seen[0]
@@ -128,7 +141,7 @@ def test_log_after_a_resume_is_the_average_of_the_steps_it_covers(tmp_path):
     """A loss of 1 throughout, interrupted between two log lines."""
     config, count = TrainConfig(steps=20, batch=1, save_every=5, log_every=10), []
 
-    def loss_fn(net, ema_net):
+    def loss_fn(net, ema_net, progress):
         count.append(1)
         if len(count) == 8:
             raise KeyboardInterrupt
@@ -143,9 +156,9 @@ def test_log_after_a_resume_is_the_average_of_the_steps_it_covers(tmp_path):
 def test_bf16_training_runs_and_keeps_float32_weights(tmp_path):
     net, dtypes = network(), []
 
-    def loss_fn(net, ema_net):
+    def loss_fn(net, ema_net, progress):
         dtypes.append(net(torch.randn(4, 2)).dtype)
-        return regression()(net, ema_net)
+        return regression()(net, ema_net, progress)
 
     ema, statistics = fit(net, loss_fn, TrainConfig(steps=3, batch=4, precision="bf16"), tmp_path, seed=0)
     assert set(dtypes) == {torch.bfloat16} and all(p.dtype == torch.float32 and p.isfinite().all() for p in ema.parameters())
