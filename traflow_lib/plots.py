@@ -11,8 +11,10 @@ from torch import Tensor
 from . import paths, records
 
 COLOURS = {
-    "data": "#4d4d4d", "teacher": "#0072b2", "traflow": "#d55e00", "traflow_path": "#e69f00", "traflow_v1": "#cc79a7",
-    "traflow_v4": "#8c510a", "reflow": "#009e73", "distill": "#56b4e9", "consistency": "#7b3294",
+    "data": "#4d4d4d", "teacher": "#0072b2", "traflow": "#d55e00", "traflow_anchored": "#a50f15", "traflow_path": "#e69f00", "traflow_v1": "#cc79a7",
+    "traflow_v4": "#8c510a", "reflow": "#009e73", "reflow_pp": "#006d4e", "reflow_distill": "#7fcdbb", "slimflow": "#b2df8a", "distill": "#56b4e9",
+    "progressive": "#1f78b4", "cd": "#7b3294", "ct": "#c2a5cf", "ctm": "#9e9ac8", "consistency": "#7b3294", "shortcut": "#e7d40a", "lmd": "#525252",
+    "emd": "#969696", "meanflow": "#f781bf",
 }  # fmt: skip
 FALLBACK = "#999999"
 
@@ -24,7 +26,8 @@ def style() -> None:
 
 
 def colour(method: str) -> str:
-    return COLOURS.get(method, FALLBACK)
+    """The colour of a method, the same for its equal-time run ("cd@time")."""
+    return COLOURS.get(method.partition("@")[0], FALLBACK)
 
 
 def save(figure: Figure, name: str, profile: str) -> Path:
@@ -44,14 +47,19 @@ def clouds(panels: dict[str, Tensor], limit: float = 3.0, points: int = 4000, he
     return figure
 
 
-def trajectories(panels: dict[str, Tensor], limit: float = 3.0, lines: int = 60, height: float = 2.9) -> Figure:
-    """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), one panel each."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(height * len(panels), height), squeeze=False)
-    for axis, (title, path) in zip(axes[0], panels.items()):
+def trajectories(panels: dict[str, Tensor], limit: float = 3.0, lines: int = 60, height: float = 2.9, columns: int = 6) -> Figure:
+    """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), one panel each, at most `columns` in a row."""
+    columns = min(columns, len(panels))
+    lines_of_panels = -(-len(panels) // columns)
+    figure, axes = plt.subplots(lines_of_panels, columns, figsize=(height * columns, height * lines_of_panels), squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    for axis, (title, path) in zip(axes.flat, panels.items()):
         path = path[:, :lines]
-        axis.plot(path[..., 0], path[..., 1], color=COLOURS.get(title, COLOURS["data"]), alpha=0.45, linewidth=0.8)
+        shade = COLOURS.get(title, COLOURS["data"])
+        axis.plot(path[..., 0], path[..., 1], color=shade, alpha=0.45, linewidth=0.8)
         axis.scatter(*path[0].T, s=6, color="#bbbbbb")
-        axis.scatter(*path[-1].T, s=6, color=COLOURS.get(title, COLOURS["data"]))
+        axis.scatter(*path[-1].T, s=6, color=shade)
         axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
     return figure
 
@@ -91,3 +99,28 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
     axis.set(xscale="log", yscale="log", xlabel="network calls a sample (NFE)", ylabel=label or metric)
     axis.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
     axis.minorticks_off()
+
+
+def consistency_against_straightness(rows: list[dict], axis: plt.Axes) -> None:
+    """One point a method: how crooked its trajectories are against how much two calls disagree with one; error bars over seeds. Log axes.
+
+    rows: from records.load, of one data set; both metrics belong to the student, so its record of any number of calls will do.
+    """
+    found: dict[str, dict[str, dict]] = {}
+    for row in rows:
+        if row["sampler"] == "jumps" and row["metric"] in ("straightness", "self_consistency"):
+            found.setdefault(row["method"], {})[row["metric"]] = row
+    for method, both in sorted(found.items()):
+        x, y = both["straightness"], both["self_consistency"]
+        axis.errorbar(x["value"], y["value"], xerr=x["spread"], yerr=y["spread"], color=colour(method), marker="o", capsize=2)
+        axis.annotate(method, (x["value"], y["value"]), xytext=(4, 3), textcoords="offset points", fontsize=7)
+    axis.set(xscale="log", yscale="log", xlabel="straightness (0: straight, even motion)", ylabel="self-consistency error")
+
+
+def heat_map(cells: dict[tuple, float], axis: plt.Axes, xlabel: str, ylabel: str, label: str) -> None:
+    """Values by (y, x) as a grid with its numbers written in, best (smallest) lightest."""
+    ys, xs = (sorted({key[i] for key in cells}) for i in (0, 1))
+    grid = [[cells.get((y, x), float("nan")) for x in xs] for y in ys]
+    sns.heatmap(grid, ax=axis, annot=True, fmt=".3g", cmap="rocket_r", xticklabels=xs, yticklabels=ys, cbar_kws={"label": label})
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.invert_yaxis()

@@ -36,13 +36,30 @@ def pivot(measured: list[dict], metric: str, columns: list[str] | None = None) -
     for method, sampler in names:
         cells = {str(row["nfe"]): row for row in measured if (row["method"], row["sampler"]) == (method, sampler)}
         first = next(iter(cells.values()))
-        title = method if sampler == "jumps" else f"{method}, {sampler}" + (f" ({first['nfe']} calls)" if sampler == "dopri5" else "")
-        n_seeds = len(first["seeds"]) if sampler == "jumps" else 1
+        title = method if sampler in ("jumps", "training") else f"{method}, {sampler}" + (f" ({first['nfe']} calls)" if sampler == "dopri5" else "")
+        n_seeds = len(first["seeds"])
         shown = [number(cells[c]["value"], cells[c]["spread"]) if c in cells else NOT_RUN for c in calls]
         if sampler in records.UNGRIDDED:  # one number, whatever the column
             shown = [number(first["value"], first["spread"])] + ["same"] * (len(calls) - 1)
         rows.append([title, str(n_seeds), *shown])
     return ["method", "seeds", *[f"{c} call" + "s" * (c != "1") for c in calls]], rows
+
+
+def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, float, float, bool]]:
+    """Methods of one data set by their mean `metric` at `nfe` calls: (name, value, standard error, level with the first).
+
+    A method with several samplers is represented by its best. Level: within one standard error, that of the difference of the means.
+    """
+    best: dict[str, dict] = {}
+    for row in measured:
+        if row["metric"] == metric and row["nfe"] == nfe and row["method"] not in ("teacher", "real data"):
+            if row["method"] not in best or row["value"] < best[row["method"]]["value"]:
+                best[row["method"]] = row
+    rows = sorted(best.values(), key=lambda row: row["value"])
+    if any(row["spread"] is None for row in rows):
+        raise ValueError("a ranking needs several seeds of every method")
+    error = lambda row: (row["spread"] ** 2 + rows[0]["spread"] ** 2) ** 0.5  # noqa: E731
+    return [(row["method"], row["value"], row["spread"], row is rows[0] or row["value"] - rows[0]["value"] <= error(row)) for row in rows]
 
 
 def published(dataset: str) -> list[dict]:

@@ -135,7 +135,5 @@ PRESETS = {
     "traflow_v1": partial(TraFlow),
     "traflow_v4": partial(TraFlow, output=0.0, denoising=1.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"),
     "traflow": partial(TraFlow, output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"),
-    "traflow_anchored": partial(
-        TraFlow, output=2.0, output_from="noise", consistency=0.0, states="path", ends=0.25, on_policy=0.25, distance="pseudo_huber"
-    ),
+    "traflow_anchored": partial(TraFlow, output=2.0, output_from="noise", consistency=0.0, states="path", ends=0.25, on_policy=0.25, distance="pseudo_huber"),
 }
