@@ -83,6 +83,21 @@ def test_derivative_in_s_is_the_finite_difference(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_total_derivative_is_the_finite_difference_along_the_velocity(kind):
+    student, shape = random_student(kind, torch.float64)
+    x, t, s = inputs(shape, dtype=torch.float64)
+    t, h, velocity = 0.1 + 0.8 * t, 1e-5, torch.randn_like(x)
+    value, change = student.along(x, t, s, velocity)
+    with torch.no_grad():
+        far, near = (
+            student.average_velocity(x + k * h * velocity, t + k * h, s) - student.average_velocity(x - k * h * velocity, t - k * h, s) for k in (2, 1)
+        )
+    difference = (8 * near - far) / (12 * h)
+    assert torch.allclose(value, student.average_velocity(x, t, s), atol=1e-10)
+    assert (change - difference).abs().max() <= 1e-4 * change.abs().max()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_gradient_through_the_derivative_equals_double_backward(kind):
     student, shape = random_student(kind, torch.float64)
     x, t, s = inputs(shape, dtype=torch.float64)
@@ -116,6 +131,26 @@ def test_sampling_costs_one_call_a_step(steps):
     student.net.register_forward_hook(lambda *_: calls.append(1))
     student.sample(torch.randn(3, *shape), steps)
     assert len(calls) == steps
+
+
+def renoised(student, noise, steps, seed=0, **options):
+    return student.sample(noise, steps, renoise=torch.Generator().manual_seed(seed), **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_renoised_step_is_the_plain_jump_and_two_go_back_up_with_fresh_noise(kind):
+    student, shape = random_student(kind)
+    noise, fresh = torch.randn(3, *shape), torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(renoised(student, noise, 1), student(noise, 1.0, 0.0))
+    assert torch.allclose(renoised(student, noise, 2), student((student(noise, 1.0, 0.0) + fresh) / 2, 0.5, 0.0), atol=1e-6)
+
+
+def test_renoised_sampling_is_decided_by_its_generator_alone():
+    student, noise = random_student("mlp")[0], torch.randn(3, 2)
+    one, again, other = (renoised(student, noise, 3, seed) for seed in (0, 0, 1))
+    assert torch.equal(one, again) and not torch.isclose(one, other).all(dim=1).any()
+    path = renoised(student, noise, 3, keep_path=True)
+    assert path.shape == (4, 3, 2) and torch.equal(path[0], noise) and torch.equal(path[-1], one)
 
 
 @pytest.mark.parametrize("steps", [0, -1])

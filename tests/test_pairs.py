@@ -79,6 +79,29 @@ def test_batch_without_a_path_is_the_chord():
     assert torch.equal(Batch(x1, x0).at(t), chord(x0, x1, t)) and Batch(x1, x0).intervals is None
 
 
+@pytest.mark.parametrize("states, message", [("path", 'states="path" needs batches with the teacher\'s path'), ("data", 'states="data" needs real data')])
+def test_states_that_a_batch_does_not_have_are_refused_in_one_line(states, message):
+    with pytest.raises(ValueError, match=message) as error:
+        Batch(torch.randn(5, 2), torch.randn(5, 2)).on(states)
+    assert "\n" not in str(error.value)
+
+
+def test_states_of_a_batch_are_on_the_chord_the_path_or_random_chords_of_data():
+    batch, t = gaussian_batch(gaussian(), 9, intervals=8), torch.full((9,), 0.25).double()
+    assert torch.equal(batch.on("chord").at(t), chord(batch.x0, batch.x1, t)) and torch.equal(batch.on("path").at(t), batch.path[:, 2])
+    one, other = batch.on("data"), batch.on("data")
+    assert torch.equal(one.at(0 * t), batch.data) and one.intervals is None
+    assert not torch.isclose(one.x1, other.x1).any() and not torch.isclose(one.x1, batch.x1).any()
+
+
+def test_halves_split_all_that_the_batch_holds():
+    batch = gaussian_batch(gaussian(), 8)
+    first, second = batch.halves()
+    for name in ("x1", "x0", "path", "data"):
+        assert torch.equal(torch.cat([getattr(first, name), getattr(second, name)]), getattr(batch, name)) and len(getattr(first, name)) == 4
+    assert Batch(batch.x1, batch.x0, progress=0.3).halves()[1].path is None and Batch(batch.x1, batch.x0, progress=0.3).halves()[1].progress == 0.3
+
+
 def test_batch_with_a_path_is_the_teachers_state_at_each_samples_time():
     flow = gaussian()
     batch = gaussian_batch(flow, 9, intervals=8)
@@ -130,6 +153,11 @@ def test_ends_is_the_share_of_times_that_sampling_uses(ends):
     assert (t == 1).float().mean().item() == pytest.approx(ends, abs=0.01)
     assert (s == 0).float().mean().item() == pytest.approx(ends, abs=0.01)
     assert ((s == 0) & (t == 1)).float().mean().item() == pytest.approx(ends**2, abs=0.01)
+
+
+def test_times_can_be_drawn_from_another_distribution():
+    s, u, t = sample_times(5_000, 0.0, draw=lambda n: 0.5 + 0.1 * torch.rand(3, n))
+    assert s.min() >= 0.5 and t.max() <= 0.6 and (s <= u).all() and (u <= t).all()
 
 
 def test_times_on_a_grid_are_where_the_path_has_states():

@@ -8,13 +8,12 @@ from copy import deepcopy
 from math import log
 from statistics import median
 
-from . import objectives, paths, recipes, records
+from . import objectives, paths, recipes, records, tables
 from .evaluation.measure import Measure
 from .experiment import Experiment
 from .records import Record
 
-TIME = "@time"  # suffix of a method trained for equal time instead of equal steps
-FIRST_SEARCHED = ("lr", "distance")
+TIME = tables.EQUAL_TIME
 
 
 def methods(recipe: dict) -> list[str]:
@@ -46,7 +45,7 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
         calls, seeds = ([1], recipe["seeds"][:1]) if single else (recipe["evaluate"]["nfe"], recipe["seeds"])
         settings = experiment.stages(experiment.student_settings(method, seeds[0]))[-1]
         for sampler in objectives.get(settings["objective"], **settings.get("options", {})).samplers:
-            for steps in calls if sampler == "jumps" else [steps for steps in calls if steps > 1]:
+            for steps in calls:
                 add(method, steps, sampler, seeds, lambda args=(method, steps, seeds, sampler): measure.student(*args))
         say(f"{experiment.dataset}: {method} done")
     say(f"{experiment.dataset}: {len(found)} records, profile {recipe['profile']}")

@@ -92,7 +92,7 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
             if points[0]["value"] > 0:
                 axis.axhline(points[0]["value"], color=colour(method), linestyle=":", label=f"{method}, {sampler}")
             continue
-        name = f"{method}, {sampler}" if method == "teacher" else method
+        name = method if sampler == "jumps" else f"{method}, {sampler}"
         spread = [row["spread"] or 0 for row in points]
         axis.errorbar([row["nfe"] for row in points], [row["value"] for row in points], yerr=spread, color=colour(method), marker="o", capsize=3, label=name)
     ticks = sorted({row["nfe"] for points in lines.values() for row in points if row["sampler"] not in records.UNGRIDDED})

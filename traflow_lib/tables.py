@@ -7,6 +7,7 @@ from pathlib import Path
 from . import paths, records
 
 NOT_RUN = "not run"
+EQUAL_TIME = "@time"  # suffix of a method trained for equal time instead of equal steps
 MAIN = ("06_digits__digits__fd-digits-cnn", "04_traflow_2d__checkerboard__paired_rmse")  # printed at the end of `make reproduce`
 
 
@@ -42,7 +43,7 @@ def pivot(measured: list[dict], metric: str, columns: list[str] | None = None) -
         if sampler in records.UNGRIDDED:  # one number, whatever the column
             shown = [number(first["value"], first["spread"])] + ["same"] * (len(calls) - 1)
         rows.append([title, str(n_seeds), *shown])
-    return ["method", "seeds", *[f"{c} call" + "s" * (c != "1") for c in calls]], rows
+    return ["method", "seeds", *([f"{c} call" + "s" * (c != "1") for c in calls] or [metric])], rows
 
 
 def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, float, float, bool]]:
@@ -75,17 +76,18 @@ def write_all(folder: Path | None = None) -> list[Path]:
     for source in dict.fromkeys((paths.committed("records"), paths.results() / "records")):
         if source.is_dir():
             for row in records.load(source):
-                groups.setdefault((row["profile"], row["recipe"], row["dataset"], row["metric"]), []).append(row)
+                budget = "equal time" if row["method"].endswith(EQUAL_TIME) else ""
+                groups.setdefault((row["profile"], row["recipe"], row["dataset"], row["metric"], budget), []).append(row)
     files = []
-    for (profile, recipe, dataset, metric), rows in sorted(groups.items()):
+    for (profile, recipe, dataset, metric, budget), rows in sorted(groups.items()):
         latest = {(row["method"], row["sampler"], row["nfe"]): row for row in rows}
         header, lines = pivot(list(latest.values()), metric)
         first = next((row for row in rows if row["sampler"] != "halves"), rows[0])
         counts = f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones ({first['split']})"
         note = f"{counts}; mean ± standard error over seeds; profile {profile}."
         stand_in = " **Stand-in data.**" if first["stand_in"] else ""
-        file = out / profile / f"{recipe}__{dataset}__{metric}.md"
+        file = out / profile / ("__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-")))) + ".md")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"# {dataset}: {metric}\n\n{note}{stand_in}\n\n{markdown(header, lines)}")
+        file.write_text(f"# {dataset}: {metric}{', ' * bool(budget)}{budget}\n\n{note}{stand_in}\n\n{markdown(header, lines)}")
         files.append(file)
     return files
