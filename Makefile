@@ -6,7 +6,7 @@ PROFILE ?= laptop
 # two threads that wait for each other by spinning crawl on shared cores
 export OMP_WAIT_POLICY = passive
 
-.PHONY: help setup reproduce test test-slow lab notebooks hour lint clean
+.PHONY: help setup reproduce test test-slow lab notebooks bench lint clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,9 +38,9 @@ lab: setup ## open JupyterLab on the notebooks
 notebooks: ## after `make reproduce`: store the executed notebooks (with outputs) in notebooks/
 	$(BIN)/python -m traflow_lib store --profile laptop
 
-hour: setup ## train and measure the committed comparisons (a few CPU hours, resumable)
-	$(BIN)/python -m traflow_lib evaluate --recipe 06_digits --profile hour
-	$(BIN)/python -m traflow_lib evaluate --recipe 04_traflow_2d --profile hour
+bench: setup ## train and measure the committed comparisons (CPU hours, resumable; recorded results are skipped)
+	for recipe in bench_2d bench_digits 05_ablations 04_traflow_2d 06_digits; do \
+		$(BIN)/python -m traflow_lib bench --recipe $$recipe --profile hour || exit 1; done
 
 lint: setup ## check and format
 	$(BIN)/ruff check --fix .
