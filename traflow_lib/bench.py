@@ -8,7 +8,7 @@ from copy import deepcopy
 from math import log
 from statistics import median
 
-from . import objectives, paths, recipes, records, tables
+from . import objectives, paths, records, tables
 from .evaluation.measure import Measure
 from .experiment import Experiment
 from .records import Record
@@ -85,13 +85,7 @@ def _trial(experiment: Experiment, method: str, change: dict) -> float:
     """Score of one setting; train and record it unless that was done."""
     recipe = deepcopy(experiment.recipe)
     name = " ".join([method, *(f"{key}={value}" for key, value in change.items())])
-    options = {key: value for key, value in change.items() if key != "lr"}
-    student = recipes.merge(recipe["students"][method] or {}, {"train": {"lr": change["lr"]}})
-    # a knob of a method trained in stages belongs to each stage that has it
-    for part in student.get("stages", [student]):
-        known = objectives.get(part.get("objective", student.get("objective"))).__dataclass_fields__
-        part["options"] = part.get("options", {}) | {key: value for key, value in options.items() if key in known}
-    recipe["students"], recipe["methods"] = {name: student}, [name]
+    recipe["students"], recipe["chosen"], recipe["methods"] = {name: recipe["students"][method]}, {name: change}, [name]
     trial = Experiment(recipe, experiment.dataset, say=lambda line: None)
     calls = recipe["search"]["calls"].get(method, recipe["evaluate"]["nfe"])
     found = [record for record in run(trial, [name], say=lambda line: None) if record.sampler == "jumps" and record.nfe in calls]

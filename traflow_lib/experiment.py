@@ -4,6 +4,7 @@ A model's name ends in a fingerprint of everything that decides it, so profiles,
 looked for in results/checkpoints (committed), then in runs/ (this machine's own).
 """
 
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -18,6 +19,20 @@ from .objectives.base import LossTerms
 from .pairs import OnlinePairs, PairCache, make_pairs
 from .teachers import VelocityField, load_network, save_network
 from .training import TrainConfig, fit
+
+
+def with_choice(student: dict, choice: dict) -> dict:
+    """A student's settings with a learning rate (`lr`) and options chosen for it, as in a recipe's `chosen` block.
+
+    An option of a method trained in stages goes to every stage whose objective has it.
+    """
+    student = deepcopy(student)
+    if "lr" in choice:
+        student["train"]["lr"] = choice["lr"]
+    for stage in student.get("stages", [student]):
+        known = objectives.get(stage.get("objective", student.get("objective"))).__dataclass_fields__
+        stage["options"] = stage.get("options", {}) | {key: value for key, value in choice.items() if key in known}
+    return student
 
 
 class Experiment:
@@ -65,6 +80,8 @@ class Experiment:
         if name not in self.recipe["students"] or budget not in ("", "time"):
             raise ValueError(f"unknown method '{method}' in recipe {self.recipe['recipe']}; there are {', '.join(self.recipe['students'])}")
         student = recipes.merge(self.recipe["student"], self.recipe["students"][name] or {})
+        if choice := (self.recipe.get("chosen") or {}).get(name):
+            student = with_choice(student, choice)
         if budget:
             cost = self.recipe["step_cost"]
             student["train"]["steps"] = round(student["train"]["steps"] * cost[self.recipe["time_of"]] / cost[name])
