@@ -5,8 +5,7 @@ import json
 import pytest
 import torch
 
-from traflow_lib import objectives, paths, recipes, records
-from traflow_lib.evaluation.measure import Measure
+from traflow_lib import bench, objectives, paths, recipes, records
 from traflow_lib.experiment import Experiment
 from traflow_lib.pairs import sample_noise
 
@@ -29,11 +28,11 @@ def test_recipe_runs_from_nothing_to_records_and_then_only_loads(name, dataset, 
     pytest.importorskip("ot")
     pytest.importorskip("torchdiffeq")
     said = []
-    first = Measure(smoke(name, dataset, say=said.append)).everything(say=said.append)
+    first = bench.run(smoke(name, dataset, say=said.append), say=said.append)
     assert sum("training teacher" in line for line in said) == 1 and sum("pairs" in line for line in said) == 1
-    again = []
-    second = Measure(smoke(name, dataset, say=again.append)).everything(say=again.append)
-    assert not [line for line in again if "training" in line or "solving" in line]
+    later = []
+    second = bench.run(smoke(name, dataset, say=later.append), again=True, say=later.append)
+    assert not [line for line in later if "training" in line or "solving" in line]
     assert [r.metrics for r in first] == [r.metrics for r in second]
     for record in first:
         saved = json.loads((paths.results() / "records" / record.file).read_text())
@@ -43,8 +42,15 @@ def test_recipe_runs_from_nothing_to_records_and_then_only_loads(name, dataset, 
             assert saved["parameters"] > 0 and saved["macs"] > 0 and saved["training"]["steps"] > 0 and len(saved["checkpoint_sha256"]) == 1
     jumps = {(r.method, r.nfe) for r in first if r.sampler == "jumps"}
     recipe = recipes.load(name, "smoke")
-    assert jumps == {(method, nfe) for method in recipe["methods"] for nfe in recipe["evaluate"]["nfe"]}
+    sweep = {(method, 1) for method in recipe.get("sweep", [])}
+    assert jumps == {(method, nfe) for method in recipe["methods"] for nfe in recipe["evaluate"]["nfe"]} | sweep
     assert len(records.load(paths.results() / "records")) == sum(len(r.metrics) for r in first)
+
+
+def test_variants_of_the_sweep_are_measured_at_one_call_with_the_first_seed():
+    experiment = smoke(students={"short": {"objective": "distill", "train": {"steps": 2}}}, sweep=["short"], seeds=[3, 4])
+    (record,) = bench.run(experiment, ["short"], say=lambda line: None)
+    assert (record.nfe, record.seeds, record.training["steps"]) == (1, [3], 2)
 
 
 def test_loaded_student_is_the_trained_one_to_the_last_bit():

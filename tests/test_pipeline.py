@@ -72,7 +72,9 @@ def test_a_failing_notebook_stops_the_command_and_is_named(capsys, monkeypatch):
         (["train", "--recipe", "nope"], "04_traflow_2d"),
         (["train", "--recipe", "06_digits", "--profile", "nope"], "smoke, laptop, hour"),
         (["train", "--recipe", "06_digits", "--profile", "smoke", "--data", "nope"], "digits"),
-        (["distill", "--recipe", "04_traflow_2d", "--profile", "smoke", "--method", "nope"], "traflow_v4"),
+        (["distill", "--recipe", "04_traflow_2d", "--profile", "smoke", "--method", "nope"], "traflow_path"),
+        (["bench", "--recipe", "04_traflow_2d", "--profile", "smoke", "--method", "nope"], "traflow_path"),
+        (["bench", "--recipe", "bench_2d", "--profile", "smoke", "--data", "nope"], "two_spirals"),
         (["sample", "nowhere.safetensors"], "no checkpoint"),
     ],
 )
@@ -92,6 +94,29 @@ def test_train_distill_and_sample_from_the_command_line(tmp_path, capsys):
     assert cli.main(["sample", str(experiment.files["traflow-seed0"]), "--n", "3", "--steps", "2", "--out", str(out)]) == 0
     assert torch.load(out).shape == (3, 1, 8, 8)
     assert "3 samples with 2 calls each" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options, called", [
+    ([], ("run", None, False)), (["--again", "--method", "cd", "--method", "ctm"], ("run", ["cd", "ctm"], True)),
+    (["--tune", "--method", "cd"], ("tune", ["cd"])), (["--cost"], ("step_costs",)),
+])  # fmt: skip
+def test_bench_runs_searches_or_times_every_data_set_of_the_recipe(options, called, monkeypatch):
+    calls = []
+    for name in ("run", "tune", "step_costs"):
+
+        def note(experiment, *arguments, name=name, **options):
+            calls.append((experiment.dataset, name, *arguments, *options.values()))
+
+        monkeypatch.setattr(cli.benchmark, name, note)
+    assert cli.main(["bench", "--recipe", "bench_2d", "--profile", "smoke", *options]) == 0
+    assert calls == [(dataset, *called) for dataset in recipes.load("bench_2d", "smoke")["datasets"]]
+
+
+def test_bench_from_the_command_line_writes_records(capsys):
+    assert cli.main(["bench", "--recipe", "06_digits", "--profile", "smoke", "--method", "traflow"]) == 0
+    written = {file.name for file in (paths.results() / "records" / "smoke").glob("06_digits__digits__traflow__*")}
+    assert written == {f"06_digits__digits__traflow__jumps-{nfe}.json" for nfe in (1, 2, 4)}
+    assert "3 records, profile smoke" in capsys.readouterr().out
 
 
 def test_doctor_says_what_is_installed(capsys):

@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from traflow_lib import objectives, recipes
+from traflow_lib import bench, objectives, recipes
+from traflow_lib.experiment import Experiment
 from traflow_lib.training import TrainConfig
 
 
@@ -28,8 +29,13 @@ def students(recipe):
     return {method: recipes.merge(recipe["student"], change or {}) for method, change in recipe.get("students", {}).items()}
 
 
+def stages(recipe):
+    """Each method's settings stage by stage, over the shared ones."""
+    return {method: Experiment.stages(student) for method, student in (students(recipe) if "student" in recipe else {}).items()}
+
+
 def test_there_are_recipes():
-    assert {"04_traflow_2d", "06_digits"} <= set(recipes.names())
+    assert {"04_traflow_2d", "05_ablations", "06_digits", "bench_2d", "bench_digits"} <= set(recipes.names())
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -55,16 +61,87 @@ def test_every_train_block_is_accepted(name, profile):
 
 @pytest.mark.parametrize("name, profile", ALL)
 def test_every_students_objective_can_be_built(name, profile):
-    recipe = recipes.load(name, profile)
-    for method, student in (students(recipe) if "student" in recipe else {}).items():
-        assert objectives.get(student["objective"], **student.get("options", {})), method
+    for method, parts in stages(recipes.load(name, profile)).items():
+        for stage in parts:
+            assert objectives.get(stage["objective"], **stage.get("options", {})), method
 
 
 @pytest.mark.parametrize("name, profile", ALL)
 def test_students_have_no_setting_that_nothing_reads(name, profile):
     recipe = recipes.load(name, profile)
+    read = {"objective", "options", "train", "net", "n_pairs"}
     for method, student in (students(recipe) if "student" in recipe else {}).items():
-        assert set(student) <= {"objective", "options", "train", "net", "n_pairs"}, method
+        assert set(student) <= read | {"stages"}, method
+        for stage in student.get("stages", []):
+            assert set(stage) <= read | {"share", "calls", "new_pairs"} and "share" in stage, method
+
+
+@pytest.mark.parametrize("name, profile", ALL)
+def test_stages_share_all_steps_of_their_method(name, profile):
+    recipe = recipes.load(name, profile)
+    for method, parts in stages(recipe).items():
+        missing = students(recipe)[method]["train"]["steps"] - sum(stage["train"]["steps"] for stage in parts)
+        assert abs(missing) < len(parts), method  # rounding
+        assert all(TrainConfig.of(stage["train"]).steps > 0 for stage in parts), method
+
+
+@pytest.mark.parametrize("name, profile", ALL)
+def test_networks_of_progressive_distillation_halve_their_steps_and_fit_the_stored_paths(name, profile):
+    recipe = recipes.load(name, profile)
+    for parts in stages(recipe).values():
+        if all(stage["objective"] == "progressive" for stage in parts):
+            rounds = [stage["options"]["steps"] for stage in parts]
+            assert rounds == [stage["calls"] for stage in parts] and all(a == 2 * b for a, b in zip(rounds, rounds[1:]))
+            assert all(recipe["pairs"]["steps"] % steps == 0 for steps in rounds)
+
+
+SEARCHED = [(name, profile) for name, profile in ALL if "search" in recipes.load(name, profile)]
+
+
+@pytest.mark.parametrize("name, profile", SEARCHED)
+def test_search_tries_as_many_values_for_every_method_and_only_those_it_has(name, profile):
+    recipe = recipes.load(name, profile)
+    search, parts = recipe["search"], stages(recipe)
+    assert len(search["lr"]) == 3 and search["distance"] == ["l2", "pseudo_huber"]
+    assert set(search["knobs"]) | set(search["calls"]) <= set(recipes.load(name, "hour")["methods"])
+    for method, knobs in search["knobs"].items():
+        assert [len(values) for values in knobs.values()] == [2], method
+    for method in recipe["methods"]:
+        for key in ("distance", *search["knobs"].get(method, {})):
+            assert any(key in objectives.get(stage["objective"]).__dataclass_fields__ for stage in parts[method]), (method, key)
+
+
+@pytest.mark.parametrize("name, profile", [(name, profile) for name, profile in SEARCHED if profile == "hour"])
+def test_chosen_settings_are_members_of_the_search(name, profile):
+    """Every method on the bench runs with values that the search offered to it, whichever it found best."""
+    recipe = recipes.load(name, profile)
+    search = recipe["search"]
+    for method in recipe["methods"]:
+        grid = {"distance": search["distance"], **search["knobs"].get(method, {})}
+        lr = (recipe["students"][method] or {}).get("train", {}).get("lr")
+        assert lr is None or lr in search["lr"], method
+        for stage in stages(recipe)[method]:
+            chosen = stage.get("options", {})
+            assert all(chosen[key] in values for key, values in grid.items() if key in chosen), (method, chosen)
+            if lr is not None:
+                assert stage["train"]["lr"] == lr, method
+                objective = objectives.get(stage["objective"], **chosen)
+                assert all(getattr(objective, key) in values for key, values in grid.items() if hasattr(objective, key)), method
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in SEARCHED}))
+def test_search_looks_at_other_seeds_and_noise_than_the_bench(name):
+    bench_, search = recipes.load(name, "hour"), recipes.load(name, "search")
+    assert not set(bench_["seeds"]) & set(search["seeds"]) and bench_["evaluate"]["seed"] != search["evaluate"]["seed"]
+    assert bench_["pairs"] == search["pairs"] and bench_["teacher"] == search["teacher"] and bench_["net"] == search["net"]
+
+
+@pytest.mark.parametrize("name, profile", ALL)
+def test_costs_of_a_step_are_given_for_all_methods_or_none(name, profile):
+    recipe = recipes.load(name, profile)
+    if "step_cost" in recipe:
+        assert set(recipe["methods"]) | {recipe["time_of"]} <= set(recipe["step_cost"]) and min(recipe["step_cost"].values()) > 0
+        assert len(bench.methods(recipe)) == 2 * len(recipe["methods"])
 
 
 @pytest.mark.parametrize("name, profile", ALL)

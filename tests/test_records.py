@@ -95,5 +95,5 @@ def test_every_committed_record_is_whole_and_in_its_place():
 
 def test_no_committed_record_holds_an_absolute_path():
     absolute = re.compile(r"(^|[\s=:'\"])(/\w|~/|[A-Za-z]:\\)")
-    assert absolute.search("python /home/me/x.py") and not absolute.search("python -m traflow_lib evaluate --recipe 04_traflow_2d")
+    assert absolute.search("python /home/me/x.py") and not absolute.search("python -m traflow_lib bench --recipe 04_traflow_2d")
     assert not [(file.name, text) for file in committed() for text in strings(json.loads(file.read_text())) if absolute.search(text)]

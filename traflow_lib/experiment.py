@@ -144,7 +144,7 @@ class Experiment:
 
             def loss_fn(net, ema_net, progress) -> LossTerms:
                 batch = pairs.batch(train.batch * objective.draws, path=objective.needs_path)
-                batch.data = self.data(train.batch) if objective.needs_data else None
+                batch.data = self.data(len(batch.x1)) if objective.needs_data else None
                 batch.progress = progress
                 return objective(JumpMap(net), JumpMap(ema_net), before if objective.from_previous else teacher, batch)
 

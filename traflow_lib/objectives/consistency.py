@@ -33,6 +33,8 @@ class Consistency(Objective):
 
     def __post_init__(self):
         super().__post_init__()
+        if min(self.first, self.last) < 1:
+            raise ValueError("Consistency: first and last count intervals; they must be at least 1")
         if self.solver == "none" and self.states != "data":
             raise ValueError('Consistency: solver="none" is training without a teacher, which needs states="data"')
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..flow import chord, expand
+from ..flow import expand
 from ..pairs import Batch, sample_times
 from .base import LossTerms, Objective, distance, earlier_state, gradient_norm_weights, stop_gradient
 
@@ -25,8 +25,7 @@ def soft_consistency(name: str, student, target, x_t: Tensor, x_u: Tensor, t: Te
 
 def denoising(name: str, student, batch: Batch, t: Tensor, gap: float | None = None) -> Tensor:
     """D(g(z_t, t, t), x_0) on noised real data z_t; with `gap` the difference is divided by max(t, gap), into units of velocity."""
-    noise = torch.randn_like(batch.data)
-    z_t = chord(batch.data, noise, t)
+    z_t = batch.on("data").at(t)
     g = z_t - expand(t, z_t) * student.average_velocity(z_t, t, t)
     return distance(name, g, batch.data, 1.0 if gap is None else expand(t.clamp(min=gap), z_t))
 
@@ -36,7 +35,8 @@ class CTM(Objective):
     """Consistency loss + denoising loss (weights equal gradient norms at the last layer, times `denoising`).
 
     consistency: "soft", the earlier state x_u of the target anywhere in [s, t]; "local", one grid interval before t; "global", u = s.
-    steps: of the teacher's solver from x_t to x_u; intervals: of the grid that "local" uses (18 in the paper, with Heun).
+    steps: of the teacher's solver from x_t to x_u, which may be far apart (one step would be a biased target).
+    intervals: of the grid that "local" uses (18 in the paper, with Heun).
     """
 
     choices: ClassVar[dict] = {"consistency": ("soft", "local", "global")}
@@ -44,7 +44,7 @@ class CTM(Objective):
     denoising: float = 1.0
     states: str = "data"
     solver: str = "heun"
-    steps: int = 1
+    steps: int = 4
     intervals: int = 18
     ends: float = 0.0
     distance: str = "l2"

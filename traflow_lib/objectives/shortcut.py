@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..flow import expand
 from .base import LossTerms, Objective, distance, velocity_distance
 
 
@@ -15,7 +16,8 @@ class Shortcut(Objective):
     """Boundary: D(F(x_t, t, t), v(x_t, t)). Semigroup: D(F(x_t, t, s), mean of sg F over the two halves of [s, t]).
 
     bootstrap: share of the batch for the semigroup term (1/4 in the paper). finest: halving starts from jumps of 1 / finest (128 in
-    the paper); lengths are drawn evenly from 1, 1/2, 1/4 .. 2 / finest, and t from the multiples of the length.
+    the paper); lengths are drawn evenly from 1, 1/2, 1/4 .. 2 / finest, and t from the multiples of the length. The halves of the
+    shortest are asked for as jumps of length zero, which the boundary teaches, as in the paper.
     """
 
     bootstrap: float = 0.25
@@ -23,20 +25,29 @@ class Shortcut(Objective):
     states: str = "data"
     distance: str = "l2"
 
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 < self.bootstrap < 1 or self.finest < 2 or self.finest & (self.finest - 1):
+            raise ValueError("Shortcut: bootstrap must lie between 0 and 1, finest must be a power of 2, at least 2")
+
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         line, name = batch.on(self.states), velocity_distance(self.distance)
         n, intervals = len(batch.x1), line.intervals
-        levels = (self.finest if intervals is None else intervals & -intervals).bit_length() - 1  # a stored path can be halved so often
+        finest = self.finest if intervals is None else intervals & -intervals  # a stored path can be halved so often
+        if finest == 1:
+            raise ValueError(f"Shortcut: a stored path of {intervals} intervals cannot be halved; use an even number")
+        levels = finest.bit_length() - 1
         length = 0.5 ** torch.randint(0, levels, (n,))
         t = (torch.floor(torch.rand(n) / length) + 1) * length
         free = torch.rand(n) if intervals is None else torch.randint(0, intervals + 1, (n,)) / intervals
-        own = round(self.bootstrap * n)
+        own = min(max(round(self.bootstrap * n), 1), n - 1)
         t, s = (torch.cat(times).to(batch.x1) for times in ((t[:own], free[own:]), (t[:own] - length[:own], free[own:])))
         x_t, middle = line.at(t), (t + s)[:own] / 2
         with torch.no_grad():
-            first = target.average_velocity(x_t[:own], t[:own], middle)
-            landed = x_t[:own] + (middle - t[:own]).reshape(-1, *[1] * (x_t.ndim - 1)) * first
-            both = (first + target.average_velocity(landed, middle, s[:own])) / 2
+            shortest = (t - s)[:own] < 3 / finest
+            first = target.average_velocity(x_t[:own], t[:own], torch.where(shortest, t[:own], middle))
+            landed = x_t[:own] + expand(middle - t[:own], first) * first
+            both = (first + target.average_velocity(landed, middle, torch.where(shortest, middle, s[:own]))) / 2
             goal = torch.cat([both, teacher(x_t[own:], t[own:])])
         velocity = student.average_velocity(x_t, t, s)
         losses = {"semigroup": (velocity[:own], goal[:own]), "boundary": (velocity[own:], goal[own:])}
