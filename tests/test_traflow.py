@@ -72,7 +72,6 @@ def test_on_policy_share_of_the_batch_is_at_the_targets_own_states(share):
     assert torch.allclose(x[own:], chord(batch.x0, batch.x1, t)[own:], atol=1e-6)
 
 
-@pytest.mark.xfail(raises=TypeError, strict=True, reason="ctm.denoising() takes Batch.data without checking that it is there")
 def test_denoising_needs_real_data():
     with pytest.raises(ValueError, match="needs real data"):
         only("denoising")(student(), frozen_target(), None, random_pairs(data=None))
