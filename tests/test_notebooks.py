@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from traflow_lib import notebooks, paths
+from traflow_lib import notebooks, paths, recipes
 
 NAMES = notebooks.names()
 FOLDER = paths.root() / "notebooks"
@@ -34,6 +34,12 @@ def test_one_parameters_cell_of_literals(name):
     body = ast.parse(cell.source).body
     values = {node.targets[0].id: ast.literal_eval(node.value) for node in body}
     assert values == {"profile": "laptop", "seed": 0}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recipes_that_a_notebook_loads_exist_and_have_its_default_profile(name):
+    for recipe in re.findall(r"recipes\.load\(\s*[\"'](\w+)", "\n".join(cell.source for cell in code_cells(name))):
+        assert recipes.load(recipe, "laptop") and recipes.load(recipe, "smoke")
 
 
 @pytest.mark.parametrize("name", NAMES)

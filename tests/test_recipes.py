@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from traflow_lib import bench, objectives, recipes
-from traflow_lib.experiment import Experiment
+from traflow_lib.experiment import Experiment, with_choice
 from traflow_lib.training import TrainConfig
 
 
@@ -25,8 +25,15 @@ def train_blocks(block, where=""):
 
 
 def students(recipe):
-    """Each method's settings, over the shared ones."""
-    return {method: recipes.merge(recipe["student"], change or {}) for method, change in recipe.get("students", {}).items()}
+    """Each method's settings, over the shared ones, with those that the search chose."""
+    chosen = recipe.get("chosen") or {}
+    return {name: with_choice(recipes.merge(recipe["student"], change or {}), chosen.get(name, {})) for name, change in recipe.get("students", {}).items()}
+
+
+def grid(recipe, method):
+    """What the search may try for a method."""
+    search = recipe["search"]
+    return {"lr": search["lr"], "distance": search["distance"], **search["knobs"].get(method, {})}
 
 
 def stages(recipe):
@@ -102,31 +109,34 @@ SEARCHED = [(name, profile) for name, profile in ALL if "search" in recipes.load
 def test_search_tries_as_many_values_for_every_method_and_only_those_it_has(name, profile):
     recipe = recipes.load(name, profile)
     search, parts = recipe["search"], stages(recipe)
-    assert len(search["lr"]) == 3 and search["distance"] == ["l2", "pseudo_huber"]
     assert set(search["knobs"]) | set(search["calls"]) <= set(recipes.load(name, "hour")["methods"])
-    for method, knobs in search["knobs"].items():
-        assert [len(values) for values in knobs.values()] == [2], method
     for method in recipe["methods"]:
-        for key in ("distance", *search["knobs"].get(method, {})):
+        options = grid(recipe, method)
+        assert list(options)[:2] == ["lr", "distance"] and [len(values) for values in options.values()] in ([3, 2], [3, 2, 2]), method
+        for key in list(options)[1:]:
             assert any(key in objectives.get(stage["objective"]).__dataclass_fields__ for stage in parts[method]), (method, key)
 
 
-@pytest.mark.parametrize("name, profile", [(name, profile) for name, profile in SEARCHED if profile == "hour"])
+@pytest.mark.parametrize("name, profile", SEARCHED)
 def test_chosen_settings_are_members_of_the_search(name, profile):
     """Every method on the bench runs with values that the search offered to it, whichever it found best."""
     recipe = recipes.load(name, profile)
-    search = recipe["search"]
-    for method in recipe["methods"]:
-        grid = {"distance": search["distance"], **search["knobs"].get(method, {})}
-        lr = (recipe["students"][method] or {}).get("train", {}).get("lr")
-        assert lr is None or lr in search["lr"], method
+    for method, choice in (recipe.get("chosen") or {}).items():
+        options = grid(recipe, method)
+        assert method in recipe["students"] and set(choice) == set(options), method
+        assert all(choice[key] in values for key, values in options.items()), (method, choice)
         for stage in stages(recipe)[method]:
-            chosen = stage.get("options", {})
-            assert all(chosen[key] in values for key, values in grid.items() if key in chosen), (method, chosen)
-            if lr is not None:
-                assert stage["train"]["lr"] == lr, method
-                objective = objectives.get(stage["objective"], **chosen)
-                assert all(getattr(objective, key) in values for key, values in grid.items() if hasattr(objective, key)), method
+            objective = objectives.get(stage["objective"], **stage["options"])
+            assert stage["train"]["lr"] == choice["lr"]
+            assert all(getattr(objective, key) == value for key, value in choice.items() if key in objective.__dataclass_fields__), method
+
+
+def test_chosen_options_go_to_the_stages_that_have_them():
+    student = {"train": {"lr": 1.0, "steps": 2}, "stages": [{"objective": "reflow", "options": {"anneal": 0.5}}, {"objective": "distill"}]}
+    choice = with_choice(student, {"lr": 2.0, "distance": "cauchy", "ends": 0.25})
+    assert choice["train"] == {"lr": 2.0, "steps": 2}
+    assert [stage["options"] for stage in choice["stages"]] == [{"anneal": 0.5, "distance": "cauchy", "ends": 0.25}, {"distance": "cauchy"}]
+    assert student["train"]["lr"] == 1.0 and student["stages"][1] == {"objective": "distill"}
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in SEARCHED}))

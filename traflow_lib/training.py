@@ -103,7 +103,7 @@ def fit(net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int
             if step % config.save_every == 0 or step == config.steps:
                 state.save(step, time.perf_counter() - start)
     bar.close()
-    statistics = {"steps": step, "seconds": round(time.perf_counter() - start, 1), "parameters": sum(p.numel() for p in net.parameters())}
+    statistics = {"steps": step, "seconds": round(time.perf_counter() - start, 3), "parameters": sum(p.numel() for p in net.parameters())}
     return ema_net.eval(), statistics
 
 

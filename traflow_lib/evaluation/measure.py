@@ -97,8 +97,9 @@ class Measure:
         """Measure and record one method at `steps` calls over its seeds."""
         values: dict[str, list[float]] = {}
         for seed in seeds:
-            jump = self.experiment.student(method, seed, steps)
-            for key, value in (self.metrics(self.sample(jump, steps, sampler)) | self._geometry(method, seed)).items():
+            geometry = self._geometry(method, seed)
+            jump = self.experiment.student(method, seed, steps)  # last, so that the experiment's header and file are this student's
+            for key, value in (self.metrics(self.sample(jump, steps, sampler)) | geometry).items():
                 values.setdefault(key, []).append(value)
         return self._record(method, steps, sampler, values, seeds, [f"{method}-seed{seed}" for seed in seeds])
 
@@ -131,7 +132,7 @@ class Measure:
     def _record(self, method: str, nfe: int, sampler: str, metrics: dict, seeds: list[int], roles: list[str], **other) -> Record:
         experiment, recipe = self.experiment, self.experiment.recipe
         headers = [experiment.headers[role] for role in roles if role in experiment.headers]
-        net = getattr(experiment.teacher(), "net", None) if method == "teacher" else experiment.student(method, seeds[0]).net if nfe else None
+        net = getattr(experiment.teacher(), "net", None) if method == "teacher" else experiment.student(method, seeds[0], nfe).net if nfe else None
         record = Record(
             recipe=recipe["recipe"], profile=recipe["profile"], dataset=experiment.dataset, method=method, nfe=nfe, sampler=sampler,
             metrics=metrics, seeds=seeds, n_generated=other.get("n_generated", len(self.noise)), n_reference=other.get("n_reference", len(self.real)),
