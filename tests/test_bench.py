@@ -35,7 +35,7 @@ def silent(line):
 
 def tiny(*methods, say=silent, **change):
     recipe = recipes.merge(recipes.load("bench_2d", "smoke"), TINY)
-    return Experiment(recipes.merge(recipe, {"methods": list(methods), **change}), "8gaussians", say=say)
+    return Experiment(recipes.merge(recipe, {"methods": list(methods), "chosen": None, **change}), "8gaussians", say=say)
 
 
 def run(experiment, *which, **options):
