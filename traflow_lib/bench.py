@@ -93,9 +93,9 @@ def _trial(experiment: Experiment, method: str, change: dict) -> float:
     return sum(log(value) for record in found for value in record.metrics["paired_rmse"]) / len(found)
 
 
-def step_costs(experiment: Experiment, steps: int = 150, repeats: int = 3, say=print) -> dict[str, float]:
+def step_costs(experiment: Experiment, repeats: int = 3, say=print) -> dict[str, float]:
     """Milliseconds a training step of each method takes, recorded, and returned relative to the cheapest. Needs an idle machine."""
-    recipe = deepcopy(experiment.recipe)
+    recipe, steps = deepcopy(experiment.recipe), 200 if experiment.is_toy else 20
     recipe["student"]["train"] |= {"steps": steps, "warmup": 0}
     times: dict[str, list[float]] = {method: [] for method in recipe["methods"]}
     trial, measure = Experiment(recipe, experiment.dataset, say=lambda line: None), Measure(experiment)
