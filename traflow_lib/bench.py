@@ -18,8 +18,8 @@ TIME = tables.EQUAL_TIME
 
 
 def methods(recipe: dict) -> list[str]:
-    """The methods a recipe measures, at equal steps and then, if it gives the cost of their steps, at equal time."""
-    return recipe["methods"] + [name + TIME for name in recipe["methods"] if "step_cost" in recipe]
+    """The methods a recipe measures at equal steps, and then those it lists as `timed` at equal time."""
+    return recipe["methods"] + [name + TIME for name in recipe.get("timed", [])]
 
 
 def run(experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print) -> list[Record]:
