@@ -32,6 +32,7 @@ class TraFlow(Objective):
 
     output, velocity, consistency, denoising: weights of the terms, 0 switches one off.
     states: x_t on the "chord" of the pair, or on the teacher's "path".
+    output_end: weight of the output term at the end of training, reached linearly from `output`; None keeps it.
     output_from: where the output term starts: the "states" of the other terms, or always the "noise" x_1, where sampling starts.
     velocity_form: "average" or "derivative".
     teacher_steps: 0 takes the earlier state of the consistency term from the pair's own trajectory; n > 0 solves for it from x_t with n
@@ -54,6 +55,7 @@ class TraFlow(Objective):
     velocity_form: str = "average"
     teacher_steps: int = 0
     solver: str = "heun"
+    output_end: float | None = None
     output_from: str = "states"
     on_policy: float = 0.0
     ends: float = 0.25
@@ -90,7 +92,7 @@ class TraFlow(Objective):
             losses["consistency"] = self._consistency(student, target, teacher, other, t, u, s)
         if self.denoising:
             losses["denoising"] = denoising(self.distance, student, batch, t, self.min_gap)
-        return self._weighted(student, losses)
+        return self._weighted(student, losses, batch.progress)
 
     def _gap(self, duration: Tensor, x: Tensor) -> Tensor:
         return expand(duration.clamp(min=self.min_gap), x)
@@ -117,8 +119,10 @@ class TraFlow(Objective):
             goal = target(batch.at(u), u, s)
         return distance(self.distance, student(x_t, t, s), goal, self._gap(t - s, x_t))
 
-    def _weighted(self, student: JumpMap, losses: dict[str, Tensor]) -> LossTerms:
+    def _weighted(self, student: JumpMap, losses: dict[str, Tensor], progress: float) -> LossTerms:
         weights = {name: getattr(self, name) for name in losses}
+        if self.output and self.output_end is not None:
+            weights["output"] += progress * (self.output_end - self.output)
         if self.weighting != "fixed" and len(losses) > 1:
             reference = next(name for name in ("consistency", "output", "velocity") if name in losses)
             balance = gradient_norm_weights(losses, reference, student.net.last_layer, WEIGHTINGS[self.weighting])
@@ -131,9 +135,12 @@ class TraFlow(Objective):
 PRESETS = {
     # v1: the three targets as separate passes. v4: dG/ds, soft consistency through the teacher's solver, denoising, clipped weights.
     # Ours: one regression of jumps onto the teacher's states, partly from the student's own; anchored, the output term is a pass of its
-    # own that always starts at the noise, where sampling does, so that one call gets as many samples a step as in one-step distillation.
+    # own that always starts at the noise, so that one call gets as many samples a step as in one-step distillation, and more weight as the
+    # learning rate falls: first all jumps, then the one that every sample needs.
     "traflow_v1": partial(TraFlow),
     "traflow_v4": partial(TraFlow, output=0.0, denoising=1.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"),
     "traflow": partial(TraFlow, output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"),
-    "traflow_anchored": partial(TraFlow, output=2.0, output_from="noise", consistency=0.0, states="path", ends=0.25, on_policy=0.25, distance="pseudo_huber"),
+    "traflow_anchored": partial(
+        TraFlow, output=1.0, output_end=10.0, output_from="noise", consistency=0.0, states="path", ends=0.25, on_policy=0.25, distance="pseudo_huber"
+    ),
 }
