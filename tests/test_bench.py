@@ -35,7 +35,7 @@ def silent(line):
 
 def tiny(*methods, say=silent, **change):
     recipe = recipes.merge(recipes.load("bench_2d", "smoke"), TINY)
-    return Experiment(recipes.merge(recipe, {"methods": list(methods), "chosen": None, **change}), "8gaussians", say=say)
+    return Experiment(recipes.merge(recipe, {"methods": list(methods), "chosen": None, "timed": [], **change}), "8gaussians", say=say)
 
 
 def run(experiment, *which, **options):
@@ -100,7 +100,7 @@ def test_progressive_is_measured_with_the_network_of_each_round():
 
 
 def test_equal_time_gives_steps_in_proportion_to_the_cost_of_a_step():
-    cost = {"step_cost": {"distill": 1.0, "lmd": 2.0, "reflow_distill": 0.5}, "time_of": "lmd"}
+    cost = {"step_cost": {"distill": 1.0, "lmd": 2.0, "reflow_distill": 0.5}, "time_of": "lmd", "timed": ["distill", "lmd", "reflow_distill"]}
     experiment = tiny("distill", "lmd", "reflow_distill", **cost)
     assert bench.methods(experiment.recipe) == ["distill", "lmd", "reflow_distill", "distill@time", "lmd@time", "reflow_distill@time"]
     assert bench.methods(tiny("distill").recipe) == ["distill"]
@@ -109,7 +109,7 @@ def test_equal_time_gives_steps_in_proportion_to_the_cost_of_a_step():
     with pytest.raises(ValueError, match="unknown method 'distill@tide'"):
         experiment.student("distill@tide")
     with pytest.raises(ValueError, match="time"):  # this recipe does not say what steps cost
-        tiny("distill").student("distill@time")
+        tiny("distill", step_cost=None).student("distill@time")
 
 
 KNOBS = {"cd": {"states": ["data", "path"]}, "reflow_distill": {"ends": [0.0, 0.25]}}
@@ -161,7 +161,7 @@ def test_search_judges_a_method_at_the_calls_it_trains(method, expected, monkeyp
 
 
 def test_cost_of_a_step_is_recorded_for_every_method():
-    relative = bench.step_costs(tiny("distill", "progressive"), steps=8, repeats=3, say=silent)
+    relative = bench.step_costs(tiny("distill", "progressive"), repeats=3, say=silent)
     found = {r.method: r for r in map(records.read, paths.results().rglob("*.json"))}
     assert set(found) == set(relative) == {"distill", "progressive"} and min(relative.values()) == 1
     for record in found.values():

@@ -83,7 +83,7 @@ class Experiment:
         if choice := (self.recipe.get("chosen") or {}).get(name):
             student = with_choice(student, choice)
         if budget:
-            if "step_cost" not in self.recipe:
+            if not self.recipe.get("step_cost"):
                 raise ValueError(f"recipe {self.recipe['recipe']} has no step_cost to make '{method}' from; bench --cost measures it")
             cost = self.recipe["step_cost"]
             student["train"]["steps"] = round(student["train"]["steps"] * cost[self.recipe["time_of"]] / cost[name])
