@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..flow import expand
 from ..jump import JumpMap
-from ..pairs import STATES, Batch
+from ..pairs import STATES, Batch, sample_times
 from ..solvers import CALLS_PER_STEP, solve
 
 DISTANCES = ("l2", "pseudo_huber", "cauchy", "lpips")
@@ -60,6 +60,13 @@ class Objective:
 
     def __call__(self, student: JumpMap, target: JumpMap, teacher, batch: Batch) -> LossTerms:
         raise NotImplementedError
+
+
+def on_line(batch: Batch, states: str, ends: float, draw=None) -> tuple[Batch, Tensor, Tensor, Tensor]:
+    """The batch on its states, and times s < u < t [B] at which it has them (ends and draw: see pairs.sample_times)."""
+    line = batch.on(states)
+    s, u, t = (time.to(line.x1) for time in sample_times(len(line.x1), ends, line.intervals, draw))
+    return line, s, u, t
 
 
 def distance(name: str, a: Tensor, b: Tensor, scale: Tensor | float = 1.0, c: float = 0.03) -> Tensor:

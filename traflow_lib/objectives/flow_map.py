@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..flow import expand
-from ..pairs import sample_times
-from .base import LossTerms, Objective, distance, velocity_distance
+from .base import LossTerms, Objective, distance, on_line, velocity_distance
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,7 @@ class LagrangianMap(Objective):
     distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line = batch.on(self.states)
-        s, _, t = (time.to(batch.x1) for time in sample_times(len(batch.x1), self.ends, line.intervals))
+        line, s, _, t = on_line(batch, self.states, self.ends)
         landed, slope = student.with_derivative(line.at(t), t, s)
         with torch.no_grad():
             velocity = teacher(landed, s)
@@ -45,8 +43,7 @@ class EulerianMap(Objective):
     distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line = batch.on(self.states)
-        s, _, t = (time.to(batch.x1) for time in sample_times(len(batch.x1), self.ends, line.intervals))
+        line, s, _, t = on_line(batch, self.states, self.ends)
         x_t = line.at(t)
         with torch.no_grad():
             velocity = teacher(x_t, t)

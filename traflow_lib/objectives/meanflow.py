@@ -9,8 +9,7 @@ from typing import ClassVar
 import torch
 
 from ..flow import expand
-from ..pairs import sample_times
-from .base import LossTerms, Objective, distance, velocity_distance
+from .base import LossTerms, Objective, distance, on_line, velocity_distance
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,9 @@ class MeanFlow(Objective):
     distance: str = "cauchy"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, n = batch.on(self.states), len(batch.x1)
         draw = (lambda k: torch.sigmoid(torch.randn(3, k) - 0.4)) if self.times == "logit_normal" else None
-        s, _, t = sample_times(n, self.ends, line.intervals, draw)
-        s, t = torch.where(torch.rand(n) < self.share, s, t).to(batch.x1), t.to(batch.x1)
+        line, s, _, t = on_line(batch, self.states, self.ends, draw)
+        s = torch.where(torch.rand(len(t)).to(t) < self.share, s, t)
         x_t = line.at(t)
         with torch.no_grad():
             velocity = teacher(x_t, t)
