@@ -109,7 +109,7 @@ SEARCHED = [(name, profile) for name, profile in ALL if "search" in recipes.load
 def test_search_tries_as_many_values_for_every_method_and_only_those_it_has(name, profile):
     recipe = recipes.load(name, profile)
     search, parts = recipe["search"], stages(recipe)
-    assert set(search["knobs"]) | set(search["calls"]) <= set(recipes.load(name, "hour")["methods"])
+    assert set(search["knobs"]) | set(search["calls"]) <= set(recipes.load(name, "search")["methods"])
     for method in recipe["methods"]:
         options = grid(recipe, method)
         assert list(options)[:2] == ["lr", "distance"] and [len(values) for values in options.values()] in ([3, 2], [3, 2, 2]), method
