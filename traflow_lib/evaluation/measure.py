@@ -33,7 +33,8 @@ class Measure:
     @cached_property
     def _reference(self) -> tuple[Tensor, int]:
         """The teacher's endpoints and calls, kept in runs/ since an adaptive solver takes as long as many evaluations."""
-        deciding = {"teacher": self.experiment.pair_settings(), **{key: self.settings[key] for key in ("n", "seed", "reference")}}
+        teacher = [self.experiment.teacher_settings(), self.experiment.recipe.get("precision")]
+        deciding = {"teacher": teacher, **{key: self.settings[key] for key in ("n", "seed", "reference")}}
         file = paths.runs() / f"{self.experiment.dataset}-reference-{fingerprint(deciding)}.safetensors"
         if not file.exists():
             x, nfe = self.solve(**self.settings["reference"])
