@@ -26,6 +26,12 @@ class LossTerms:
         """The terms of an objective that has only one."""
         return cls(loss, {name: loss.item()})
 
+    @classmethod
+    def weighted(cls, losses: dict[str, Tensor], weights: dict[str, float]) -> "LossTerms":
+        """The sum of several terms with their weights."""
+        parts = {name: loss.item() for name, loss in losses.items()} | {f"weight_{name}": weight for name, weight in weights.items()}
+        return cls(sum(weights[name] * loss for name, loss in losses.items()), parts)
+
 
 @dataclass(frozen=True)
 class Objective:

@@ -63,5 +63,4 @@ class CTM(Objective):
             losses["denoising"] = denoising(self.distance, student, batch, t)
             weights = gradient_norm_weights(losses, "consistency", student.net.last_layer, None)
             weights["denoising"] *= self.denoising
-        total = sum(weights[name] * loss for name, loss in losses.items())
-        return LossTerms(total, {name: loss.item() for name, loss in losses.items()} | {f"weight_{name}": weight for name, weight in weights.items()})
+        return LossTerms.weighted(losses, weights)

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..flow import expand
 from ..jump import JumpMap
-from ..pairs import Batch, sample_times
-from .base import LossTerms, Objective, distance, gradient_norm_weights, solve_between, velocity_distance
+from ..pairs import Batch
+from .base import LossTerms, Objective, distance, gradient_norm_weights, on_line, solve_between, velocity_distance
 from .ctm import denoising, soft_consistency
 
 WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
@@ -78,9 +78,8 @@ class TraFlow(Objective):
         return 2 if self.separate_pairs else 1
 
     def __call__(self, student: JumpMap, target: JumpMap, teacher, batch: Batch) -> LossTerms:
-        batch = batch.on(self.states)
         batch, other = batch.halves() if self.separate_pairs else (batch, batch)
-        s, u, t = (time.to(batch.x1) for time in sample_times(len(batch.x1), self.ends, batch.intervals))
+        batch, s, u, t = on_line(batch, self.states, self.ends)
         x_t = self._states(target, batch, t)
         losses = {}
         if self.output:
@@ -89,7 +88,7 @@ class TraFlow(Objective):
         if self.velocity:
             losses["velocity"] = self._velocity(student, teacher, batch, x_t, t, s)
         if self.consistency:
-            losses["consistency"] = self._consistency(student, target, teacher, other, t, u, s)
+            losses["consistency"] = self._consistency(student, target, teacher, other.on(self.states), t, u, s)
         if self.denoising:
             losses["denoising"] = denoising(self.distance, student, batch, t, self.min_gap)
         return self._weighted(student, losses, batch.progress)
@@ -127,9 +126,7 @@ class TraFlow(Objective):
             reference = next(name for name in ("consistency", "output", "velocity") if name in losses)
             balance = gradient_norm_weights(losses, reference, student.net.last_layer, WEIGHTINGS[self.weighting])
             weights = {name: weight * balance[name] for name, weight in weights.items()}
-        total = sum(weights[name] * loss for name, loss in losses.items())
-        parts = {name: loss.item() for name, loss in losses.items()}
-        return LossTerms(total, parts | {f"weight_{name}": weight for name, weight in weights.items()})
+        return LossTerms.weighted(losses, weights)
 
 
 PRESETS = {
