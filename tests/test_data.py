@@ -54,14 +54,15 @@ def test_eight_gaussians_samples_belong_to_its_closed_form():
 
 
 def test_digits_are_1797_images_between_minus_one_and_one():
-    x, labels = images.load("digits")
-    assert x.shape == (1797, 1, 8, 8) and x.dtype == torch.float32 and x.min() == -1 and x.max() == 1
+    digits, labels = images.load("digits")
+    x = digits[:]
+    assert digits.shape == x.shape == (1797, 1, 8, 8) and x.dtype == torch.float32 and x.min() == -1 and x.max() == 1
     assert labels.shape == (1797,) and labels.unique().tolist() == list(range(10))
 
 
 def test_digit_splits_are_disjoint_and_cover_everything():
     everything, train, test = (images.load("digits", split) for split in ("all", "train", "test"))
-    rows = [torch.cat([x.flatten(1), labels[:, None].float()], dim=1) for x, labels in (everything, train, test)]
+    rows = [torch.cat([x[:].flatten(1), labels[:, None].float()], dim=1) for x, labels in (everything, train, test)]
     assert len(rows[1]) + len(rows[2]) == len(rows[0]) and torch.equal(torch.cat(rows[1:]).unique(dim=0), rows[0].unique(dim=0))
     assert len(torch.cat(rows[1:]).unique(dim=0)) == len(rows[1].unique(dim=0)) + len(rows[2].unique(dim=0))
 

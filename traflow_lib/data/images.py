@@ -1,9 +1,69 @@
-"""Image data sets: load(name) -> images [N, C, H, W] in [-1, 1] and labels [N]."""
+"""Image data sets: load(name, split) -> images in [-1, 1] and labels. Real ones are read from their published files once and then from a cache."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-SPLITS = ("all", "train", "test")
+from .. import paths
+from ..draws import draw
+from ..records import tensor_sha256
+from . import shapes
+from .sources import DATASETS, find
+
+DIGITS_SPLITS = ["all", "train", "test"]
+SHAPES_SPLITS = {"all": range(60_000), "train": range(50_000), "test": range(50_000, 60_000)}
+
+
+class Images:
+    """N images, held as bytes (on a mapped file or drawn when asked for) or as floats, given out as float32 in [-1, 1].
+
+    images[index] -> [n, C, H, W] for a slice or integers (tensor, array, list), [C, H, W] for one integer; never flipped.
+    """
+
+    def __init__(self, source, labels: Tensor | None, flip: bool, sha256: str, file: Path | None = None):
+        """source: uint8 or float tensor [N, C, H, W], or what indexes like one; labels: int64 [N]; flip: sample() mirrors every other image,
+        at random; sha256, file: the checksum for records and the file that has it, if there is one."""
+        self.source, self.labels, self.flip, self.sha256, self.file = source, labels, flip, sha256, file
+        self.shape = tuple(source.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index) -> Tensor:
+        return _as_float(self.source[index])
+
+    def sample_labelled(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor | None]:
+        """n random images [n, C, H, W] drawn with replacement, and their labels [n] if there are any.
+
+        Without a generator, the numbers come from torch's global CPU generator and n is this process's part of the batch (see draws).
+        """
+        index = _integers(len(self), n, generator)
+        pixels = self.source[index]
+        if self.flip:
+            pixels = torch.where(_integers(2, n, generator).bool()[:, None, None, None], pixels.flip(3), pixels)
+        return _as_float(pixels), None if self.labels is None else self.labels[index]
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """The images of sample_labelled."""
+        return self.sample_labelled(n, generator)[0]
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """Every image once, in order, `size` at a time (the last batch may be smaller)."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+def _as_float(pixels: Tensor) -> Tensor:
+    return pixels.float().div_(127.5).sub_(1) if pixels.dtype == torch.uint8 else pixels
+
+
+def _integers(below: int, n: int, generator: torch.Generator | None) -> Tensor:
+    if generator is None:
+        return draw(lambda whole: torch.randint(below, (whole,)), n)
+    return torch.randint(below, (n,), generator=generator)
 
 
 def _digits(split: str) -> tuple[Tensor, Tensor]:
@@ -21,13 +81,39 @@ def _digits(split: str) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
-DATASETS = {"digits": _digits}
+def data_root(root: Path | str | None = None) -> Path:
+    """The folder with the data sets' files: root, else TRAFLOW_DATA, else data/ of the repository."""
+    return Path(root or os.environ.get("TRAFLOW_DATA") or paths.root() / "data")
 
 
-def load(name: str, split: str = "all") -> tuple[Tensor, Tensor]:
-    """Images [N, C, H, W], float in [-1, 1], and integer labels [N]; ValueError lists the data sets or splits that exist."""
+def splits(name: str) -> list[str]:
+    """The splits of a data set; ValueError lists the data sets that exist."""
+    if name == "digits":
+        return DIGITS_SPLITS
+    if shapes.parse(name):
+        return list(SHAPES_SPLITS)
     if name not in DATASETS:
-        raise ValueError(f"unknown image data set '{name}'; there are {', '.join(DATASETS)}")
-    if split not in SPLITS:
-        raise ValueError(f"unknown split '{split}' of {name}; there are {', '.join(SPLITS)}")
-    return DATASETS[name](split)
+        raise ValueError(f"unknown image data set '{name}'; there are digits, {', '.join(DATASETS)}, and {shapes.NAMES}")
+    return DATASETS[name].splits
+
+
+def load(name: str, split: str = "all", root: Path | str | None = None, flip: bool = False) -> tuple[Images, Tensor | None]:
+    """Images in [-1, 1] and int64 labels [N], or None where there are no classes.
+
+    root: the folder with the published files (data/README.md says what goes where); flip: mirror sampled images at random. ValueError lists the
+    data sets or splits that exist, or names a damaged file; FileNotFoundError says which file to put where.
+    """
+    if split not in splits(name):
+        raise ValueError(f"unknown split '{split}' of {name}; there are {', '.join(splits(name))}")
+    if name == "digits":
+        pixels, labels = _digits(split)
+        images = Images(pixels, labels, flip, tensor_sha256(pixels))
+    elif kind := shapes.parse(name):
+        drawn = shapes.Shapes(SHAPES_SPLITS[split], *kind)
+        images = Images(drawn, drawn.labels, flip, tensor_sha256(drawn[:64]))  # the same code draws the others
+    else:
+        from .cache import cached  # needs file locks, which not every system has
+
+        cache = cached(name, split, find(name, split, data_root(root)))
+        images = Images(cache.images, cache.labels, flip, cache.sha256, cache.file)
+    return images, images.labels

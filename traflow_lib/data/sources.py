@@ -1,0 +1,131 @@
+"""Which files make up each data set, where they are looked for, and how they become images: one entry a data set in DATASETS."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from . import readers
+
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # of its package dataset-fashion-mnist
+CIFAR10 = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
+IMAGENET = {"train": [f"train_data_batch_{i}.npz" for i in range(1, 11)], "valid": ["val_data.npz"]}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files or folders that have to exist, and read() -> chunks of images."""
+
+    files: list[Path]
+    read: Callable[[], Iterator[readers.Chunk]]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """shape: [C, H, W]; counts: images of each published split; at(root, splits): the sources it may come from, the preferred one first;
+    how: what to put where, with {root}; whole: the splits together make sense as one ("all")."""
+
+    shape: tuple[int, int, int]
+    counts: dict[str, int]
+    at: Callable[[Path, list[str]], list[Source]]
+    how: str
+    whole: bool = True
+
+    @property
+    def splits(self) -> list[str]:
+        """What may be asked for; "all" is every split, one after the other."""
+        return (["all"] if self.whole else []) + [split for split in self.counts if split != "all"]
+
+    def parts(self, split: str) -> list[str]:
+        """The published splits that make up `split`."""
+        return list(self.counts) if split == "all" else [split]
+
+
+def _fashion_mnist(root: Path, splits: list[str]) -> list[Source]:
+    found = []
+    for folder in (root / "FashionMNIST" / "raw", DEBIAN_FASHION_MNIST):
+        prefixes = [{"train": "train", "test": "t10k"}[split] for split in splits]
+        pairs = [(folder / f"{prefix}-images-idx3-ubyte.gz", folder / f"{prefix}-labels-idx1-ubyte.gz") for prefix in prefixes]
+        found.append(Source([file for pair in pairs for file in pair], partial(readers.idx, pairs, pad=2)))
+    return found
+
+
+def _cifar10(root: Path, splits: list[str]) -> list[Source]:
+    names = [name for split in splits for name in CIFAR10[split]]
+    folder, archive = root / "cifar-10-batches-py", root / "cifar-10-python.tar.gz"
+    return [Source([folder / name for name in names], partial(readers.cifar, folder, names)), Source([archive], partial(readers.cifar, archive, names))]
+
+
+def _celeba64(root: Path, splits: list[str]) -> list[Source]:
+    folder = root / "celeba"
+    listing = folder / "list_eval_partition.txt"
+
+    def read(source: Path) -> Iterator[readers.Chunk]:
+        parts = readers.partition(listing)
+        names = [f"img_align_celeba/{name}" for split in splits for name in parts[split]]
+        return readers.encoded(source, names, partial(readers.decode, size=(178, 218), shrink=readers.celeba_face))
+
+    archive = folder / "img_align_celeba.zip"
+    return [Source([listing, folder / "img_align_celeba"], partial(read, folder)), Source([listing, archive], partial(read, archive))]
+
+
+def _ffhq64(root: Path, splits: list[str]) -> list[Source]:
+    folder = root / "ffhq64"
+    thumbnails, archive = folder / "thumbnails128x128", folder / "ffhq-64x64.zip"
+
+    def read() -> Iterator[readers.Chunk]:
+        files = sorted(thumbnails.rglob("*.png"), key=lambda file: file.name)
+        return readers.encoded(
+            thumbnails, [str(file.relative_to(thumbnails)) for file in files], partial(readers.decode, size=(128, 128), shrink=readers.halve)
+        )
+
+    return [Source([archive], partial(readers.zip_of_png, archive, 64)), Source([thumbnails], read)]
+
+
+def _imagenet64(root: Path, splits: list[str]) -> list[Source]:
+    folder = root / "imagenet64"
+    files = [folder / name for split in splits for name in IMAGENET[split]]
+    archive = folder / "imagenet-64x64.zip"
+    zipped = [Source([archive], partial(readers.zip_of_png, archive, 64, classes=1000))] if splits == ["train"] else []
+    order = folder / "map_clsloc.txt"  # part of the cache's key when it is there
+    listed = [order] if order.exists() else []
+    return [*zipped, Source(files + listed, partial(readers.npz, files, 64, classes=1000, order=order if listed else None))]
+
+
+DATASETS = {
+    "fashion_mnist": DataSet(
+        (1, 32, 32), {"train": 60_000, "test": 10_000}, _fashion_mnist,
+        "the four .gz files of https://github.com/zalandoresearch/fashion-mnist in {root}/FashionMNIST/raw (or install Debian's package dataset-fashion-mnist)",
+    ),
+    "cifar10": DataSet(
+        (3, 32, 32), {"train": 50_000, "test": 10_000}, _cifar10,
+        "cifar-10-python.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html at {root}/cifar-10-python.tar.gz (packed, or unpacked beside it)",
+    ),
+    "celeba64": DataSet(
+        (3, 64, 64), {"train": 162_770, "valid": 19_867, "test": 19_962}, _celeba64,
+        "img_align_celeba.zip (packed or unpacked) and list_eval_partition.txt of https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html in {root}/celeba",
+    ),
+    "ffhq64": DataSet(
+        (3, 64, 64), {"all": 70_000}, _ffhq64,
+        "ffhq-64x64.zip (EDM's dataset_tool.py, https://github.com/NVlabs/edm) or the folder thumbnails128x128 of https://github.com/NVlabs/ffhq-dataset "
+        "in {root}/ffhq64",
+    ),
+    "imagenet64": DataSet(
+        (3, 64, 64), {"train": 1_281_167, "valid": 50_000}, _imagenet64,
+        "train_data_batch_1.npz .. train_data_batch_10.npz and val_data.npz of https://image-net.org/download-images.php (downsampled, 64x64, npz; needs an "
+        "account), or imagenet-64x64.zip (EDM's dataset_tool.py, https://github.com/NVlabs/edm; train only) in {root}/imagenet64",
+        whole=False,
+    ),
+}  # fmt: skip
+
+
+def find(name: str, split: str, root: Path) -> Source:
+    """The first complete source of a data set; FileNotFoundError says in one line which file to put where."""
+    dataset = DATASETS[name]
+    sources = dataset.at(root, dataset.parts(split))
+    for source in sources:
+        if all(file.exists() for file in source.files):
+            return source
+    begun = [[file for file in source.files if not file.exists()] for source in sources if any(file.exists() for file in source.files)]
+    lacking = f" lacks {', '.join(map(str, min(begun, key=len)))}" if begun else " is not there"
+    raise FileNotFoundError(f"{name} ({split}){lacking}; put {dataset.how.format(root=root)}")
