@@ -1,5 +1,6 @@
 """Trained networks on disk: safetensors with the network's configuration and origin in the header, and teachers made from them."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,41 +9,54 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from . import nets
+from . import nets, official
 from .flow import per_sample
+from .train_config import DTYPES
 
 
 class VelocityField:
-    """A network as v(x, t): evaluation mode, no gradients, t a scalar or [B]; autocast to bf16 if asked. x [B, ...] -> [B, ...].
+    """A network as v(x, t): evaluation mode, no gradients, t a scalar or [B]; autocast to bf16 or fp16 if asked. x [B, ...] -> [B, ...].
 
-    A student's velocity is its average velocity over no time, F(x, t, t).
+    A student's velocity is its average velocity over no time, F(x, t, t). label: a class-conditional network's class, an integer or [B];
+    without one it gives the velocity of no class. ValueError where the network has no such class.
     """
 
     def __init__(self, net: nn.Module, precision: str = "fp32"):
         self.net, self.precision = net.eval(), precision
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, t: float | Tensor) -> Tensor:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+    def __call__(self, x: Tensor, t: float | Tensor, label: int | Tensor | None = None) -> Tensor:
+        classes = {} if label is None else {"label": self._checked(label, x)}
+        with torch.autocast(x.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
             t = per_sample(t, x)
-            return self.net(x, t, t).to(x.dtype)
+            return self.net(x, t, t, **classes).to(x.dtype)
+
+    def _checked(self, label: int | Tensor, x: Tensor) -> Tensor:
+        """The label as integers [B]."""
+        label, classes = torch.as_tensor(label, device=x.device), getattr(self.net, "classes", 0)
+        if not classes:
+            raise ValueError("this network is not class-conditional: leave label out")
+        if label.is_floating_point() or label.shape not in ((), (len(x),)) or label.min() < 0 or label.max() >= classes:
+            raise ValueError(f"label must be an integer from 0 to {classes - 1} or one for each of the {len(x)} samples")
+        return label.long().expand(len(x))
 
 
 def save_network(file: Path, net: nn.Module, config: dict, **header) -> None:
     """Write weights with the `net` block that builds them; header: JSON-able facts such as statistics of the training."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
-    save_file(net.state_dict(), part, metadata={"network": json.dumps(config), **{key: json.dumps(value) for key, value in header.items()}})
+    tensors = {name: value.contiguous() for name, value in net.state_dict().items()}  # a channels-last network's are not
+    save_file(tensors, part, metadata={"network": json.dumps(config), **{key: json.dumps(value) for key, value in header.items()}})
     part.replace(file)
 
 
 def read_header(file: Path) -> dict:
     """The facts stored beside the weights; a file that is not a checkpoint of this kit raises ValueError."""
-    if not file.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {file}")
     try:
         with safe_open(file, "pt") as content:
             header = content.metadata() or {}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no checkpoint {file}") from None
     except SafetensorError as error:
         raise ValueError(f"{file.name} is not a whole safetensors file: {error}") from None
     if "network" not in header:
@@ -51,13 +65,43 @@ def read_header(file: Path) -> dict:
 
 
 def load_network(file: Path) -> tuple[nn.Module, dict]:
-    """The network in a checkpoint, every tensor checked by name and shape, and the header."""
-    header = read_header(file)
+    """The network in a checkpoint of this kit or of a release (RectifiedFlow .pth, EDM .pkl), every tensor checked, and the header.
+
+    A release's header holds the configuration found and the source. ValueError, in one line, where a file does not fit or is not whole.
+    """
+    if not file.exists():
+        raise FileNotFoundError(f"there is no checkpoint {file}")
+    if file.suffix in official.READERS:
+        config, tensors, source = official.READERS[file.suffix](file)
+        header = {"network": config, "source": source}
+    else:
+        header = read_header(file)
+        tensors = load_file(file)
     net = nets.build(header["network"], s_input=header.get("s_input", False))
-    nets.load_exactly(net, load_file(file), file.name)
+    nets.load_exactly(net, tensors, file.name)
     return net.eval(), header
 
 
 def load_teacher(path: str | Path, precision: str = "fp32") -> VelocityField:
-    """The velocity field in a checkpoint trained by this kit (a student's is its F(x, t, t))."""
-    return VelocityField(load_network(Path(path))[0], precision)
+    """The velocity field in a checkpoint of this kit or of a release, or in a folder with a diffusers UNet2DModel.
+
+    A student's is its F(x, t, t). precision: "fp32", "bf16" or "fp16". Errors as load_network().
+    """
+    path = Path(path)
+    if path.is_dir():
+        from .diffusers_teacher import load_unet  # needs the optional diffusers
+
+        return VelocityField(load_unet(path), precision)
+    return VelocityField(load_network(path)[0], precision)
+
+
+def import_teacher(file: Path, out: Path | None = None) -> Path:
+    """Rewrite a release's checkpoint in this kit's format, with the source's SHA-256 in the header; returns the new file."""
+    if file.suffix not in official.READERS:
+        raise ValueError(f"{file.name} is no checkpoint of a release: their files end in {', '.join(official.READERS)}")
+    net, header = load_network(file)
+    with open(file, "rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    out = out or file.with_suffix(".safetensors")
+    save_network(out, net, header["network"], source=header["source"] | {"sha256": digest})
+    return out

@@ -1,46 +1,67 @@
-"""Networks. build() makes one from a recipe's `net` block; warm_start() gives a student its teacher's weights."""
+"""Networks. build() makes one from a recipe's `net` block; warm_start() and truncate() give a student its teacher's weights."""
 
 import torch
 from torch import nn
 
+from .adm import ADM
 from .classifier import Classifier
+from .compact import truncate as truncate
 from .ddpmpp import DDPMpp
+from .edm import EDM
 from .mlp import MLP
 
-KINDS = {"mlp": MLP, "ddpmpp": DDPMpp, "classifier": Classifier}
+KINDS = {"mlp": MLP, "ddpmpp": DDPMpp, "adm": ADM, "edm": EDM, "classifier": Classifier}
 
 
 def build(config: dict, s_input: bool = False) -> nn.Module:
-    """A network from {"kind": ..., arguments}; s_input=True adds the zero-initialised input for the target time s."""
+    """A network from {"kind": ..., arguments}; s_input=True adds the zero-initialised input for the target time s.
+
+    A `net` among the arguments is the `net` block of a network inside this one, which then has the s-input.
+    """
     arguments = dict(config)
     kind = arguments.pop("kind", None)
     if kind not in KINDS:
         raise ValueError(f"unknown network '{kind}'; there are {', '.join(KINDS)}")
+    if "net" in arguments:
+        arguments["net"], s_input = build(arguments["net"], s_input), False
     try:
         return KINDS[kind](**arguments, **({"s_input": True} if s_input else {}))
     except TypeError as error:
         raise ValueError(f"network '{kind}': {error}") from None
 
 
-def load_exactly(net: nn.Module, tensors: dict[str, torch.Tensor], source: str, optional: str | None = None) -> None:
-    """Load tensors whose names and shapes are exactly the network's; ValueError names those that are not, and changes nothing.
+def sample_shape(config: dict) -> tuple:
+    """The shape of one sample of the network a `net` block describes."""
+    inner = config.get("net", config)
+    if inner["kind"] == "mlp":
+        return (inner.get("dim", 2),)
+    size = inner.get("size", 64 if inner["kind"] == "adm" else 32)
+    return (inner.get("channels", 3), size, size)
 
-    Tensors of the network whose names start with `optional` may be missing.
+
+def check_exactly(shapes: dict[str, torch.Size], tensors: dict[str, torch.Tensor], source: str, optional: str | None = None) -> None:
+    """Check that `tensors` have exactly these names and shapes; ValueError names those that have not.
+
+    Tensors of a part called `optional` may be missing.
     """
-    own = net.state_dict()
-    wrong = [f"{name} is missing" for name in own if name not in tensors and not (optional and name.startswith(optional))]
-    wrong += [f"{name} is not part of the network" for name in tensors if name not in own]
-    wrong += [f"{n} has shape {[*tensors[n].shape]} instead of {[*own[n].shape]}" for n in own if n in tensors and tensors[n].shape != own[n].shape]
+    wrong = [f"{name} is missing" for name in shapes if name not in tensors and optional not in name.split(".")]
+    wrong += [f"{name} is not part of the network" for name in tensors if name not in shapes]
+    wrong += [f"{n} has shape {[*tensors[n].shape]} instead of {[*shape]}" for n, shape in shapes.items() if n in tensors and tensors[n].shape != shape]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ValueError(f"{source} does not fit the network: {'; '.join(wrong[:3])}{more}")
+
+
+def load_exactly(net: nn.Module, tensors: dict[str, torch.Tensor], source: str, optional: str | None = None) -> None:
+    """Load tensors whose names and shapes are exactly the network's, `optional` parts apart; on an error nothing is changed."""
+    check_exactly({name: value.shape for name, value in net.state_dict().items()}, tensors, source, optional)
     net.load_state_dict(tensors, strict=False)
 
 
 def warm_start(student: nn.Module, teacher: nn.Module) -> nn.Module:
-    """Copy the teacher's weights into the student, whose only extra tensors may be the s-input (names starting with `s_`).
+    """Copy the teacher's weights into the student, whose only extra tensors may be the s-input (`s_embed`).
 
     Afterwards student(x, t, s) equals teacher(x, t) for every s, so the jump map is the teacher's Euler step.
     """
-    load_exactly(student, teacher.state_dict(), "the teacher", optional="s_")
+    load_exactly(student, teacher.state_dict(), "the teacher", optional="s_embed")
     return student

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+BATCH_PIXELS = 128_000  # 2,000 digits: larger batches spill the activations out of the caches
+
 
 class Classifier(nn.Module):
     """Images [B, C, H, W] in [-1, 1] -> class scores [B, classes].
@@ -26,9 +28,18 @@ class Classifier(nn.Module):
         return self.head(torch.relu(self.body(x)))
 
     @torch.no_grad()
-    def features(self, x: Tensor, batch: int = 2000) -> Tensor:
-        """[N, 32], computed in batches."""
-        return torch.cat([self.body(part) for part in x.split(batch)]) * self.scale
+    def features(self, x: Tensor) -> Tensor:
+        """[N, 32] on the CPU; x [N, C, H, W] may be a data set of images."""
+        return self._in_batches(self.body, x) * self.scale.cpu()
+
+    @torch.no_grad()
+    def classify(self, x: Tensor) -> Tensor:
+        """The most likely class of each image [N], on the CPU."""
+        return self._in_batches(self, x).argmax(1)
+
+    def _in_batches(self, function, x: Tensor) -> Tensor:
+        n = max(1, BATCH_PIXELS // (x.shape[2] * x.shape[3]))
+        return torch.cat([function(x[i : i + n].to(self.scale.device)).cpu() for i in range(0, len(x), n)])
 
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:

@@ -3,6 +3,7 @@
 Song et al. 2021 (arXiv 2011.13456), as configured by Liu et al. 2023: BigGAN-style residual blocks without FIR filters,
 1/sqrt(2) skip rescale, attention at chosen resolutions, sinusoidal embedding of 999 t. `all_modules.N` counts modules in order of
 execution, so an official state dict fits by name. The s-embedding is a copy of the t-embedding, zero at the start and added to it.
+EDM (Karras et al. 2022, arXiv 2206.00364) calls the same network SongUNet; `names` are its names of the modules.
 """
 
 import math
@@ -12,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SKIP_SCALE = 1 / math.sqrt(2)
+# what the embedding sees of the time argument; "1-t" is the release of rectified flow, whose time runs from noise to data
+CLOCKS = {"t": lambda t: 999 * t, "1-t": lambda t: 999 * (1 - t), "label": lambda label: label}
 
 
 def fan_avg_(weight: Tensor, scale: float = 1.0) -> Tensor:
@@ -35,18 +38,25 @@ def linear(features_in: int, features_out: int) -> nn.Linear:
     return layer
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
+def group_norm(channels: int, eps: float = 1e-6) -> nn.GroupNorm:
     """min(C / 4, 32) groups, or the next smaller number that divides an unusual channel count."""
     groups = next(g for g in range(max(1, min(channels // 4, 32)), 0, -1) if channels % g == 0)
-    return nn.GroupNorm(groups, channels, eps=1e-6)
+    return nn.GroupNorm(groups, channels, eps=eps)
 
 
-def positional_embedding(t: Tensor, dim: int) -> Tensor:
-    """[B] -> [B, dim]: sin, then cos, of 999 t at dim/2 frequencies from 1 down to 1/10000."""
+def resized(x: Tensor, how: str | None) -> Tensor:
+    """[B, C, H, W] at half the size ("down", 2x2 mean), twice the size ("up", nearest) or as it is (None)."""
+    if how == "down":
+        return F.avg_pool2d(x, 2)
+    return F.interpolate(x, scale_factor=2, mode="nearest") if how == "up" else x
+
+
+def positional_embedding(t: Tensor, dim: int, clock: str = "t") -> Tensor:
+    """[B] -> [B, dim]: sin, then cos, of 999 t (or another of CLOCKS) at dim/2 frequencies from 1 down to 1/10000."""
     half = dim // 2
     dtype = torch.promote_types(t.dtype, torch.float32)  # sines of angles near 999 need the digits, also under autocast
     frequencies = torch.exp(torch.arange(half, device=t.device, dtype=dtype) * (-math.log(10000) / (half - 1)))
-    angles = 999 * t.to(dtype)[:, None] * frequencies
+    angles = CLOCKS[clock](t.to(dtype))[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
@@ -82,7 +92,7 @@ class Attention(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """BigGAN-style residual block; `resize` is None, "down" (2x2 mean) or "up" (nearest)."""
+    """BigGAN-style residual block; `resize` is None, "down" or "up"."""
 
     def __init__(self, channels_in: int, channels_out: int, temb_dim: int, dropout: float, resize: str | None = None):
         super().__init__()
@@ -96,16 +106,11 @@ class ResBlock(nn.Module):
         if channels_in != channels_out or resize:
             self.Conv_2 = conv(channels_in, channels_out, kernel=1)
 
-    def _resized(self, x: Tensor) -> Tensor:
-        if self.resize == "down":
-            return F.avg_pool2d(x, 2)
-        return F.interpolate(x, scale_factor=2, mode="nearest") if self.resize == "up" else x
-
     def forward(self, x: Tensor, temb: Tensor) -> Tensor:
-        h = self._resized(F.silu(self.GroupNorm_0(x)))
+        h = resized(F.silu(self.GroupNorm_0(x)), self.resize)
         h = self.Conv_0(h) + self.Dense_0(F.silu(temb))[:, :, None, None]
         h = self.Conv_1(self.dropout(F.silu(self.GroupNorm_1(h))))
-        x = self._resized(x)
+        x = resized(x, self.resize)
         x = self.Conv_2(x) if hasattr(self, "Conv_2") else x
         return (x + h) * SKIP_SCALE
 
@@ -114,6 +119,7 @@ class DDPMpp(nn.Module):
     """v(x, t) or F(x, t, s) on images [B, channels, size, size] with values in [-1, 1].
 
     Defaults are the official CIFAR-10 configuration (61,804,419 parameters without the s-input). Without s_input, s is ignored.
+    clock says how t and s are read: "t" (ours), "1-t" (time runs the other way) or "label" (taken as it is).
     """
 
     def __init__(
@@ -125,44 +131,51 @@ class DDPMpp(nn.Module):
         blocks: int = 4,
         attention: tuple = (16,),
         dropout: float = 0.15,
+        clock: str = "t",
         s_input: bool = False,
     ):
         super().__init__()
-        self.width = width
+        if clock not in CLOCKS:
+            raise ValueError(f"clock must be one of {', '.join(CLOCKS)}; got '{clock}'")
+        self.width, self.blocks, self.clock = width, blocks, clock
         temb_dim = 4 * width
         self.plan: list[str] = []
         modules = [linear(width, temb_dim), linear(temb_dim, temb_dim), conv(channels, width)]
+        self.names = ["map_layer0", "map_layer1", f"enc.{size}x{size}_conv"]
 
-        def add(module: nn.Module, role: str) -> None:
+        def add(module: nn.Module, role: str, name: str) -> None:
             modules.append(module)
             self.plan.append(role)
+            self.names.append(name.format(f"{resolution}x{resolution}"))
 
         skips, now, resolution, last = [width], width, size, len(multipliers) - 1
         for level, multiplier in enumerate(multipliers):
-            for _ in range(blocks):
-                add(ResBlock(now, width * multiplier, temb_dim, dropout), "block")
+            for i in range(blocks):
+                add(ResBlock(now, width * multiplier, temb_dim, dropout), "block", f"enc.{{}}_block{i}")
                 now = width * multiplier
                 if resolution in attention:
-                    add(Attention(now), "block")
+                    add(Attention(now), "block", f"enc.{{}}_block{i}")
                 self.plan.append("keep")
                 skips.append(now)
             if level < last:
-                add(ResBlock(now, now, temb_dim, dropout, "down"), "block")
+                resolution //= 2
+                add(ResBlock(now, now, temb_dim, dropout, "down"), "block", "enc.{}_down")
                 self.plan.append("keep")
                 skips.append(now)
-                resolution //= 2
-        for module in (ResBlock(now, now, temb_dim, dropout), Attention(now), ResBlock(now, now, temb_dim, dropout)):
-            add(module, "block")
+        add(ResBlock(now, now, temb_dim, dropout), "block", "dec.{}_in0")
+        add(Attention(now), "block", "dec.{}_in0")
+        add(ResBlock(now, now, temb_dim, dropout), "block", "dec.{}_in1")
         for level, multiplier in reversed(list(enumerate(multipliers))):
-            for _ in range(blocks + 1):
-                add(ResBlock(now + skips.pop(), width * multiplier, temb_dim, dropout), "join")
+            for i in range(blocks + 1):
+                add(ResBlock(now + skips.pop(), width * multiplier, temb_dim, dropout), "join", f"dec.{{}}_block{i}")
                 now = width * multiplier
             if resolution in attention:
-                add(Attention(now), "block")
+                add(Attention(now), "block", f"dec.{{}}_block{blocks}")
             if level > 0:
-                add(ResBlock(now, now, temb_dim, dropout, "up"), "block")
                 resolution *= 2
+                add(ResBlock(now, now, temb_dim, dropout, "up"), "block", "dec.{}_up")
         modules += [group_norm(now), conv(now, channels, scale=0)]
+        self.names += [f"dec.{size}x{size}_aux_norm", f"dec.{size}x{size}_aux_conv"]
         self.all_modules = nn.ModuleList(modules)
         self.s_embed = None
         if s_input:
@@ -177,9 +190,9 @@ class DDPMpp(nn.Module):
     def forward(self, x: Tensor, t: Tensor, s: Tensor | None = None) -> Tensor:
         dense_0, dense_1, stem, *body = self.all_modules
         norm, outlet = body[-2:]
-        temb = dense_1(F.silu(dense_0(positional_embedding(t, self.width).to(x.dtype))))
+        temb = dense_1(F.silu(dense_0(positional_embedding(t, self.width, self.clock).to(x.dtype))))
         if s is not None and self.s_embed is not None:
-            temb = temb + self.s_embed(positional_embedding(s, self.width).to(x.dtype))
+            temb = temb + self.s_embed(positional_embedding(s, self.width, self.clock).to(x.dtype))
         h = stem(x)
         kept, layers = [h], iter(body)
         for role in self.plan:
