@@ -154,7 +154,7 @@ def test_search_judges_a_method_at_the_calls_it_trains(method, expected, monkeyp
     monkeypatch.setattr(bench, "run", fake)
     assert bench.tune(tiny(method, **SEARCH), say=silent) == {method: expected}
     assert [trial["train"]["lr"] for trial in trials[:2]] == [1e-3, 1e-1] and trials[-1]["train"]["lr"] == expected["lr"]
-    options = [stage["options"] for stage in Experiment.stages(trials[-1])]
+    options = [stage["options"] for stage in recipes.stages(trials[-1])]
     # a knob goes to the stage that has it
     rest = {key: value for key, value in expected.items() if key != "lr"}
     assert options == ([rest] if method == "cd" else [rest, {"distance": "pseudo_huber"}])
@@ -180,7 +180,7 @@ def test_later_stage_starts_from_the_weights_of_the_one_before():
 
 def test_shares_divide_the_steps_and_an_earlier_stages_settings_decide_the_later_one():
     settings = [tiny(students={"two": {"stages": [SPLIT[0] | {"train": {"lr": lr}}, SPLIT[1]]}}).student_settings("two", 0) for lr in (1e-3, 2e-3)]
-    parts = [Experiment.stages(one) for one in settings]
+    parts = [recipes.stages(one) for one in settings]
     assert [stage["train"]["steps"] for stage in parts[0]] == [6, 2] and [stage["objective"] for stage in parts[0]] == ["reflow", "distill"]
     assert recipes.fingerprint(parts[0][1]) != recipes.fingerprint(parts[1][1]) and settings[0]["stages"][0]["share"] == 0.75
 

@@ -7,7 +7,8 @@ import sys
 SCRIPT = '''
 import sys
 
-BLOCKED = {"jupyter", "ipykernel", "papermill", "cleanfid", "ot", "matplotlib", "seaborn", "nbformat", "snakemake", "torchdiffeq", "torchvision", "pandas"}
+BLOCKED = {"jupyter", "ipykernel", "papermill", "cleanfid", "ot", "matplotlib", "seaborn", "nbformat", "snakemake", "torchdiffeq", "torchvision",
+           "pandas", "diffusers"}
 
 class Without:
     """A finder that sees none of the blocked packages, so that they look as if they were not installed."""

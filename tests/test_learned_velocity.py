@@ -6,7 +6,8 @@ from helpers import mixture
 from traflow_lib.flow import chord, velocity_loss
 from traflow_lib.nets.mlp import MLP
 from traflow_lib.objectives import LossTerms
-from traflow_lib.training import TrainConfig, fit
+from traflow_lib.train_config import TrainConfig
+from traflow_lib.training import fit
 
 
 def test_learned_velocity_of_a_mixture_is_within_five_per_cent_of_the_exact_one(tmp_path):
@@ -18,7 +19,7 @@ def test_learned_velocity_of_a_mixture_is_within_five_per_cent_of_the_exact_one(
         x0 = data[torch.randint(len(data), (config.batch,))]
         return LossTerms(velocity_loss(net, x0, torch.randn(config.batch, 2), torch.rand(config.batch)), {})
 
-    learned, _ = fit(MLP(width=48, depth=3, frequencies=2), loss_fn, config, tmp_path, seed=0)
+    learned = fit(MLP(width=48, depth=3, frequencies=2), loss_fn, config, tmp_path, seed=0).net
     t = torch.rand(50_000)
     x_t = chord(flow.sample(50_000), torch.randn(50_000, 2), t)
     exact = flow(x_t, t)

@@ -15,7 +15,8 @@ from traflow_lib import objectives
 from traflow_lib.jump import JumpMap
 from traflow_lib.pairs import PairCache
 from traflow_lib.teachers import VelocityField
-from traflow_lib.training import TrainConfig, fit
+from traflow_lib.train_config import TrainConfig
+from traflow_lib.training import fit
 
 FLOW = gaussian(torch.float32)
 PATH, LONG, SHORT = {"states": "path"}, {"steps": 1500}, {"steps": 400}
@@ -65,7 +66,7 @@ def train(objective, pairs, folder, net=None, teacher=FLOW, steps=600, lr=0.02):
         batch.data, batch.progress = FLOW.sample(config.batch), progress
         return objective(JumpMap(net), JumpMap(ema_net), teacher, batch)
 
-    return JumpMap(fit(net or LinearStudent(objective.s_input), loss_fn, config, folder, seed=0)[0])
+    return JumpMap(fit(net or LinearStudent(objective.s_input), loss_fn, config, folder, seed=0).net)
 
 
 def rmse(a, b):

@@ -53,10 +53,6 @@ def test_pairs_join_noise_to_the_teachers_output():
     assert torch.allclose(pairs.x0, flow.jump(pairs.x1, 1.0, 0.0), atol=1e-4)
 
 
-def test_progress_counts_up_to_all_pairs():
-    seen = []
-    make_pairs(mixture(), 10, (2,), seed=0, batch=4, progress=seen.append, **RK4)
-    assert seen == [4, 8, 10]
 
 
 @pytest.mark.parametrize("keep_path", [False, True])

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from traflow_lib import bench, objectives, recipes
-from traflow_lib.experiment import Experiment, with_choice
-from traflow_lib.training import TrainConfig
+from traflow_lib.recipes import with_choice
+from traflow_lib.train_config import TrainConfig
 
 
 def profiles(name):
@@ -38,7 +38,7 @@ def grid(recipe, method):
 
 def stages(recipe):
     """Each method's settings stage by stage, over the shared ones."""
-    return {method: Experiment.stages(student) for method, student in (students(recipe) if "student" in recipe else {}).items()}
+    return {method: recipes.stages(student) for method, student in (students(recipe) if "student" in recipe else {}).items()}
 
 
 def test_there_are_recipes():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from traflow_lib.training import TrainConfig
+from traflow_lib.train_config import TrainConfig
 
 
 @pytest.mark.parametrize("options, message", [
@@ -10,11 +10,21 @@ from traflow_lib.training import TrainConfig
     ({"steps": 5}, "batch"),
     ({"batch": 5}, "steps"),
     ({"steps": 5, "batch": 2, "schedule": "linear"}, "linear"),
-    ({"steps": 5, "batch": 2, "precision": "fp16"}, "fp16"),
+    ({"steps": 5, "batch": 2, "precision": "fp8"}, "fp8"),
 ], ids=["unknown", "no batch", "no steps", "schedule", "precision"])  # fmt: skip
 def test_wrong_training_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig.of(options)
+
+
+@pytest.mark.parametrize("micro_batch, processes, passes", [(0, 1, 1), (0, 4, 1), (24, 1, 1), (12, 1, 2), (11, 1, 3), (5, 2, 3), (1, 3, 8)])
+def test_batch_is_split_into_as_few_even_passes_as_the_micro_batch_allows(micro_batch, processes, passes):
+    assert TrainConfig(steps=1, batch=24, micro_batch=micro_batch).passes(processes) == passes
+
+
+def test_batch_that_cannot_be_split_over_the_processes_is_refused():
+    with pytest.raises(ValueError, match="a batch of 24 cannot be split evenly over 5 processes"):
+        TrainConfig(steps=1, batch=24).passes(5)
 
 
 @pytest.mark.parametrize("schedule, step, expected", [

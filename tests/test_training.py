@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from traflow_lib.objectives import LossTerms
-from traflow_lib.training import TrainConfig, TrainingDiverged, fit, read_log
+from traflow_lib.run_folder import read_log
+from traflow_lib.train_config import TrainConfig
+from traflow_lib.training import TrainingDiverged, fit
 
 CONFIG = TrainConfig(steps=20, batch=8, lr=0.05, warmup=3, ema=0.9, save_every=5, log_every=5)
 
@@ -42,7 +44,7 @@ def state(net):
 
 
 def saved(folder):
-    return torch.load(folder / "checkpoint.pt", weights_only=True)
+    return torch.load(max(folder.glob("checkpoint-*.pt")), weights_only=True)
 
 
 def same(a, b):
@@ -51,24 +53,24 @@ def same(a, b):
 
 def test_resumed_training_equals_uninterrupted_to_the_last_bit(tmp_path):
     whole, parted = network(), network()
-    ema_whole, _ = fit(whole, regression(), CONFIG, tmp_path / "whole", seed=3)
+    ema_whole = fit(whole, regression(), CONFIG, tmp_path / "whole", seed=3).net
     with pytest.raises(KeyboardInterrupt):
         fit(parted, regression(13, interrupt), CONFIG, tmp_path / "parted", seed=3)
     assert saved(tmp_path / "parted")["step"] == 10
     fresh = network(seed=9)  # another process starts from other weights
-    ema_fresh, statistics = fit(fresh, regression(), CONFIG, tmp_path / "parted", seed=3)
-    assert same(state(whole), state(fresh)) and same(state(ema_whole), state(ema_fresh)) and statistics["steps"] == 20
+    trained = fit(fresh, regression(), CONFIG, tmp_path / "parted", seed=3)
+    assert same(state(whole), state(fresh)) and same(state(ema_whole), state(trained.net)) and trained.statistics["steps"] == 20
 
 
 def test_finished_training_is_not_repeated(tmp_path):
-    once, _ = fit(network(), regression(), CONFIG, tmp_path, seed=3)
-    again, _ = fit(network(seed=9), regression(0, interrupt), CONFIG, tmp_path, seed=3)
+    once = fit(network(), regression(), CONFIG, tmp_path, seed=3).net
+    again = fit(network(seed=9), regression(0, interrupt), CONFIG, tmp_path, seed=3).net
     assert same(state(once), state(again))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(tmp_path, value):
-    with pytest.raises(TrainingDiverged, match="at step 7.*checkpoint.pt"):
+    with pytest.raises(TrainingDiverged, match="at step 7.*checkpoint-000000005.pt"):
         fit(network(), regression(7, lambda net: value * net[0].weight.sum()), CONFIG, tmp_path, seed=3)
     checkpoint = saved(tmp_path)
     assert checkpoint["step"] == 5 and all(value.isfinite().all() for value in checkpoint["net"].values())
@@ -96,7 +98,7 @@ def test_folder_of_a_run_with_other_settings_is_refused(tmp_path, change, seed):
 def test_average_of_constant_weights_is_constant(tmp_path):
     net = network()
     before = state(net)
-    ema, _ = fit(net, lambda net, ema_net, progress: LossTerms(0 * net[0].weight.sum(), {}), CONFIG, tmp_path, seed=0)
+    ema = fit(net, lambda net, ema_net, progress: LossTerms(0 * net[0].weight.sum(), {}), CONFIG, tmp_path, seed=0).net
     assert same(before, state(net)) and same(before, state(ema))
 
 
@@ -121,7 +123,7 @@ def test_average_follows_its_warmed_up_decay(tmp_path):
         seen.append(state(net)["0.weight"])
         return regression()(net, ema_net, progress)
 
-    ema, _ = fit(net, loss_fn, CONFIG, tmp_path, seed=0)
+    ema = fit(net, loss_fn, CONFIG, tmp_path, seed=0).net
     expected = seen[0]
     for step, weight in enumerate([*seen[1:], state(net)["0.weight"]]):
         decay = min(CONFIG.ema, (1 + step) / (10 + step))
@@ -153,13 +155,22 @@ def test_log_after_a_resume_is_the_average_of_the_steps_it_covers(tmp_path):
     assert [(line["step"], line["loss"]) for line in read_log(tmp_path)] == [(10, pytest.approx(1)), (20, pytest.approx(1))]
 
 
-def test_bf16_training_runs_and_keeps_float32_weights(tmp_path):
+@pytest.mark.parametrize("precision, dtype", [("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_training_in_half_precision_runs_and_keeps_float32_weights(tmp_path, precision, dtype):
     net, dtypes = network(), []
 
     def loss_fn(net, ema_net, progress):
         dtypes.append(net(torch.randn(4, 2)).dtype)
         return regression()(net, ema_net, progress)
 
-    ema, statistics = fit(net, loss_fn, TrainConfig(steps=3, batch=4, precision="bf16"), tmp_path, seed=0)
-    assert set(dtypes) == {torch.bfloat16} and all(p.dtype == torch.float32 and p.isfinite().all() for p in ema.parameters())
-    assert statistics["parameters"] == sum(p.numel() for p in net.parameters())
+    trained = fit(net, loss_fn, TrainConfig(steps=3, batch=4, precision=precision), tmp_path, seed=0)
+    assert set(dtypes) == {dtype} and all(p.dtype == torch.float32 and p.isfinite().all() for p in trained.net.parameters())
+    assert trained.statistics["parameters"] == sum(p.numel() for p in net.parameters())
+
+
+def test_fp16_skips_a_step_whose_scaled_gradient_overflows_and_scales_less(tmp_path):
+    net, config = network(), TrainConfig(steps=1, batch=4, precision="fp16", clip=0.0)
+    before = state(net)
+    fit(net, lambda net, target, progress: LossTerms(1e34 * net[0].weight.sum(), {}), config, tmp_path, seed=0)
+    assert same(before, state(net)) and saved(tmp_path)["scaler"]["scale"] == 2.0**15
+    assert all(value.isfinite().all() for value in state(net).values())

@@ -9,7 +9,7 @@ from math import log
 from statistics import median
 from time import time
 
-from . import objectives, paths, records, tables
+from . import objectives, paths, recipes, records, tables
 from .evaluation.measure import Measure
 from .experiment import Experiment
 from .records import Record
@@ -39,12 +39,12 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
             add("teacher", steps, "euler", [0], lambda steps=steps: measure.teacher(method="euler", steps=steps))
         reference = recipe["evaluate"]["reference"]
         add("teacher", 0, reference["method"], [0], lambda: measure.teacher(**reference))
-        if not experiment.is_toy:
+        if "classifier" in recipe:
             add("real data", 0, "halves", [0], measure.halves)
     for method in only or methods(recipe) + recipe.get("sweep", []):
         single = method in recipe.get("sweep", [])
         calls, seeds = ([1], recipe["seeds"][:1]) if single else (recipe["evaluate"]["nfe"], recipe["seeds"])
-        settings = experiment.stages(experiment.student_settings(method, seeds[0]))[-1]
+        settings = recipes.stages(experiment.student_settings(method, seeds[0]))[-1]
         for sampler in objectives.get(settings["objective"], **settings.get("options", {})).samplers:
             for steps in calls:
                 add(method, steps, sampler, seeds, lambda args=(method, steps, seeds, sampler): measure.student(*args))

@@ -1,4 +1,4 @@
-"""The command line: python -m traflow_lib train | distill | bench | sample | notebook | store | tables | doctor."""
+"""The command line: python -m traflow_lib data | train | distill | bench | sample | import-teacher | notebook | store | tables | doctor."""
 
 import argparse
 import importlib.util
@@ -6,17 +6,21 @@ import sys
 from pathlib import Path
 
 import torch
+from accelerate.utils import gather_object
 
-from . import __version__, notebooks, paths, recipes, tables
+from . import __version__, nets, notebooks, paths, recipes, tables
 from . import bench as benchmark
+from .data import fetch, images
+from .draws import processes
 from .experiment import Experiment
 from .jump import JumpMap
-from .pairs import sample_noise
-from .teachers import load_network
+from .pairs import sample_labels, sample_noise
+from .teachers import import_teacher, load_network
 
 OPTIONAL = {
     "torchdiffeq": "dopri5 (extra: eval)", "ot": "exact W2 (extra: eval)", "cleanfid": "FID features (extra: eval)", "matplotlib": "figures (extra: notebooks)",
     "papermill": "batch runs of notebooks (extra: notebooks)", "snakemake": "make reproduce (extra: pipeline)", "nbval": "notebook tests (extra: dev)",
+    "diffusers": "UNet2DModel teachers (extra: teachers)",
 }  # fmt: skip
 
 
@@ -25,14 +29,42 @@ def _experiments(args) -> list[Experiment]:
     datasets = recipe.get("datasets") or [recipe["dataset"]]
     if args.data and args.data not in datasets:
         raise ValueError(f"recipe {args.recipe} has no data set '{args.data}'; it has {', '.join(datasets)}")
-    return [Experiment(recipe, dataset) for dataset in ([args.data] if args.data else datasets)]
+    if args.teacher:
+        recipe["teacher"] = {"kind": "checkpoint", "file": str(args.teacher.resolve())}
+    resume = getattr(args, "resume", True)  # bench always goes on
+    return [Experiment(recipe, dataset, resume=resume) for dataset in ([args.data] if args.data else datasets)]
+
+
+def _say(line: str) -> None:
+    """Print once, however many processes there are."""
+    if processes().is_main_process:
+        print(line)
+
+
+def data(args) -> None:
+    """Prepare the images of a data set, fetching its files if they are missing and free to fetch."""
+
+    def show() -> None:
+        splits = images.splits(args.name)
+        for split in [name for name in splits if name != "all"] or splits:
+            prepared, _ = images.load(args.name, split, args.root)
+            where = f"cache {prepared.file}" if prepared.file else "no files needed"
+            print(f"{args.name} {split}: {len(prepared):,} images of shape {prepared.shape[1:]}, {where}, sha256 {prepared.sha256}")
+
+    try:
+        show()
+    except FileNotFoundError:
+        if args.name not in fetch.URLS:
+            raise
+        fetch.fetch(args.name, images.data_root(args.root))
+        show()
 
 
 def train(args) -> None:
     """Train (or find) the teacher of a recipe."""
     for experiment in _experiments(args):
         experiment.teacher()
-        print(f"{experiment.dataset}: teacher in {experiment.files['teacher']}")
+        _say(f"{experiment.dataset}: teacher in {experiment.files['teacher']}")
 
 
 def distill(args) -> None:
@@ -41,7 +73,7 @@ def distill(args) -> None:
         for method in args.method or experiment.recipe["methods"]:
             for seed in args.seed or experiment.recipe["seeds"]:
                 experiment.student(method, seed)
-                print(f"{experiment.dataset}: {method}, seed {seed} in {experiment.files[f'{method}-seed{seed}']}")
+                _say(f"{experiment.dataset}: {method}, seed {seed} in {experiment.files[f'{method}-seed{seed}']}")
 
 
 def bench(args) -> None:
@@ -56,13 +88,26 @@ def bench(args) -> None:
 
 
 def sample(args) -> None:
-    """Draw from a student checkpoint: a tensor file [N, ...] of samples, sample i depending on (seed, i) alone."""
+    """Draw from a student checkpoint: a tensor file [N, ...] of samples, sample i (and its class) depending on (seed, i) alone."""
     net, header = load_network(Path(args.checkpoint))
-    config = header["network"]
-    shape = (config["channels"], config["size"], config["size"]) if config["kind"] == "ddpmpp" else (config.get("dim", 2),)
-    x = JumpMap(net).sample(sample_noise(args.seed, 0, args.n, shape), args.steps)
-    torch.save(x, args.out)
-    print(f"{args.n} samples with {args.steps} call{'s' * (args.steps > 1)} each, shape {tuple(x.shape)}, in {args.out}")
+    everyone, shape, classes, parts = processes(), nets.sample_shape(header["network"]), getattr(net, "classes", 0), []
+    net = net.to(everyone.device)
+    for start in range(0, args.n, args.batch)[everyone.process_index :: everyone.num_processes]:
+        stop = min(start + args.batch, args.n)
+        label = sample_labels(args.seed, start, stop, classes).to(everyone.device) if classes else None
+        noise = sample_noise(args.seed, start, stop, shape).to(everyone.device)
+        parts.append((start, JumpMap(net, label).sample(noise, args.steps).cpu()))
+    parts = sorted(gather_object(parts), key=lambda part: part[0])
+    if everyone.is_main_process:
+        x = torch.cat([part for _, part in parts])
+        torch.save(x, args.out)
+        print(f"{args.n} samples with {args.steps} call{'s' * (args.steps > 1)} each, shape {tuple(x.shape)}, in {args.out}")
+
+
+def import_checkpoint(args) -> None:
+    """Rewrite a teacher of a release (RectifiedFlow .pth, EDM .pkl) as this kit's safetensors, checked and without running its code."""
+    file = import_teacher(Path(args.file), Path(args.out) if args.out else None)
+    print(f"{args.file} is now {file}, {file.stat().st_size / 1e6:.1f} MB")
 
 
 def notebook(args) -> None:
@@ -104,10 +149,16 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--recipe", required=True, help=f"one of {', '.join(recipes.names())}")
             command.add_argument("--profile", default="laptop")
             command.add_argument("--data", help="only this data set of the recipe")
+            command.add_argument("--teacher", type=Path, help="take this checkpoint (the kit's, RectifiedFlow .pth, EDM .pkl) for the recipe's teacher")
         return command
 
-    add("train", train, with_recipe=True)
+    prepare = add("data", data)
+    prepare.add_argument("name", help="digits, fashion_mnist, cifar10, celeba64, ffhq64, imagenet64, shapes32 ...; data/README.md says what goes where")
+    prepare.add_argument("--root", type=Path, help="the folder with the published files (TRAFLOW_DATA, else data/)")
+    one = add("train", train, with_recipe=True)
+    one.add_argument("--resume", action="store_true", help="go on with a training that was interrupted; without it, one that is found is refused")
     one = add("distill", distill, with_recipe=True)
+    one.add_argument("--resume", action="store_true", help="as for train")
     one.add_argument("--method", action="append", help="only this method (may be repeated)")
     one.add_argument("--seed", action="append", type=int, help="only this seed (may be repeated)")
     compare = add("bench", bench, with_recipe=True)
@@ -119,8 +170,12 @@ def parser() -> argparse.ArgumentParser:
     draw.add_argument("checkpoint")
     draw.add_argument("--steps", type=int, default=1, help="network calls a sample")
     draw.add_argument("--n", type=int, default=64)
+    draw.add_argument("--batch", type=int, default=500, help="samples at a time; several processes share the batches")
     draw.add_argument("--seed", type=int, default=0)
     draw.add_argument("--out", default="samples.pt")
+    convert = add("import-teacher", import_checkpoint)
+    convert.add_argument("file")
+    convert.add_argument("--out", help="default: beside the file, ending in .safetensors")
     execute = add("notebook", notebook)
     execute.add_argument("name", help="one of notebooks/, without .ipynb")
     execute.add_argument("--profile", default="laptop")

@@ -14,20 +14,26 @@ from .flow import chord, expand, per_sample
 
 
 class JumpMap(nn.Module):
-    """G for a network net(x, t, s) -> F, the average velocity; x [B, ...], t and s scalars or [B]."""
+    """G for a network net(x, t, s) -> F, the average velocity; x [B, ...], t and s scalars or [B].
 
-    def __init__(self, net: nn.Module):
+    label [B]: the classes of the batch, for a class-conditional network; a call on the batch's first rows takes the first labels.
+    """
+
+    def __init__(self, net: nn.Module, label: Tensor | None = None):
         super().__init__()
-        self.net = net
+        self.net, self.label = net, label
+
+    def _average(self, x: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        return self.net(x, t, s) if self.label is None else self.net(x, t, s, label=self.label[: len(x)])
 
     def average_velocity(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> Tensor:
         """F(x_t, t, s), same shape as x."""
-        return self.net(x, per_sample(t, x), per_sample(s, x))
+        return self._average(x, per_sample(t, x), per_sample(s, x))
 
     def forward(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> Tensor:
         """G(x_t, t, s) = x_t + (s - t) F(x_t, t, s)."""
         t, s = per_sample(t, x), per_sample(s, x)
-        return x + expand(s - t, x) * self.net(x, t, s)
+        return x + expand(s - t, x) * self._average(x, t, s)
 
     def with_derivative(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> tuple[Tensor, Tensor]:
         """G(x_t, t, s) and dG/ds, exact by forward-mode differentiation (one extra tangent pass)."""
@@ -37,7 +43,7 @@ class JumpMap(nn.Module):
     def along(self, x: Tensor, t: float | Tensor, s: float | Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
         """F(x_t, t, s) and its total derivative dF/dt where x_t moves with `velocity` [B, ...] and s stands still."""
         t, s = per_sample(t, x), per_sample(s, x)
-        return _jvp(lambda x, t: self.net(x, t, s), (x, t), (velocity, torch.ones_like(t)))
+        return _jvp(lambda x, t: self._average(x, t, s), (x, t), (velocity, torch.ones_like(t)))
 
     @torch.no_grad()
     def sample(self, noise: Tensor, steps: int = 1, keep_path: bool = False, renoise: torch.Generator | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 Two sources with one interface, `.batch(n) -> Batch`: PairCache draws from pairs solved beforehand, OnlinePairs solves fresh ones.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from . import draws
 from .flow import chord
 from .solvers import solve
 
@@ -24,15 +26,22 @@ def sample_noise(seed: int, start: int, stop: int, shape: tuple) -> Tensor:
     return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, *shape)
 
 
+def sample_labels(seed: int, start: int, stop: int, classes: int) -> Tensor:
+    """Classes of samples start..stop-1, [stop - start], each depending on (seed, i) alone, as the noise does."""
+    return torch.tensor([np.random.default_rng((seed, i, 1)).integers(classes) for i in range(start, stop)], dtype=torch.int64)
+
+
 @dataclass
 class Batch:
     """x1, x0: noise and the teacher's output for it, [B, ...]; path [B, K + 1, ...], the teacher's states at times 0, 1/K .. 1;
-    data [B, ...]: real data, for the methods that need it; progress: share of the training that is done."""
+    data [B, ...]: real data, for the methods that need it; label [B]: the class of each sample, for a class-conditional flow; progress:
+    share of the training that is done."""
 
     x1: Tensor
     x0: Tensor
     path: Tensor | None = None
     data: Tensor | None = None
+    label: Tensor | None = None
     progress: float = 0.0
 
     def on(self, states: str) -> "Batch":
@@ -45,13 +54,17 @@ class Batch:
             return self
         if self.data is None:
             raise ValueError('states="data" needs real data in the batch (Batch.data)')
-        return replace(self, x1=torch.randn_like(self.data), x0=self.data, path=None)
+        return replace(self, x1=draws.normal_like(self.data), x0=self.data, path=None)
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half of the batch."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         parts = [{name: value.chunk(2)[half] for name, value in tensors.items()} for half in (0, 1)]
         return replace(self, **parts[0]), replace(self, **parts[1])
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The batch on another device."""
+        return replace(self, **{name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)})
 
     @property
     def intervals(self) -> int | None:
@@ -67,64 +80,100 @@ class Batch:
 
 
 class PairCache:
-    """Pairs held in memory: x1, x0 [N, ...] and optionally path [N, K + 1, ...]. batch() draws with replacement from torch's generator."""
+    """Pairs held in memory: x1, x0 [N, ...], optionally path [N, K + 1, ...] and label [N]. batch() draws with replacement."""
 
-    def __init__(self, x1: Tensor, x0: Tensor, path: Tensor | None = None):
-        self.x1, self.x0, self.path = x1, x0, path
+    def __init__(self, x1: Tensor, x0: Tensor, path: Tensor | None = None, label: Tensor | None = None):
+        self.x1, self.x0, self.path, self.label = x1, x0, path, label
 
     def __len__(self) -> int:
         return len(self.x1)
 
-    def batch(self, n: int, path: bool = True) -> Batch:
-        """n random pairs; path=False leaves the path out even if it is stored (a chord preset needs none)."""
-        index = torch.randint(len(self), (n,))
-        return Batch(self.x1[index], self.x0[index], self.path[index].float() if path and self.path is not None else None)
+    def batch(self, n: int, path: bool = True, label: Tensor | None = None) -> Batch:
+        """n random pairs, of the classes `label` [n] if given; path=False leaves the path out even if it is stored (a chord preset needs none)."""
+        index = draws.integers(0, len(self), n) if label is None else self._of_class(label)
+        path = self.path[index].float() if path and self.path is not None else None
+        return Batch(self.x1[index], self.x0[index], path, label=None if self.label is None else self.label[index])
+
+    def _of_class(self, label: Tensor) -> Tensor:
+        counts = self.label.bincount(minlength=int(label.max()) + 1)
+        if (counts[label] == 0).any():
+            raise ValueError(f"there are no pairs of class {label[counts[label] == 0][0].item()}; solve more pairs than {len(self)}")
+        position = (draws.uniform(len(label)) * counts[label]).long()
+        return self.label.argsort()[(counts.cumsum(0) - counts)[label] + position]
 
     def first(self, n: int) -> "PairCache":
         """The first n pairs, without copying."""
-        return PairCache(self.x1[:n], self.x0[:n], None if self.path is None else self.path[:n])
+        return PairCache(**{name: value[:n] for name, value in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: value for name, value in vars(self).items() if value is not None}
 
     def save(self, file: Path) -> None:
-        tensors = {"x1": self.x1, "x0": self.x0} | ({} if self.path is None else {"path": self.path})
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        save_file(tensors, part)
+        part = file.with_suffix(f".part{os.getpid()}")
+        save_file(self._tensors(), part)
         part.replace(file)
 
     @classmethod
     def load(cls, file: Path) -> "PairCache":
         return cls(**load_file(file))
 
+    @classmethod
+    def joined(cls, parts: list["PairCache"]) -> "PairCache":
+        """The pairs of all parts, one after the other."""
+        return cls(**{name: torch.cat([part._tensors()[name] for part in parts]) for name in parts[0]._tensors()})
+
 
 class OnlinePairs:
-    """Fresh pairs from the teacher at every call, as the paper does it; costs nfe teacher calls a sample."""
+    """Fresh pairs from the teacher at every call, as the paper does it; costs nfe teacher calls a sample. classes: of a conditional teacher."""
 
-    def __init__(self, teacher, shape: tuple, **solver):
-        self.teacher, self.shape, self.solver = teacher, tuple(shape), solver
+    def __init__(self, teacher, shape: tuple, device: torch.device | str = "cpu", classes: int = 0, **solver):
+        self.teacher, self.shape, self.device, self.classes, self.solver = teacher, tuple(shape), device, classes, solver
 
-    def batch(self, n: int, path: bool = True) -> Batch:
-        noise = torch.randn(n, *self.shape)
-        solution = solve(self.teacher, noise, keep_path=path, **self.solver)
-        return Batch(noise, solution.x, solution.path.flip(0).transpose(0, 1) if path else None)
+    def batch(self, n: int, path: bool = True, label: Tensor | None = None) -> Batch:
+        """n fresh pairs, of the classes `label` [n] if given, else of random ones where there are classes."""
+        noise = draws.normal(n, self.shape).to(self.device)
+        if label is None and self.classes:
+            label = draws.integers(0, self.classes, n)
+        label = None if label is None else label.to(self.device)
+        solution = solve(labelled(self.teacher, label), noise, keep_path=path, **self.solver)
+        return Batch(noise, solution.x, solution.path.flip(0).transpose(0, 1) if path else None, label=label)
 
 
-def make_pairs(teacher, n: int, shape: tuple, seed: int, *, keep_path: bool = False, batch: int = 2048, progress=None, **solver) -> PairCache:
-    """Solve n pairs from time 1 to 0. Args: solver as in solvers.solve (method=, steps= or tol=); keep_path stores every grid state.
+def labelled(velocity, label: Tensor | None):
+    """v(x, t) of a class-conditional field for a batch of classes `label` [B]; a call on its first rows takes the first labels."""
+    return velocity if label is None else lambda x, t: velocity(x, t, label=label[: len(x)])
 
+
+def make_pairs(
+    teacher, n: int, shape: tuple, seed: int, *, keep_path: bool = False, batch: int = 2048, device: torch.device | str = "cpu", classes: int = 0,
+    folder: Path | None = None, **solver,
+) -> PairCache:  # fmt: skip
+    """Solve n pairs from time 1 to 0, pair i depending on (seed, i) alone. Args: solver as in solvers.solve (method=, steps= or tol=);
+    keep_path stores every grid state; classes: of a conditional teacher.
+
+    folder: keeps every finished batch there, so that solving goes on where it was stopped, and several processes share the batches.
     A kept path of images is stored in float16 (values stay within a few units; rounding is far below the solver's error).
     """
-    x1, x0, paths = [], [], []
-    for start in range(0, n, batch):
+    everyone, parts = draws.processes(), []
+    starts = range(0, n, batch)
+    for number, start in enumerate(starts):
+        file = folder and folder / f"{start:09d}-{min(n, start + batch):09d}.safetensors"
+        if file and (number % everyone.num_processes != everyone.process_index or file.exists()):
+            continue
         noise = sample_noise(seed, start, min(n, start + batch), shape)
-        solution = solve(teacher, noise, keep_path=keep_path, **solver)
-        x1.append(noise)
-        x0.append(solution.x)
-        if keep_path:
-            path = solution.path.flip(0).transpose(0, 1)
-            paths.append(path.half() if len(shape) > 1 else path.contiguous())
-        if progress:
-            progress(min(n, start + batch))
-    return PairCache(torch.cat(x1), torch.cat(x0), torch.cat(paths) if keep_path else None)
+        label = sample_labels(seed, start, start + len(noise), classes) if classes else None
+        on_device = None if label is None else label.to(device)
+        solution = solve(labelled(teacher, on_device), noise.to(device), keep_path=keep_path, **solver)
+        path = solution.path.flip(0).transpose(0, 1).cpu() if keep_path else None
+        path = path if path is None else (path.half() if len(shape) > 1 else path).contiguous()
+        parts.append(PairCache(noise, solution.x.cpu(), path, label))
+        if file:
+            parts.pop().save(file)
+    if folder:
+        everyone.wait_for_everyone()
+        parts = [PairCache.load(folder / f"{start:09d}-{min(n, start + batch):09d}.safetensors") for start in starts]
+    return PairCache.joined(parts)
 
 
 def sample_times(n: int, ends: float, intervals: int | None = None, draw: Callable[[int], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -133,9 +182,9 @@ def sample_times(n: int, ends: float, intervals: int | None = None, draw: Callab
     With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored paths have states.
     draw(n) -> [3, n] takes the place of the uniforms.
     """
-    s, u, t = (torch.rand(3, n) if draw is None else draw(n)).sort(dim=0).values
-    t = torch.where(torch.rand(n) < ends, 1.0, t)
-    s = torch.where(torch.rand(n) < ends, 0.0, s)
+    s, u, t = draws.draw(draw or (lambda n: torch.rand(3, n)), n, dim=1).sort(dim=0).values
+    t = torch.where(draws.uniform(n) < ends, 1.0, t)
+    s = torch.where(draws.uniform(n) < ends, 0.0, s)
     if intervals is not None:
         s, u, t = (s * intervals).floor() / intervals, (u * intervals).round() / intervals, (t * intervals).ceil() / intervals
     return s, u, t

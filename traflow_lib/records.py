@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from importlib import metadata
 from math import isfinite
 from pathlib import Path
@@ -111,7 +111,8 @@ def load(folder: Path) -> list[dict]:
 
 def file_sha256(file: Path) -> str:
     """Checksum of a file."""
-    return sha256(file.read_bytes()).hexdigest()
+    with open(file, "rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def tensor_sha256(tensor) -> str:

@@ -1,120 +1,161 @@
-"""fit(): the one training loop, for teachers and students alike. It resumes exactly and never loses the last good state."""
+"""fit(): the one training loop, for teachers and students alike, on one device or many. It resumes exactly and never loses the last good state."""
 
 import copy
-import json
 import math
+import signal
 import sys
+import threading
 import time
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from accelerate import Accelerator
+from torch import Tensor, nn
 from tqdm import tqdm
 
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """steps: optimiser steps; batch: samples a step; lr: peak rate; optimizer adam or adamw; warmup: steps of linear warm-up;
-    schedule: "cosine" (to 0) or "constant"; clip: gradient norm bound, 0 for none; ema: decay of the moving average, warmed up by
-    min(ema, (1 + n) / (10 + n)); precision: "fp32" or "bf16" (autocast); save_every: steps between checkpoints."""
-
-    steps: int
-    batch: int
-    lr: float = 1e-3
-    optimizer: str = "adam"
-    weight_decay: float = 0.0
-    warmup: int = 0
-    schedule: str = "cosine"
-    clip: float = 1.0
-    ema: float = 0.999
-    precision: str = "fp32"
-    save_every: int = 500
-    log_every: int = 50
-
-    @classmethod
-    def of(cls, options: dict) -> "TrainConfig":
-        """From a recipe's block; an unknown or missing key is a ValueError that names it."""
-        known = {field.name for field in fields(cls)}
-        if unknown := set(options) - known:
-            raise ValueError(f"unknown training option {sorted(unknown)}; there are {sorted(known)}")
-        if missing := {"steps", "batch"} - set(options):
-            raise ValueError(f"the recipe lacks the training option {sorted(missing)}")
-        return cls(**options)
-
-    def __post_init__(self):
-        for name, allowed in {"optimizer": ("adam", "adamw"), "schedule": ("cosine", "constant"), "precision": ("fp32", "bf16")}.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"training option {name} is '{getattr(self, name)}'; it must be one of {', '.join(allowed)}")
-
-    def lr_at(self, step: int) -> float:
-        """Learning rate of step 0 .. steps-1."""
-        warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        decay = 0.5 * (1 + math.cos(math.pi * step / self.steps)) if self.schedule == "cosine" else 1.0
-        return self.lr * warm * decay
+from . import draws
+from .run_folder import Checkpoints, Log
+from .train_config import DTYPES, TrainConfig
 
 
 class TrainingDiverged(RuntimeError):
     """The loss became NaN or infinite; the last good checkpoint is in the run's folder."""
 
 
-def fit(net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int, label: str = "train") -> tuple[nn.Module, dict]:
-    """Train `net` in place; returns (the network with its EMA weights, statistics).
+class Interrupted(SystemExit):
+    """SIGTERM came, and a checkpoint of the last step was written; the process ends with status 143."""
+
+
+@dataclass
+class Trained:
+    """net: the network with its first moving average; averages: all of them by decay; statistics: steps, seconds (over all resumes),
+    parameters, and on a GPU its peak memory."""
+
+    net: nn.Module
+    averages: dict[float, nn.Module]
+    statistics: dict
+
+
+def fit(
+    net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int, label: str = "train", recipe: str = "", watch: Callable | None = None
+) -> Trained:
+    """Train `net` in place, on the device where it is; with several processes (torchrun, accelerate launch) each takes its part of a batch.
 
     Args:
-        loss_fn: called as loss_fn(net, ema_net, progress) -> LossTerms once a step, progress being the share of the steps that is done; it
-            draws its own batch from torch's global generator.
-        folder: holds checkpoint.pt (resumed if present) and log.jsonl (one line every log_every steps).
-    Statistics: steps, seconds (training time over all resumes), parameters.
+        loss_fn: called as loss_fn(net, target, progress) -> LossTerms, progress being the share of the steps that is done. It draws its own
+            batch of draws.local(config.batch) samples through traflow_lib.draws, so that a result does not depend on how it is split.
+        folder: holds the checkpoints (the newest is resumed) and log.jsonl (one line every log_every steps).
+        recipe: fingerprint of the settings that made loss_fn; a checkpoint of another one is refused.
+        watch: called as watch(step, averages) -> numbers for the log, every watch_every steps and at the end, by the first process.
+    Raises TrainingDiverged on a loss or gradient that is not finite, Interrupted after SIGTERM; both leave a good checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # one process trains networks in several precisions, so autocast and the loss scaler are torch's own here
+    accelerator, device = Accelerator(cpu=draws.processes().device.type == "cpu", mixed_precision="no"), next(net.parameters()).device
+    process = accelerator.process_index
     torch.manual_seed(seed)
-    ema_net = _copy(net)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed + process)  # dropout differs between processes, the draws of a batch do not
+    net = net.to(memory_format=torch.channels_last) if config.channels_last else net
+    averages = {decay: _copy(net) for decay in config.decays}
+    target = averages[config.decays[-1]]
     make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
     optimizer = make(net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
-    state = _Checkpoint(folder / "checkpoint.pt", net, ema_net, optimizer, config, seed)
-    step, seconds = state.load()
-    since_log: list[dict[str, float]] = []
+    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+    parts = {"net": net, **{f"ema {decay}": average for decay, average in averages.items()}, "optimizer": optimizer, "scaler": scaler}
+    saved = Checkpoints(folder, parts, {**asdict(config), "seed": seed, "recipe": recipe}, config.keep, process)
+    step, seconds = saved.load()
+    if config.compile:
+        net.compile()
+        target.compile()
+    objective = accelerator.prepare_model(_Objective(net, target, loss_fn), device_placement=False)
     start = time.perf_counter() - seconds
     # tqdm's carriage returns fill a notebook run by papermill with garbage; a terminal gets the bar
-    bar = tqdm(total=config.steps, initial=step, desc=label, disable=not sys.stderr.isatty(), leave=False)
-    with open(folder / "log.jsonl", "a") as log:
+    bar = tqdm(total=config.steps, initial=step, desc=label, disable=process > 0 or not sys.stderr.isatty(), leave=False)
+    with _Termination() as termination, Log(folder, config, process) as log, bar:
         while step < config.steps:
             for group in optimizer.param_groups:
                 group["lr"] = config.lr_at(step)
-            with torch.autocast(_device(net), torch.bfloat16, enabled=config.precision == "bf16"):
-                terms = loss_fn(net, ema_net, step / config.steps)
             optimizer.zero_grad(set_to_none=True)
-            terms.total.backward()
+            terms = _gradients(accelerator, objective, scaler, config, step / config.steps, device.type)
+            scaler.unscale_(optimizer)
             norm = nn.utils.clip_grad_norm_(net.parameters(), config.clip or math.inf).item()
-            if not (math.isfinite(total := terms.total.item()) and math.isfinite(norm)):
-                raise TrainingDiverged(f"{label}: loss {total}, gradient norm {norm} at step {step}; the last good state is {state.file}")
-            optimizer.step()
-            _update_average(ema_net, net, min(config.ema, (1 + step) / (10 + step)))
+            own = torch.tensor([*terms.values(), float(termination.asked)], dtype=torch.float64)
+            *values, asked = draws.mean_over_processes(own if accelerator.num_processes == 1 else own.to(device)).tolist()
+            terms = dict(zip(terms, values))
+            # with fp16 an infinite gradient makes the scaler skip the step and scale less
+            if not (math.isfinite(terms["loss"]) and (math.isfinite(norm) or scaler.get_scale() > 1)):
+                last = next(iter(saved.files()), "none yet")
+                raise TrainingDiverged(f"{label}: loss {terms['loss']}, gradient norm {norm} at step {step}; the last good state is {last}")
+            scaler.step(optimizer)
+            scaler.update()
+            for decay, average in averages.items():
+                _update_average(average, net, min(decay, (1 + step) / (10 + step)))
             step += 1
             bar.update()
-            since_log.append({"loss": total, "gradient_norm": norm, **terms.parts})
-            if step % config.log_every == 0:
-                averages = {name: sum(values[name] for values in since_log) / len(since_log) for name in since_log[0]}
-                line = {"step": step, "seconds": round(time.perf_counter() - start, 2), "lr": config.lr_at(step - 1), **averages}
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-                since_log.clear()
-            if step % config.save_every == 0 or step == config.steps:
-                state.save(step, time.perf_counter() - start)
-    bar.close()
+            elapsed = time.perf_counter() - start
+            log.add(step, elapsed, {"loss": terms.pop("loss"), "gradient_norm": norm, **terms})
+            if step % config.save_every == 0 or step == config.steps or asked:
+                file = saved.save(step, elapsed)
+            if asked and step < config.steps:
+                print(f"{label}: asked to end at step {step} of {config.steps}; the same command goes on from {file}", file=sys.stderr)
+                raise Interrupted(143)
+            if watch and process == 0 and config.watch_every and (step % config.watch_every == 0 or step == config.steps):
+                with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                    log.watched(step, watch(step, averages))
     statistics = {"steps": step, "seconds": round(time.perf_counter() - start, 3), "parameters": sum(p.numel() for p in net.parameters())}
-    return ema_net.eval(), statistics
+    if device.type == "cuda":
+        statistics["peak_memory_gib"] = round(torch.cuda.max_memory_allocated(device) / 2**30, 3)
+    return Trained(averages[config.decays[0]], averages, statistics)
 
 
-def read_log(folder: Path) -> list[dict]:
-    """The lines of a run's log.jsonl; after a resume the later line of a repeated step counts."""
-    lines = (json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines())
-    return list({line["step"]: line for line in lines}.values())
+class _Objective(nn.Module):
+    """The whole objective as one forward pass: data parallelism synchronises what runs inside it, forward-mode derivatives included."""
+
+    def __init__(self, net: nn.Module, target: nn.Module, loss_fn):
+        super().__init__()
+        self.net, self.loss_fn, self.target = net, loss_fn, (target,)  # in a tuple its weights are no parameters of this module
+
+    def forward(self, progress: float) -> tuple[Tensor, dict[str, float]]:
+        terms = self.loss_fn(self.net, self.target[0], progress)
+        return terms.total, terms.parts
 
 
-def _device(net: nn.Module) -> str:
-    return next(net.parameters()).device.type
+def _gradients(accelerator, objective: nn.Module, scaler, config: TrainConfig, progress: float, device: str) -> dict[str, float]:
+    """Add up the gradients of one batch; returns this process's loss and the objective's terms."""
+    passes, random = config.passes(accelerator.num_processes), torch.get_rng_state()
+    averages: dict[str, float] = {}
+    for turn in range(passes):
+        if turn:
+            torch.set_rng_state(random)  # every turn draws the whole batch and takes its part
+        waits = nullcontext() if turn == passes - 1 else accelerator.no_sync(objective)
+        with waits, draws.part(accelerator.process_index * passes + turn, accelerator.num_processes * passes):
+            with torch.autocast(device, DTYPES[config.precision], enabled=config.precision != "fp32"):
+                loss, terms = objective(progress)
+            scaler.scale(loss / passes).backward()
+        for name, value in {"loss": loss.item(), **terms}.items():
+            averages[name] = averages.get(name, 0.0) + value / passes
+    return averages
+
+
+class _Termination:
+    """Inside, SIGTERM (a preempted machine) only sets `asked`. Only the main thread can change what a signal does."""
+
+    asked = False
+
+    def __enter__(self) -> "_Termination":
+        self.before = signal.signal(signal.SIGTERM, self._ask) if threading.current_thread() is threading.main_thread() else None
+        return self
+
+    def _ask(self, *_) -> None:
+        self.asked = True
+
+    def __exit__(self, *_) -> None:
+        if self.before is not None:
+            signal.signal(signal.SIGTERM, self.before)
 
 
 def _copy(net: nn.Module) -> nn.Module:
@@ -124,28 +165,3 @@ def _copy(net: nn.Module) -> nn.Module:
 @torch.no_grad()
 def _update_average(average: nn.Module, net: nn.Module, decay: float) -> None:
     torch._foreach_lerp_(list(average.parameters()), [p.detach() for p in net.parameters()], 1 - decay)
-
-
-class _Checkpoint:
-    """checkpoint.pt: everything that decides the next step. Written beside and renamed, so a crash leaves the old one."""
-
-    def __init__(self, file: Path, net, ema_net, optimizer, config: TrainConfig, seed: int):
-        self.file, self.parts = file, {"net": net, "ema": ema_net, "optimizer": optimizer}
-        self.identity = {**asdict(config), "seed": seed}
-
-    def save(self, step: int, seconds: float) -> None:
-        part = self.file.with_suffix(".part")
-        content = {name: part_.state_dict() for name, part_ in self.parts.items()}
-        torch.save(content | {"step": step, "seconds": seconds, "rng": torch.get_rng_state(), "identity": self.identity}, part)
-        part.replace(self.file)
-
-    def load(self) -> tuple[int, float]:
-        if not self.file.exists():
-            return 0, 0.0
-        content = torch.load(self.file, weights_only=True)
-        if content["identity"] != self.identity:
-            raise ValueError(f"{self.file} belongs to a run with other settings; delete its folder or choose another")
-        for name, part in self.parts.items():
-            part.load_state_dict(content[name])
-        torch.set_rng_state(content["rng"])
-        return content["step"], content["seconds"]

@@ -6,6 +6,7 @@ Its features play Inception's part, and the metric is named after it: FD-digits-
 import torch
 from torch import Tensor, nn
 
+from .. import draws
 from ..nets.classifier import Classifier
 from ..objectives.base import LossTerms
 
@@ -14,10 +15,10 @@ def classification_loss(images: Tensor, labels: Tensor, batch: int):
     """loss_fn for training.fit: cross-entropy on random images, the batch shifted by up to one pixel."""
 
     def loss_fn(net: nn.Module, ema_net: nn.Module, progress: float) -> LossTerms:
-        index = torch.randint(len(images), (batch,))
+        index = draws.integers(0, len(images), draws.local(batch))
         down, right = torch.randint(-1, 2, (2,)).tolist()
         moved = torch.roll(nn.functional.pad(images[index], (1, 1, 1, 1), value=-1), (down, right), (2, 3))[..., 1:-1, 1:-1]
-        return LossTerms(nn.functional.cross_entropy(net(moved), labels[index]), {})
+        return LossTerms(nn.functional.cross_entropy(net(moved.to(net.scale.device)), labels[index].to(net.scale.device)), {})
 
     return loss_fn
 
@@ -25,4 +26,4 @@ def classification_loss(images: Tensor, labels: Tensor, batch: int):
 @torch.no_grad()
 def accuracy(net: Classifier, images: Tensor, labels: Tensor) -> float:
     """Share of images given their right label."""
-    return (net(images).argmax(1) == labels).double().mean().item()
+    return (net.classify(images) == labels).double().mean().item()

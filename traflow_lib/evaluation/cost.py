@@ -13,7 +13,8 @@ def parameters(net: nn.Module) -> int:
 @torch.no_grad()
 def macs(net: nn.Module, shape: tuple) -> int:
     """Multiply-accumulates of one network call on one sample of `shape` (torch counts two floating-point operations for each)."""
-    x, t = torch.zeros(1, *shape), torch.zeros(1)
+    device = next(net.parameters()).device
+    x, t = torch.zeros(1, *shape, device=device), torch.zeros(1, device=device)
     with FlopCounterMode(display=False) as counter:
         net(x, t)
     return counter.get_total_flops() // 2

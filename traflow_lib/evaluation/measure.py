@@ -1,6 +1,7 @@
 """All metrics of one experiment, on one shared set of noise, saved as records: teacher, students and real data on the same footing."""
 
 import os
+from collections.abc import Iterator
 from functools import cached_property
 
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor
 from .. import paths, records
 from ..experiment import Experiment
 from ..jump import JumpMap
-from ..pairs import sample_noise
+from ..pairs import labelled, sample_labels, sample_noise
 from ..recipes import fingerprint
 from ..records import Record
 from ..solvers import solve
+from ..train_config import DTYPES, TrainConfig
 from . import cost
 from .frechet import feature_distance
 from .paths import paired_rmse, self_consistency, straightness
@@ -29,6 +31,7 @@ class Measure:
         self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
         self._geometries: dict[tuple[str, int], dict[str, float]] = {}
         self.noise = sample_noise(self.settings["seed"], 0, self.settings["n"], experiment.shape)
+        self.label = sample_labels(self.settings["seed"], 0, self.settings["n"], experiment.classes) if experiment.classes else None
 
     @cached_property
     def _reference(self) -> tuple[Tensor, int]:
@@ -52,8 +55,8 @@ class Measure:
 
     @cached_property
     def real(self) -> Tensor:
-        """Real data to compare with: a fresh sample of a toy, the whole set of images."""
-        return self.experiment.data(len(self.noise), seed=5) if self.experiment.is_toy else self.experiment.images
+        """Real data to compare with: a fresh sample of a toy, the images of the set (the first `n_reference` if the recipe says so)."""
+        return self.experiment.data(len(self.noise), seed=5) if self.experiment.is_toy else self.experiment.images[: self.settings.get("n_reference")]
 
     @cached_property
     def real_features(self) -> Tensor:
@@ -65,20 +68,30 @@ class Measure:
 
     def solve(self, **solver) -> tuple[Tensor, int]:
         """The teacher's samples by a solver, and the calls it took a sample (the most over chunks for an adaptive one)."""
-        parts = [solve(self.experiment.teacher(), noise, **solver) for noise in self.noise.split(CHUNK)]
-        return torch.cat([part.x for part in parts]), max(part.nfe for part in parts)
+        parts = [solve(labelled(self.experiment.teacher(), label), noise, **solver) for noise, label in self._chunks(self.settings["n"])]
+        return torch.cat([part.x.cpu() for part in parts]), max(part.nfe for part in parts)
 
     @torch.no_grad()
     def sample(self, jump: JumpMap, steps: int, sampler: str = "jumps") -> Tensor:
         """The student's samples from the shared noise, in the recipe's precision; sampler "jumps" or "renoised" (see JumpMap.sample)."""
         renoise = torch.Generator().manual_seed(self.settings["seed"]) if sampler == "renoised" else None
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.experiment.recipe.get("precision") == "bf16"):
-            return torch.cat([jump.sample(noise, steps, renoise=renoise).float() for noise in self.noise.split(CHUNK)])
+        device, precision = self.experiment.device.type, self.experiment.precision
+        with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
+            parts = [JumpMap(jump.net, label).sample(noise, steps, renoise=renoise) for noise, label in self._chunks(self.settings["n"])]
+        return torch.cat([part.float().cpu() for part in parts])
+
+    def _chunks(self, n: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """The first n of the shared noise, and their classes if there are any, in chunks on the experiment's device."""
+        for start in range(0, n, CHUNK):
+            part, device = slice(start, min(start + CHUNK, n)), self.experiment.device
+            yield self.noise[part].to(device), None if self.label is None else self.label[part].to(device)
 
     def metrics(self, x: Tensor) -> dict[str, float]:
         """The distances of samples x [N, ...] made from the shared noise."""
         paired = {"paired_rmse": paired_rmse(x, self.reference)}
         if not self.experiment.is_toy:
+            if "classifier" not in self.experiment.recipe:  # nothing to make features with: a data set without classes
+                return paired
             return paired | {self.fd_name: feature_distance(self.experiment.classifier().features(x), self.real_features)}
         small = self.settings.get("n_exact", 2000)
         return paired | {
@@ -107,7 +120,8 @@ class Measure:
     def _geometry(self, method: str, seed: int) -> dict[str, float]:
         """Metrics of the student itself, whatever the number of calls; computed once."""
         if (method, seed) not in self._geometries:
-            jump, noise = self.experiment.student(method, seed, 8), self.noise[:1000]
+            noise, label = next(self._chunks(1000))
+            jump = JumpMap(self.experiment.student(method, seed, 8).net, label)
             path = jump.sample(noise, 8, keep_path=True)
             self._geometries[method, seed] = {"self_consistency": self_consistency(jump, noise), "straightness": straightness(path)}
         return self._geometries[method, seed]
@@ -132,19 +146,21 @@ class Measure:
 
     def _record(self, method: str, nfe: int, sampler: str, metrics: dict, seeds: list[int], roles: list[str], **other) -> Record:
         experiment, recipe = self.experiment, self.experiment.recipe
-        headers = [experiment.headers[role] for role in roles if role in experiment.headers]
+        # an imported teacher and a closed form were not trained here
+        headers = [experiment.headers[role] for role in roles if "training" in experiment.headers.get(role, {})]
         net = getattr(experiment.teacher(), "net", None) if method == "teacher" else experiment.student(method, seeds[0], nfe).net if nfe else None
         record = Record(
             recipe=recipe["recipe"], profile=recipe["profile"], dataset=experiment.dataset, method=method, nfe=nfe, sampler=sampler,
             metrics=metrics, seeds=seeds, n_generated=other.get("n_generated", len(self.noise)), n_reference=other.get("n_reference", len(self.real)),
-            split="fresh sample" if experiment.is_toy else "all", hash=self.hash(method, seeds),
-            extractor=None if experiment.is_toy else f"{experiment.dataset}-cnn {records.file_sha256(experiment.files['classifier'])}",
-            ema=headers[0]["settings"]["train"].get("ema", 0.999) if headers else None,
+            split="fresh sample" if experiment.is_toy else recipe.get("data", {}).get("split", "all"), hash=self.hash(method, seeds),
+            stand_in="stand_in_for" in recipe,
+            extractor=None if "classifier" not in experiment.files else f"{experiment.dataset}-cnn {records.file_sha256(experiment.files['classifier'])}",
+            ema=TrainConfig.of(headers[0]["settings"]["train"]).decays[0] if headers else None,
             parameters=cost.parameters(net) if net else None, macs=cost.macs(net, experiment.shape) if net else None,
             training=headers[0]["training"] | {"batch": headers[0]["settings"]["train"]["batch"]} if headers else {},
             seconds=sum(header["training"]["seconds"] for header in headers) if headers else None,
             checkpoint_sha256=[records.file_sha256(experiment.files[role]) for role in roles if role in experiment.files],
-            data_sha256=None if experiment.is_toy else records.tensor_sha256(experiment.images),
+            data_sha256=None if experiment.is_toy else experiment.images.sha256,
         )  # fmt: skip
         records.save(record)
         return record

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from .. import draws
 from ..flow import expand
 from ..jump import JumpMap
 from ..pairs import STATES, Batch, sample_times
@@ -40,12 +41,14 @@ class Objective:
     states: where x_t lives: on the "chord" of a teacher's pair, on the teacher's "path", or on noised real "data".
     s_input: whether the student's network sees the target time s. from_previous: whether `teacher` is the network that the previous stage
     of the training left, not the original one. draws: pairs to draw per sample of the batch. samplers: how its samples are made.
+    whole_batches: whether networks are only called on all of the batch or its first rows, which class labels need.
     """
 
     s_input: ClassVar[bool] = True
     from_previous: ClassVar[bool] = False
     draws: ClassVar[int] = 1
     samplers: ClassVar[tuple[str, ...]] = ("jumps",)
+    whole_batches: ClassVar[bool] = True
     choices: ClassVar[dict[str, tuple]] = {}
 
     def __post_init__(self):
@@ -142,8 +145,12 @@ def earlier_state(line: Batch, teacher, t: Tensor, u: Tensor, solver: str, steps
 
 
 def gradient_norm_weights(losses: dict[str, Tensor], reference: str, parameter: nn.Parameter, clip: tuple[float, float] | None) -> dict[str, float]:
-    """Weights that give every term the reference term's gradient norm at one layer (CTM's adaptive weight), optionally clipped."""
-    norms = {name: torch.autograd.grad(loss, parameter, retain_graph=True)[0].norm().item() for name, loss in losses.items()}
+    """Weights that give every term the reference term's gradient norm at one layer (CTM's adaptive weight), optionally clipped.
+
+    The norms are those of the batch over all processes; a batch that is accumulated has weights for each of its parts.
+    """
+    gradients = {name: torch.autograd.grad(loss, parameter, retain_graph=True)[0] for name, loss in losses.items()}
+    norms = {name: draws.mean_over_processes(gradient).norm().item() for name, gradient in gradients.items()}
     weights = {name: norms[reference] / max(norm, 1e-8) for name, norm in norms.items()}
     if clip:
         weights = {name: min(max(weight, clip[0]), clip[1]) for name, weight in weights.items()}

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from .. import draws
 from ..flow import expand
 from .base import LossTerms, Objective, distance, on_line, velocity_distance
 
@@ -31,7 +32,7 @@ class MeanFlow(Objective):
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         draw = (lambda k: torch.sigmoid(torch.randn(3, k) - 0.4)) if self.times == "logit_normal" else None
         line, s, _, t = on_line(batch, self.states, self.ends, draw)
-        s = torch.where(torch.rand(len(t)).to(t) < self.share, s, t)
+        s = torch.where(draws.uniform(len(t)).to(t) < self.share, s, t)
         x_t = line.at(t)
         with torch.no_grad():
             velocity = teacher(x_t, t)

@@ -4,9 +4,11 @@ Frans et al. 2024 (arXiv 2410.12557). Distilled from a teacher: the boundary, ju
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
+from .. import draws
 from ..flow import expand
 from .base import LossTerms, Objective, distance, velocity_distance
 
@@ -20,6 +22,7 @@ class Shortcut(Objective):
     shortest are asked for as jumps of length zero, which the boundary teaches, as in the paper.
     """
 
+    whole_batches: ClassVar[bool] = False
     bootstrap: float = 0.25
     finest: int = 128
     states: str = "data"
@@ -37,9 +40,9 @@ class Shortcut(Objective):
         if finest == 1:
             raise ValueError(f"Shortcut: a stored path of {intervals} intervals cannot be halved; use an even number")
         levels = finest.bit_length() - 1
-        length = 0.5 ** torch.randint(0, levels, (n,))
-        t = (torch.floor(torch.rand(n) / length) + 1) * length
-        free = torch.rand(n) if intervals is None else torch.randint(0, intervals + 1, (n,)) / intervals
+        length = 0.5 ** draws.integers(0, levels, n)
+        t = (torch.floor(draws.uniform(n) / length) + 1) * length
+        free = draws.uniform(n) if intervals is None else draws.integers(0, intervals + 1, n) / intervals
         own = min(max(round(self.bootstrap * n), 1), n - 1)
         t, s = (torch.cat(times).to(batch.x1) for times in ((t[:own], free[own:]), (t[:own] - length[:own], free[own:])))
         x_t, middle = line.at(t), (t + s)[:own] / 2

@@ -74,6 +74,10 @@ class TraFlow(Objective):
         return self.denoising > 0
 
     @property
+    def whole_batches(self) -> bool:
+        return not self.separate_pairs
+
+    @property
     def draws(self) -> int:
         return 2 if self.separate_pairs else 1
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from .. import objectives
+
 FOLDER = Path(__file__).parent
 
 
@@ -38,3 +40,48 @@ def merge(base: dict, change: dict) -> dict:
 def fingerprint(settings: dict) -> str:
     """Ten hexadecimal digits that change when any setting does; the order of keys does not matter."""
     return sha256(dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def with_choice(student: dict, choice: dict) -> dict:
+    """A student's settings with a learning rate (`lr`) and options chosen for it, as in a recipe's `chosen` block.
+
+    An option of a method trained in stages goes to every stage whose objective has it.
+    """
+    student = deepcopy(student)
+    if "lr" in choice:
+        student["train"]["lr"] = choice["lr"]
+    for stage in student.get("stages", [student]):
+        known = objectives.get(stage.get("objective", student.get("objective"))).__dataclass_fields__
+        stage["options"] = stage.get("options", {}) | {key: value for key, value in choice.items() if key in known}
+    return student
+
+
+def student(recipe: dict, method: str) -> dict:
+    """The settings of one method of a recipe, with what a search chose for it.
+
+    "name@time" is the method `name` with as many steps as take the time that the recipe's reference method needs for its own.
+    """
+    name, _, budget = method.partition("@")
+    if name not in recipe["students"] or budget not in ("", "time"):
+        raise ValueError(f"unknown method '{method}' in recipe {recipe['recipe']}; there are {', '.join(recipe['students'])}")
+    settings = merge(recipe["student"], recipe["students"][name] or {})
+    if choice := (recipe.get("chosen") or {}).get(name):
+        settings = with_choice(settings, choice)
+    if budget:
+        if not recipe.get("step_cost"):
+            raise ValueError(f"recipe {recipe['recipe']} has no step_cost to make '{method}' from; bench --cost measures it")
+        cost = recipe["step_cost"]
+        settings["train"]["steps"] = round(settings["train"]["steps"] * cost[recipe["time_of"]] / cost[name])
+    return settings
+
+
+def stages(settings: dict) -> list[dict]:
+    """A student's settings as the stages it is trained in, one unless the recipe lists several with their `share` of the steps."""
+    shared = {key: value for key, value in settings.items() if key != "stages"}
+    if "stages" not in settings:
+        return [shared]
+    each = [merge(shared, stage) for stage in settings["stages"]]
+    for number, stage in enumerate(each):
+        stage["train"]["steps"] = round(stage["train"]["steps"] * stage.pop("share"))
+        stage["after"] = fingerprint(each[number - 1]) if number else None
+    return each
