@@ -53,8 +53,6 @@ def test_pairs_join_noise_to_the_teachers_output():
     assert torch.allclose(pairs.x0, flow.jump(pairs.x1, 1.0, 0.0), atol=1e-4)
 
 
-
-
 @pytest.mark.parametrize("keep_path", [False, True])
 def test_saved_pairs_come_back_unchanged(tmp_path, keep_path):
     pairs = make_pairs(mixture(), 10, (2,), seed=0, keep_path=keep_path, **RK4)
