@@ -30,7 +30,7 @@ def test_imported_teacher_is_the_same_velocity_and_knows_its_source(tmp_path, ca
 def test_default_place_is_beside_the_file_and_sample_draws_from_it(tmp_path, capsys):
     path = release(tmp_path, "SongUNet")
     assert cli.main(["import-teacher", str(path)]) == 0
-    assert cli.main(["sample", str(tmp_path / "teacher.safetensors"), "--n", "2", "--out", str(tmp_path / "x.pt")]) == 0
+    assert cli.main(["sample", str(tmp_path / "teacher.safetensors"), "--samples", "2", "--out", str(tmp_path / "x.pt")]) == 0
     assert torch.load(tmp_path / "x.pt").shape == (2, 3, 16, 16)
 
 

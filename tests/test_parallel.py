@@ -84,3 +84,26 @@ def test_sigterm_saves_the_step_it_came_in_and_the_run_goes_on(tmp_path, process
     assert start(tmp_path / "ended", "distill", processes=processes)[0] == [0] * processes
     whole, ended = final(tmp_path / "whole"), final(tmp_path / "ended")
     assert all(torch.equal(whole[name], ended[name]) for name in whole)
+
+
+def test_command_line_under_torchrun_trains_and_samples_what_one_process_does(tmp_path):
+    """A class-conditional recipe from nothing: classifier, teacher, pairs and student by two processes, then samples by two."""
+    pytest.importorskip("torchvision")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
+    said = {}
+    for name, launcher in {"one": [sys.executable], "two": torchrun}.items():
+        variables = os.environ | {"OMP_NUM_THREADS": "1", "TRAFLOW_RUNS": str(tmp_path / name)}
+        distill = ["distill", "--recipe", "imagenet64", "--profile", "smoke", "--method", "traflow"]
+        said[name] = subprocess.run([*launcher, "-m", "traflow_lib", *distill], env=variables, capture_output=True, text=True, timeout=300)
+        assert said[name].returncode == 0, said[name].stderr
+        (model,) = (tmp_path / "one").glob("*-traflow-seed0-*/model.safetensors")
+        draw = ["sample", str(model), "--samples", "7", "--batch", "2", "--out", str(tmp_path / f"{name}.pt")]
+        assert subprocess.run([*launcher, "-m", "traflow_lib", *draw], env=variables, capture_output=True, timeout=300).returncode == 0
+    assert said["two"].stdout.count("shapes64: traflow, seed 0 in") == said["two"].stdout.count("solving 16 teacher pairs") == 1
+    folders = [{folder.name for folder in (tmp_path / name).iterdir() if folder.is_dir()} for name in ("one", "two")]
+    assert folders[0] == folders[1]
+    for folder in folders[0]:
+        if (tmp_path / "one" / folder / "log.jsonl").exists():
+            pairs = zip(losses(tmp_path / "one" / folder), losses(tmp_path / "two" / folder), strict=True)
+            assert all(one == pytest.approx(two, rel=0.05) for one, two in pairs)  # bf16 rounds each part of the batch by itself
+    assert torch.equal(torch.load(tmp_path / "one.pt"), torch.load(tmp_path / "two.pt"))

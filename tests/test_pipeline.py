@@ -91,7 +91,7 @@ def test_train_distill_and_sample_from_the_command_line(tmp_path, capsys):
     experiment = Experiment(recipes.load("06_digits", "smoke"))
     experiment.student("traflow", 0)
     out = tmp_path / "x.pt"
-    assert cli.main(["sample", str(experiment.files["traflow-seed0"]), "--n", "3", "--steps", "2", "--out", str(out)]) == 0
+    assert cli.main(["sample", str(experiment.files["traflow-seed0"]), "--samples", "3", "--steps", "2", "--out", str(out)]) == 0
     assert torch.load(out).shape == (3, 1, 8, 8)
     assert "3 samples with 2 calls each" in capsys.readouterr().out
 

@@ -92,8 +92,8 @@ def sample(args) -> None:
     net, header = load_network(Path(args.checkpoint))
     everyone, shape, classes, parts = processes(), nets.sample_shape(header["network"]), getattr(net, "classes", 0), []
     net = net.to(everyone.device)
-    for start in range(0, args.n, args.batch)[everyone.process_index :: everyone.num_processes]:
-        stop = min(start + args.batch, args.n)
+    for start in range(0, args.samples, args.batch)[everyone.process_index :: everyone.num_processes]:
+        stop = min(start + args.batch, args.samples)
         label = sample_labels(args.seed, start, stop, classes).to(everyone.device) if classes else None
         noise = sample_noise(args.seed, start, stop, shape).to(everyone.device)
         parts.append((start, JumpMap(net, label).sample(noise, args.steps).cpu()))
@@ -101,7 +101,7 @@ def sample(args) -> None:
     if everyone.is_main_process:
         x = torch.cat([part for _, part in parts])
         torch.save(x, args.out)
-        print(f"{args.n} samples with {args.steps} call{'s' * (args.steps > 1)} each, shape {tuple(x.shape)}, in {args.out}")
+        print(f"{args.samples} samples with {args.steps} call{'s' * (args.steps > 1)} each, shape {tuple(x.shape)}, in {args.out}")
 
 
 def import_checkpoint(args) -> None:
@@ -169,7 +169,7 @@ def parser() -> argparse.ArgumentParser:
     draw = add("sample", sample)
     draw.add_argument("checkpoint")
     draw.add_argument("--steps", type=int, default=1, help="network calls a sample")
-    draw.add_argument("--n", type=int, default=64)
+    draw.add_argument("--samples", type=int, default=64)  # torchrun would take --n for its own
     draw.add_argument("--batch", type=int, default=500, help="samples at a time; several processes share the batches")
     draw.add_argument("--seed", type=int, default=0)
     draw.add_argument("--out", default="samples.pt")
