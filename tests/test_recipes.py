@@ -76,7 +76,7 @@ def test_every_students_objective_can_be_built(name, profile):
 @pytest.mark.parametrize("name, profile", ALL)
 def test_students_have_no_setting_that_nothing_reads(name, profile):
     recipe = recipes.load(name, profile)
-    read = {"objective", "options", "train", "net", "n_pairs"}
+    read = {"objective", "options", "train", "net", "n_pairs", "start"}
     for method, student in (students(recipe) if "student" in recipe else {}).items():
         assert set(student) <= read | {"stages"}, method
         for stage in student.get("stages", []):

@@ -1,4 +1,4 @@
-"""The command line: python -m traflow_lib data | train | distill | bench | sample | import-teacher | notebook | store | tables | doctor."""
+"""The command line: python -m traflow_lib data | train | distill | bench | sample | evaluate | import-teacher | notebook | store | tables | doctor."""
 
 import argparse
 import importlib.util
@@ -12,6 +12,8 @@ from . import __version__, nets, notebooks, paths, recipes, tables
 from . import bench as benchmark
 from .data import fetch, images
 from .draws import processes
+from .evaluation import evaluate as evaluation
+from .evaluation.collect import BATCH
 from .experiment import Experiment
 from .jump import JumpMap
 from .pairs import sample_labels, sample_noise
@@ -104,6 +106,12 @@ def sample(args) -> None:
         print(f"{args.samples} samples with {args.steps} call{'s' * (args.steps > 1)} each, shape {tuple(x.shape)}, in {args.out}")
 
 
+def evaluate(args) -> None:
+    """Measure a checkpoint or a folder of images against a data set: FID and its kin, each line and record with all it depends on."""
+    options = {key: value for key, value in vars(args).items() if key not in ("run", "target", "data")}
+    evaluation.evaluate(args.target, args.data, **options)
+
+
 def import_checkpoint(args) -> None:
     """Rewrite a teacher of a release (RectifiedFlow .pth, EDM .pkl) as this kit's safetensors, checked and without running its code."""
     file = import_teacher(Path(args.file), Path(args.out) if args.out else None)
@@ -173,6 +181,23 @@ def parser() -> argparse.ArgumentParser:
     draw.add_argument("--batch", type=int, default=500, help="samples at a time; several processes share the batches")
     draw.add_argument("--seed", type=int, default=0)
     draw.add_argument("--out", default="samples.pt")
+    score = add("evaluate", evaluate)
+    score.add_argument("target", type=Path, metavar="CHECKPOINT|FOLDER")
+    score.add_argument("--data", required=True, help="the data set to compare with")
+    score.add_argument("--nfe", type=int, nargs="+", default=[1], help="network calls a sample")
+    score.add_argument("--samples", type=int, default=50_000, dest="n", help="images to generate a seed, or to take from the folder")
+    score.add_argument("--n-reference", type=int, help="only the first so many images of the split")
+    score.add_argument("--extractor", default="inception", help="inception, cnn (the kit's classifier), torchvision:MODEL=FILE or timm:MODEL=FILE")
+    score.add_argument("--mode", default="clean", help="Inception's: clean, legacy_tensorflow or legacy_pytorch")
+    score.add_argument("--split", help="of the data set; train unless it has none")
+    score.add_argument("--seed", type=int, nargs="+", default=[0], dest="seeds", help="of the noise; several give the spread")
+    score.add_argument("--metrics", nargs="+", default=["fid"], help=", ".join(evaluation.METRICS))
+    score.add_argument("--solver", help="euler, midpoint, heun, rk4 or dopri5 instead of jumps")
+    score.add_argument("--tol", type=float, default=1e-5, help="of dopri5")
+    score.add_argument("--profile", default="own", help="under which the records are filed")
+    score.add_argument("--method", help="name in the records; the checkpoint's or the folder's")
+    score.add_argument("--cost", action="store_true", dest="with_cost", help="also latency, throughput and memory of a network call; needs an idle machine")
+    score.add_argument("--batch", type=int, default=BATCH, help="images at a time; several processes share the batches")
     convert = add("import-teacher", import_checkpoint)
     convert.add_argument("file")
     convert.add_argument("--out", help="default: beside the file, ending in .safetensors")

@@ -23,7 +23,9 @@ class Record:
     """One sampler of one model (or several seeds of it) on one data set. `metrics` maps a metric's name to the values over seeds.
 
     nfe: network calls a sample; extractor: what made the features of FD metrics, with its checksum in checkpoint_sha256's place beside
-    the model's; split: data the metrics compare with; training: steps, batch, seconds ... of the model; hash: the recipe's fingerprint.
+    the model's; mode: how images got the size it takes; split: data the metrics compare with; training: steps, batch, seconds ... of the
+    model; hash: the recipe's fingerprint. errors: standard errors of the values by the bootstrap, for what has no seeds to tell it by;
+    cost: what a call of the network takes (evaluation.cost.Cost).
     """
 
     recipe: str
@@ -47,6 +49,9 @@ class Record:
     seconds: float | None = None
     checkpoint_sha256: list[str] = field(default_factory=list)
     data_sha256: str | None = None
+    mode: str | None = None
+    errors: dict[str, list[float]] = field(default_factory=dict)
+    cost: dict = field(default_factory=dict)
     provenance: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -97,14 +102,14 @@ def read(file: Path) -> Record:
 def load(folder: Path) -> list[dict]:
     """Every measurement below folder, one dict a metric: the record's fields plus metric, value (mean over seeds) and spread.
 
-    spread is the standard error of the mean, None for a single seed.
+    spread is the standard error of the mean over seeds; for a single seed that of the bootstrap, None if there is none.
     """
     rows = []
     for file in sorted(Path(folder).rglob("*.json")):
         record = read(file)
         shared = {key: value for key, value in asdict(record).items() if key != "metrics"}
         for metric, values in record.metrics.items():
-            spread = stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+            spread = stdev(values) / len(values) ** 0.5 if len(values) > 1 else record.errors.get(metric, [None])[0]
             rows.append(shared | {"metric": metric, "value": fmean(values), "spread": spread, "values": values})
     return rows
 

@@ -85,6 +85,8 @@ def write_all(folder: Path | None = None) -> list[Path]:
         first = next((row for row in rows if row["sampler"] != "halves"), rows[0])
         counts = f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones ({first['split']})"
         note = f"{counts}; mean ± standard error over seeds; profile {profile}."
+        if first["mode"]:  # of the command evaluate
+            note += f" Features of {first['extractor'].split()[0]}, mode {first['mode']}; the spread of a single seed is the bootstrap's."
         stand_in = " **Stand-in data.**" if first["stand_in"] else ""
         file = out / profile / ("__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-")))) + ".md")
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,15 @@
-"""What a network costs: parameters, and multiply-accumulates a call."""
+"""What a network costs: parameters, multiply-accumulates and operations a call, time and memory. One network call is the unit, as in NFE."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+BATCHES = (1, 4, 16, 64, 256)
 
 
 def parameters(net: nn.Module) -> int:
@@ -10,11 +17,81 @@ def parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-@torch.no_grad()
-def macs(net: nn.Module, shape: tuple) -> int:
-    """Multiply-accumulates of one network call on one sample of `shape` (torch counts two floating-point operations for each)."""
-    device = next(net.parameters()).device
-    x, t = torch.zeros(1, *shape, device=device), torch.zeros(1, device=device)
+def flops(net: nn.Module, shape: tuple) -> int:
+    """Floating-point operations of one network call on one sample of `shape`, in matrix products and convolutions (torch's counter)."""
     with FlopCounterMode(display=False) as counter:
-        net(x, t)
-    return counter.get_total_flops() // 2
+        _call(net, shape, 1)
+    return counter.get_total_flops()
+
+
+def macs(net: nn.Module, shape: tuple) -> int:
+    """Multiply-accumulates of one network call on one sample of `shape`: torch counts two operations for each."""
+    return flops(net, shape) // 2
+
+
+@contextmanager
+def counting(net: nn.Module):
+    """Inside, the list it gives grows by the batch size of every call of the network: NFE is its sum divided by the number of samples."""
+    calls: list[int] = []
+    handle = net.register_forward_hook(lambda net, inputs, output: calls.append(len(inputs[0])))
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """latency_ms: of a call at batch 1; images_per_second: calls a second times the batch, at best_batch; peak_memory_mb: of CUDA at that batch,
+    None on a CPU. Medians of several runs."""
+
+    parameters: int
+    macs: int
+    flops: int
+    latency_ms: float
+    images_per_second: float
+    best_batch: int
+    peak_memory_mb: float | None
+
+
+def measure(net: nn.Module, shape: tuple, batches: tuple[int, ...] = BATCHES, repeats: int = 5) -> Cost:
+    """The cost of one call of the network on samples of `shape`, on the device it is on. A sample with NFE calls takes NFE times as long.
+
+    Sizes are tried in turn until one does not fit into memory. Needs a machine that does nothing else.
+    """
+    seconds = {}
+    for batch in batches:
+        try:
+            seconds[batch] = _seconds(net, shape, batch, repeats)
+        except torch.cuda.OutOfMemoryError:
+            break
+    best = max(seconds, key=lambda batch: batch / seconds[batch])
+    latency = seconds[1] if 1 in seconds else _seconds(net, shape, 1, repeats)
+    peak = _peak_memory(net, shape, best)
+    return Cost(parameters(net), macs(net, shape), flops(net, shape), 1000 * latency, best / seconds[best], best, peak)
+
+
+@torch.no_grad()
+def _call(net: nn.Module, shape: tuple, batch: int) -> None:
+    device = next(net.parameters()).device
+    net(torch.zeros(batch, *shape, device=device), torch.zeros(batch, device=device))
+
+
+def _seconds(net: nn.Module, shape: tuple, batch: int, repeats: int) -> float:
+    """Median time of a call, the first two not counted."""
+    times = []
+    for _ in range(repeats + 2):
+        start = perf_counter()
+        _call(net, shape, batch)
+        if next(net.parameters()).is_cuda:
+            torch.cuda.synchronize()
+        times.append(perf_counter() - start)
+    return median(times[2:])
+
+
+def _peak_memory(net: nn.Module, shape: tuple, batch: int) -> float | None:
+    if not next(net.parameters()).is_cuda:
+        return None
+    torch.cuda.reset_peak_memory_stats()
+    _call(net, shape, batch)
+    return torch.cuda.max_memory_allocated() / 1e6

@@ -1,28 +1,63 @@
-"""Frechet distance between Gaussians fitted to features; FD-<extractor>, and FID when the extractor is Inception."""
+"""Frechet and kernel distance between two sets of features: FD- and KID-<extractor>; FID only when the extractor is Inception."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
+CHUNK = 10_000
+
 
 def mean_and_cov(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean [D] and unbiased covariance [D, D] of features [N, D], in float64."""
-    features = torch.as_tensor(features).double()
-    return features.mean(0), torch.cov(features.T).reshape(features.shape[1], features.shape[1])
+    """Mean [D] and unbiased covariance [D, D] of features [N, D], in float64, without a copy of all of them in float64."""
+    features = torch.as_tensor(features)
+    mean = features.mean(0, dtype=torch.float64)
+    scatter = sum((part.double() - mean).T @ (part.double() - mean) for part in features.split(CHUNK))
+    return mean, scatter / (len(features) - 1)
 
 
 def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> float:
     """|mu1 - mu2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), float64 (Dowson & Landau 1982; Heusel et al. 2017).
 
-    The trace of the root is the sum of root eigenvalues of C1^(1/2) C2 C1^(1/2), which is symmetric: two eigenvalue problems instead
-    of a general matrix square root, exact for rank-deficient covariances too.
+    With C1 = L L^T the eigenvalues of C1 C2 that are not zero are those of the symmetric L^T C2 L, and the trace of the root is the sum of
+    their roots: one Cholesky factorisation and one symmetric eigenvalue problem instead of a general matrix square root.
     """
-    mu1, cov1, mu2, cov2 = (torch.as_tensor(a).double() for a in (mu1, cov1, mu2, cov2))
-    values, vectors = torch.linalg.eigh(cov1)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ cov2 @ root).clamp(min=0).sqrt().sum()
-    return ((mu1 - mu2).square().sum() + cov1.trace() + cov2.trace() - 2 * cross).item()
+    mu1, cov1, mu2, cov2 = (torch.as_tensor(a).double().cpu().numpy() for a in (mu1, cov1, mu2, cov2))
+    if not all(np.isfinite(a).all() for a in (mu1, cov1, mu2, cov2)):
+        raise ValueError("the features' mean or covariance is not finite; check the images, and that there are at least two")
+    cross = np.sqrt(_product_eigenvalues(cov1, cov2).clip(min=0)).sum()
+    return float(np.square(mu1 - mu2).sum() + np.trace(cov1) + np.trace(cov2) - 2 * cross)
+
+
+def _product_eigenvalues(cov1: np.ndarray, cov2: np.ndarray) -> np.ndarray:
+    """The eigenvalues of C1 C2 that are not zero, as those of L^T C2 L; LAPACK's columns are rows here, which symmetric matrices do not mind."""
+    from scipy.linalg import eigvalsh, lapack
+
+    lower, failed = lapack.dpotrf(cov1.T, lower=1)
+    if not failed:
+        product, _ = lapack.dsygst(cov2.T, lower, itype=2, lower=1)
+    else:  # fewer samples than dimensions: the pivoted factorisation finds the rank, and the problem gets as small
+        lower, pivots, rank, _ = lapack.dpstrf(cov1.T, lower=1)
+        lower, order = np.tril(lower)[:, :rank], pivots - 1
+        product = lower.T @ cov2[np.ix_(order, order)] @ lower
+    return eigvalsh(product, lower=True, overwrite_a=True, check_finite=False)
 
 
 def feature_distance(a: Tensor, b: Tensor) -> float:
     """Frechet distance between two sets of features [N, D] and [M, D]."""
     return frechet_distance(*mean_and_cov(a), *mean_and_cov(b))
+
+
+def kernel_distance(a: Tensor, b: Tensor, subsets: int = 100, size: int = 1000, seed: int = 0) -> float:
+    """KID (Binkowski et al. 2018): the unbiased squared MMD with the kernel (x.y / D + 1)^3, the mean over random subsets of `size` features.
+
+    a [N, D], b [M, D]. The subsets are clean-fid's after np.random.seed(seed), and so is the value (computed in float64).
+    """
+    a, b = torch.as_tensor(a), torch.as_tensor(b)
+    size, dim, draw, total = min(len(a), len(b), size), a.shape[1], np.random.RandomState(seed), 0.0
+    if size < 2:
+        raise ValueError("KID needs at least two features on each side")
+    for _ in range(subsets):
+        y, x = (features[draw.choice(len(features), size, replace=False)].double() for features in (b, a))
+        within = (x @ x.T / dim + 1) ** 3 + (y @ y.T / dim + 1) ** 3
+        total += ((within.sum() - within.trace()) / (size - 1) - 2 * ((x @ y.T / dim + 1) ** 3).sum() / size).item()
+    return total / subsets / size

@@ -4,12 +4,20 @@ import torch
 from torch import Tensor
 
 from ..jump import JumpMap
+from ..objectives.base import distance
 
 
 def paired_rmse(x: Tensor, reference: Tensor) -> float:
     """Root mean square length of x - reference over samples in 2-D; for images [B, C, H, W] a pixel's, so that sizes compare."""
     square = (x - reference).double().square()
     return (square.flatten(1).sum(1) if x.ndim == 2 else square).mean().sqrt().item()
+
+
+@torch.no_grad()
+def paired_lpips(x: Tensor, reference: Tensor, batch: int = 50) -> float:
+    """Mean LPIPS (VGG, at 224 pixels, as the training distance) between images [B, C, H, W] and the teacher's; ImportError without the package."""
+    pairs = zip(x.split(batch), reference.split(batch))
+    return sum(distance("lpips", a, b).item() * len(a) for a, b in pairs) / len(x)
 
 
 def straightness(path: Tensor) -> float:

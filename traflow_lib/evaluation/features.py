@@ -1,0 +1,168 @@
+"""Feature extractors by name, and the names of the metrics that are made with them.
+
+inception: clean-fid's, in its three modes. cnn: the kit's own classifier of the data set. torchvision:MODEL=FILE and timm:MODEL=FILE (DINOv2 and
+CLIP are among timm's): the input of the last layer, weights from a file.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .. import nets, recipes
+from ..draws import processes
+from ..records import file_sha256
+from .inception import MODES, Inception
+
+# the recipe and profile with the classifier of a data set
+CLASSIFIERS = {
+    "digits": ("06_digits", "hour"), "fashion_mnist": ("fashion_mnist", "gpu"), "cifar10": ("cifar10", "gpu"),
+    "shapes32": ("cifar10", "laptop"), "shapes64": ("celeba64", "laptop"),
+}  # fmt: skip
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+KINDS = {"fd": "fid", "sfd": "sfid", "fd-infinity": "fid-infinity"}  # what a metric is called with Inception, if not the same
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """features: pixels [B, C, H, W] from 0 to 255 -> [B, D]; spatial: the same -> [B, S]; logits: features -> class scores. None: has none.
+
+    mode: how images get the size the network wants; sha256: of its weights; batch: images it takes at a time.
+    """
+
+    name: str
+    mode: str
+    sha256: str
+    batch: int
+    features: Callable[[Tensor], Tensor]
+    spatial: Callable[[Tensor], Tensor] | None = None
+    logits: Callable[[Tensor], Tensor] | None = None
+
+    def metric(self, kind: str) -> str:
+        """The full name of a metric ("fd", "sfd", "kid", "is", "precision" ...): fid-clean, kid-clean; fd-digits-cnn-uint8.
+
+        uint8 tells it from the classifier's metrics of a network's own numbers, which Measure takes: clipping alone can change an FD by half.
+        """
+        if self.name == "inception":
+            return f"{KINDS.get(kind, kind)}-{self.mode}"
+        return f"{kind}-{self.name}{'-uint8' * (self.mode == 'native')}"
+
+    @torch.no_grad()
+    def __call__(self, pixels: Tensor, spatial: bool = False) -> dict[str, Tensor]:
+        """{"features": [N, D]}, with "spatial" [N, S] if asked for, float32 on the CPU, of pixels [N, C, H, W] from 0 to 255."""
+        if spatial and not self.spatial:
+            raise ValueError(f"{self.name} ({self.mode}) gives no spatial features; sFID has them from inception (clean, legacy_tensorflow) and cnn")
+        made = {"features": self.features, **({"spatial": self.spatial} if spatial else {})}
+        return {name: torch.cat([make(part).float().cpu() for part in pixels.split(self.batch)]) for name, make in made.items()}
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as a file would hold them: the nearest of 256 values."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callable = print) -> Extractor:
+    """The extractor of a name; mode: Inception's; dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says).
+
+    ValueError, FileNotFoundError and ImportError say in one line what is missing.
+    """
+    kind, _, model = name.partition(":")
+    device = processes().device
+    if name == "inception":
+        return _inception(mode, device)
+    if mode != "clean":
+        raise ValueError(f"--mode {mode} is Inception's ({', '.join(MODES)}); {name} has its own size")
+    if name == "cnn":
+        return _classifier(dataset, say)
+    if kind in ("torchvision", "timm") and "=" in model:
+        model, _, file = model.partition("=")
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"there are no weights {file} for {model}")
+        return (_torchvision if kind == "torchvision" else _timm)(model, Path(file), device)
+    raise ValueError(f"unknown extractor '{name}'; there are inception, cnn, torchvision:MODEL=FILE and timm:MODEL=FILE")
+
+
+def _rgb(pixels: Tensor) -> Tensor:
+    return pixels.expand(-1, 3, -1, -1)
+
+
+def _inception(mode: str, device: torch.device) -> Extractor:
+    net = Inception(mode, device)
+    own = mode != "legacy_pytorch"  # pytorch-fid's network ends at the features, and its layers have other names
+    spatial, logits = (lambda pixels: net.spatial(_rgb(pixels)), net.logits) if own else (None, None)
+    return Extractor("inception", mode, file_sha256(net.file), 50, lambda pixels: net.features(_rgb(pixels)), spatial, logits)
+
+
+def _classifier(dataset: str | None, say: Callable) -> Extractor:
+    from ..experiment import Experiment
+
+    if dataset not in CLASSIFIERS:
+        known = ", ".join(CLASSIFIERS)
+        raise ValueError(f"there is no classifier of '{dataset}', only of {known}; take --extractor inception or torchvision:MODEL=FILE")
+    return of_experiment(Experiment(recipes.load(*CLASSIFIERS[dataset]), dataset, say=say))
+
+
+def of_experiment(experiment) -> Extractor:
+    """The classifier of an experiment as extractor, digits-cnn and the like."""
+    net, file = experiment.classifier(), experiment.files["classifier"]
+
+    def scaled(pixels: Tensor) -> Tensor:
+        return (pixels.float() / 127.5 - 1).to(net.scale.device)
+
+    def spatial(pixels: Tensor) -> Tensor:
+        return net.body[:6](scaled(pixels))[:, :7].flatten(1)  # 7 channels of the last convolution, as many as sFID has of Inception
+
+    def logits(features: Tensor) -> Tensor:
+        return net.head(torch.relu(features.to(net.scale) / net.scale)).to(features)
+
+    def features(pixels: Tensor) -> Tensor:
+        return net.body(scaled(pixels)) * net.scale
+
+    return Extractor(f"{experiment.dataset}-cnn", "native", file_sha256(file), 2000, features, spatial, logits)
+
+
+def _network(name: str, net: nn.Module, file: Path, size: int, normalisation: tuple, device, last: nn.Module | None = None) -> Extractor:
+    """An ImageNet network: images resized with Pillow's antialiased bicubic filter as torch computes it, not rounded, then normalised."""
+    net = net.to(device).eval().requires_grad_(False)
+    mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in normalisation)
+
+    def features(pixels: Tensor) -> Tensor:
+        x = nn.functional.interpolate(_rgb(pixels).float().to(device), (size, size), mode="bicubic", antialias=True).clamp(0, 255)
+        return net((x / 255 - mean) / deviation).flatten(1)
+
+    logits = last.to(device).requires_grad_(False) if last else None
+    return Extractor(name, f"{size}px", file_sha256(file), 100, features, logits=logits and (lambda x: logits(x.to(device)).to(x)))
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    if file.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(file)
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _torchvision(model: str, file: Path, device: torch.device) -> Extractor:
+    try:
+        from torchvision.models import get_model
+    except ImportError:
+        raise ImportError("torchvision:MODEL needs torchvision: pip install torchvision") from None
+    net = get_model(model, weights=None)
+    nets.load_exactly(net, _tensors(file), file.name)
+    place, last = [(name, part) for name, part in net.named_modules() if isinstance(part, nn.Linear)][-1]
+    net.set_submodule(place, nn.Identity())  # so that it gives what its last layer is given
+    return _network(model, net, file, 299 if model == "inception_v3" else 224, IMAGENET, device, last)
+
+
+def _timm(model: str, file: Path, device: torch.device) -> Extractor:
+    try:
+        import timm
+    except ImportError:
+        raise ImportError("timm:MODEL (DINOv2, CLIP and others) needs timm: pip install timm") from None
+    net = timm.create_model(model, pretrained=False, num_classes=0)
+    known = net.state_dict()  # the file may have a head beside them
+    nets.load_exactly(net, {name: value for name, value in _tensors(file).items() if name in known}, file.name)
+    settings = timm.data.resolve_model_data_config(net)
+    return _network(model, net, file, settings["input_size"][-1], (settings["mean"], settings["std"]), device)

@@ -1,0 +1,107 @@
+"""Images to measure: generated from a checkpoint, of a data set, or in a folder of files. All are given as files would hold them, in uint8."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import nets
+from ..data import images
+from ..draws import processes
+from ..jump import JumpMap
+from ..pairs import labelled, sample_labels, sample_noise
+from ..records import file_sha256
+from ..solvers import CALLS_PER_STEP, solve
+from ..teachers import VelocityField, load_network
+from .collect import Features, collect
+from .cost import counting
+from .features import Extractor, to_uint8
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+class Generator:
+    """A checkpoint of this kit or of a release, sampled by jumps or, with `solver`, as an ODE; image i depends on (seed, i) alone.
+
+    sampler: "jumps" of a student; "euler" of a velocity, which is the same computation; else the solver. tol: dopri5's tolerance.
+    """
+
+    def __init__(self, file: Path, solver: str | None = None, tol: float = 1e-5):
+        self.net, self.header = load_network(file)
+        if len(nets.sample_shape(self.header["network"])) != 3:
+            raise ValueError(f"{file.name} makes no images; points in the plane are measured by the command bench")
+        self.file, self.sha256, self.tol = file, file_sha256(file), tol
+        self.net = self.net.to(processes().device).requires_grad_(False)
+        settings = self.header.get("settings", {})
+        self.sampler = solver or ("jumps" if "objective" in settings or self.header.get("s_input") else "euler")
+        self.name = file.parent.name if file.stem == "model" else file.stem
+
+    def __call__(self, seed: int, nfe: int, start: int, stop: int) -> tuple[Tensor, int]:
+        """Images start..stop-1 [stop - start, C, H, W] in [-1, 1] on the CPU, and the network calls an image took, counted."""
+        device, classes = processes().device, getattr(self.net, "classes", 0)
+        noise = sample_noise(seed, start, stop, nets.sample_shape(self.header["network"])).to(device)
+        label = sample_labels(seed, start, stop, classes).to(device) if classes else None
+        with counting(self.net) as calls, torch.no_grad():
+            if self.sampler in ("jumps", "euler"):
+                x = JumpMap(self.net, label).sample(noise, nfe)
+            else:
+                x = solve(labelled(VelocityField(self.net), label), noise, method=self.sampler, **self._grid(nfe)).x
+        return x.float().cpu(), sum(calls) // len(x)
+
+    def _grid(self, nfe: int) -> dict:
+        """The solver's arguments for a number of calls, which dopri5 chooses itself."""
+        if self.sampler == "dopri5":
+            return {"tol": self.tol}
+        each = CALLS_PER_STEP.get(self.sampler, 1)
+        if nfe % each:
+            raise ValueError(f"{self.sampler} makes {each} calls a step, so {nfe} calls are no whole number of steps")
+        return {"steps": nfe // each}
+
+
+def generated(generator: Generator, extractor: Extractor, n: int, seed: int, nfe: int, **options) -> Features:
+    """Features of n images of a checkpoint (options: those of collect.collect). Pixels go from the network into the extractor."""
+    facts = {
+        "source": "generated", "what": f"{generator.name}, {generator.sampler} {nfe}, seed {seed}", "checkpoint_sha256": generator.sha256,
+        "sampler": generator.sampler, "tol": generator.tol if generator.sampler == "dopri5" else None, "nfe": nfe, "seed": seed,
+    }  # fmt: skip
+
+    def pixels(start: int, stop: int) -> tuple[Tensor, int]:
+        x, calls = generator(seed, nfe, start, stop)
+        return to_uint8(x), calls
+
+    return collect(pixels, n, facts, extractor, **options)
+
+
+def reference(dataset: str, split: str, extractor: Extractor, n: int | None = None, **options) -> Features:
+    """Features of a data set's split, or of the first n images of it; computed from the files on disk, once."""
+    found, _ = images.load(dataset, split)
+    facts = {"source": dataset, "what": f"{dataset} ({split})", "split": split, "data_sha256": found.sha256}
+    return collect(lambda start, stop: (to_uint8(found[start:stop]), 0), min(n or len(found), len(found)), facts, extractor, **options)
+
+
+def of_folder(folder: Path, extractor: Extractor, n: int | None = None, **options) -> Features:
+    """Features of the image files in a folder and below, or of the first n in the order of their paths; all of one size."""
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise FileNotFoundError(f"{folder} has no image files ({', '.join(SUFFIXES)})")
+    files = files[:n]
+    state = [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    facts = {"source": "folder", "what": f"the files in {folder.name}", "files": state}
+    return collect(lambda start, stop: (_read(files[start:stop]), 0), len(files), facts, extractor, **options)
+
+
+def _read(files: list[Path]) -> Tensor:
+    """Image files as uint8 [N, 3, H, W], or [N, 1, H, W] if the first is grey."""
+    from PIL import Image
+
+    with Image.open(files[0]) as first:
+        kind = "L" if first.mode in ("1", "L") else "RGB"
+    pixels = []
+    for file in files:
+        with Image.open(file) as image:
+            pixels.append(np.asarray(image.convert(kind)))
+        if pixels[-1].shape != pixels[0].shape:
+            raise ValueError(f"{file} has {pixels[-1].shape[:2]} pixels and {files[0].name} {pixels[0].shape[:2]}; a folder holds images of one size")
+    found = torch.from_numpy(np.stack(pixels))
+    return found[:, None] if kind == "L" else found.permute(0, 3, 1, 2)
