@@ -26,7 +26,7 @@ reproduce: setup ## run all notebooks by papermill (PROFILE=laptop), build the t
 
 test: setup ## ruff, unit tests, then the notebooks by nbval
 	$(BIN)/ruff check .
-	$(BIN)/pytest tests -q -m "not slow" --durations=5
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests -q -n 2 -m "not slow" --durations=5
 	TRAFLOW_RESULTS=$(abspath runs/nbval-results) $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=900 notebooks -q --durations=5
 
 test-slow: setup ## every unit test, the slow ones too
