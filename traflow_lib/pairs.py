@@ -3,17 +3,16 @@
 Two sources with one interface, `.batch(n) -> Batch`: PairCache draws from pairs solved beforehand, OnlinePairs solves fresh ones.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from . import draws
+from . import draws, tensor_file
 from .flow import chord
 from .solvers import solve
 
@@ -109,10 +108,7 @@ class PairCache:
         return {name: value for name, value in vars(self).items() if value is not None}
 
     def save(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".part{os.getpid()}")
-        save_file(self._tensors(), part)
-        part.replace(file)
+        tensor_file.save(file, self._tensors())
 
     @classmethod
     def load(cls, file: Path) -> "PairCache":

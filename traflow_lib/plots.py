@@ -13,7 +13,7 @@ from . import paths, records
 COLOURS = {
     "data": "#4d4d4d", "teacher": "#0072b2", "traflow": "#d55e00", "traflow_anchored": "#a50f15", "traflow_path": "#e69f00", "traflow_v1": "#cc79a7",
     "traflow_v4": "#8c510a", "reflow": "#009e73", "reflow_pp": "#006d4e", "reflow_distill": "#7fcdbb", "slimflow": "#b2df8a", "distill": "#56b4e9",
-    "progressive": "#1f78b4", "cd": "#7b3294", "ct": "#c2a5cf", "ctm": "#9e9ac8", "consistency": "#7b3294", "shortcut": "#e7d40a", "lmd": "#525252",
+    "progressive": "#66a61e", "cd": "#7b3294", "ct": "#c2a5cf", "ctm": "#9e9ac8", "consistency": "#7b3294", "shortcut": "#e7d40a", "lmd": "#525252",
     "emd": "#969696", "meanflow": "#f781bf",
 }  # fmt: skip
 FALLBACK = "#999999"
@@ -94,7 +94,8 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
             continue
         name = method if sampler == "jumps" else f"{method}, {sampler}"
         spread = [row["spread"] or 0 for row in points]
-        axis.errorbar([row["nfe"] for row in points], [row["value"] for row in points], yerr=spread, color=colour(method), marker="o", capsize=3, label=name)
+        look = {"color": colour(method), "linestyle": "-" if sampler in ("jumps", "euler") else "--"}
+        axis.errorbar([row["nfe"] for row in points], [row["value"] for row in points], yerr=spread, marker="o", capsize=3, label=name, **look)
     ticks = sorted({row["nfe"] for points in lines.values() for row in points if row["sampler"] not in records.UNGRIDDED})
     axis.set(xscale="log", yscale="log", xlabel="network calls a sample (NFE)", ylabel=label or metric)
     axis.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)

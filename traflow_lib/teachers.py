@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from . import nets, official
+from . import nets, official, tensor_file
 from .flow import per_sample
 from .train_config import DTYPES
 
@@ -43,11 +43,7 @@ class VelocityField:
 
 def save_network(file: Path, net: nn.Module, config: dict, **header) -> None:
     """Write weights with the `net` block that builds them; header: JSON-able facts such as statistics of the training."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    tensors = {name: value.contiguous() for name, value in net.state_dict().items()}  # a channels-last network's are not
-    save_file(tensors, part, metadata={"network": json.dumps(config), **{key: json.dumps(value) for key, value in header.items()}})
-    part.replace(file)
+    tensor_file.save(file, net.state_dict(), {"network": json.dumps(config), **{key: json.dumps(value) for key, value in header.items()}})
 
 
 def read_header(file: Path) -> dict:

@@ -5,17 +5,16 @@ Nothing there is needed by anything else: the folder may be deleted at any time.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from .. import draws, paths
+from .. import draws, paths, tensor_file
 from ..recipes import fingerprint
 from ..records import file_sha256
 from .features import Extractor
@@ -72,7 +71,7 @@ def collect(
             found += stop - start
             continue
         pixels, nfe = images(start, stop)
-        _save(part, extractor(pixels, spatial) | {"nfe": torch.tensor(nfe)})
+        tensor_file.save(part, extractor(pixels, spatial) | {"nfe": torch.tensor(nfe)})
     if found:
         say(f"{found:,} features of {facts['what']} were there from an interrupted run")
     everyone.wait_for_everyone()
@@ -83,13 +82,6 @@ def collect(
     return _read(file, facts, from_cache=False)
 
 
-def _save(file: Path, tensors: dict[str, Tensor]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".part{os.getpid()}")
-    save_file(tensors, part)
-    part.replace(file)
-
-
 def _join(parts: list[Path], file: Path, facts: dict) -> None:
     """One file of all parts with their mean and covariance; beside it, written last, its checksum and what it holds."""
     loaded = [load_file(part) for part in parts]
@@ -98,7 +90,7 @@ def _join(parts: list[Path], file: Path, facts: dict) -> None:
     for name, prefix in (("features", ""), ("spatial", "spatial_")):
         if name in tensors:
             moments[prefix + "mean"], moments[prefix + "cov"] = mean_and_cov(tensors[name])
-    _save(file, tensors | moments | {"nfe": torch.stack([part["nfe"] for part in loaded]).max()})
+    tensor_file.save(file, tensors | moments | {"nfe": torch.stack([part["nfe"] for part in loaded]).max()})
     file.with_suffix(".json").write_text(json.dumps({"sha256": file_sha256(file), "facts": facts}, indent=1) + "\n")
 
 

@@ -1,14 +1,13 @@
 """All metrics of one experiment, on one shared set of noise, saved as records: teacher, students and real data on the same footing."""
 
-import os
 from collections.abc import Iterator
 from functools import cached_property
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from .. import paths, records
+from .. import paths, records, tensor_file
 from ..experiment import Experiment
 from ..jump import JumpMap
 from ..pairs import labelled, sample_labels, sample_noise
@@ -41,10 +40,7 @@ class Measure:
         file = paths.runs() / f"{self.experiment.dataset}-reference-{fingerprint(deciding)}.safetensors"
         if not file.exists():
             x, nfe = self.solve(**self.settings["reference"])
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(f".part{os.getpid()}")  # two processes may both be making it
-            save_file({"x": x, "nfe": torch.tensor(nfe)}, part)
-            part.replace(file)
+            tensor_file.save(file, {"x": x, "nfe": torch.tensor(nfe)})
         kept = load_file(file)
         return kept["x"], int(kept["nfe"])
 
