@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from image_files import cifar
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,3 +26,17 @@ def _two_threads():
 def _seeded():
     """Every test starts from the same random state, whatever ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def generated_files(monkeypatch, tmp_path):
+    """Generated files are not the published ones; every test has its own cache."""
+    monkeypatch.setenv("TRAFLOW_DATA_UNVERIFIED", "1")
+    monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path / "runs"))
+
+
+@pytest.fixture
+def cifar_root(tmp_path):
+    """A data folder with a small CIFAR-10."""
+    cifar(tmp_path)
+    return tmp_path

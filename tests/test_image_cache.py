@@ -20,18 +20,12 @@ from traflow_lib import cli
 from traflow_lib.data import cache, fetch, images, readers
 from traflow_lib.records import file_sha256
 
-
-@pytest.fixture(autouse=True)
-def _own_files(monkeypatch, tmp_path):
-    """Generated files are not the published ones; every test has its own cache."""
-    monkeypatch.setenv(fetch.UNVERIFIED, "1")
-    monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path / "runs"))
+pytestmark = pytest.mark.usefixtures("generated_files")
 
 
 @pytest.fixture
-def root(tmp_path):
-    cifar(tmp_path)
-    return tmp_path
+def root(cifar_root):
+    return cifar_root
 
 
 def test_the_published_checksums_and_counts_are_required(root, monkeypatch):

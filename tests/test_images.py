@@ -12,18 +12,12 @@ from traflow_lib import draws
 from traflow_lib.data import fetch, images, shapes, sources
 from traflow_lib.records import tensor_sha256
 
-
-@pytest.fixture(autouse=True)
-def _own_files(monkeypatch, tmp_path):
-    """Generated files are not the published ones; every test has its own cache."""
-    monkeypatch.setenv(fetch.UNVERIFIED, "1")
-    monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path / "runs"))
+pytestmark = pytest.mark.usefixtures("generated_files")
 
 
 @pytest.fixture
-def root(tmp_path):
-    cifar(tmp_path)
-    return tmp_path
+def root(cifar_root):
+    return cifar_root
 
 
 def test_digits_are_what_they_were():

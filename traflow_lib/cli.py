@@ -16,7 +16,7 @@ from .evaluation import evaluate as evaluation
 from .evaluation.collect import BATCH
 from .experiment import Experiment
 from .jump import JumpMap
-from .pairs import sample_labels, sample_noise
+from .pairs import sample_start
 from .teachers import import_teacher, load_network
 
 OPTIONAL = {
@@ -96,8 +96,7 @@ def sample(args) -> None:
     net = net.to(everyone.device)
     for start in range(0, args.samples, args.batch)[everyone.process_index :: everyone.num_processes]:
         stop = min(start + args.batch, args.samples)
-        label = sample_labels(args.seed, start, stop, classes).to(everyone.device) if classes else None
-        noise = sample_noise(args.seed, start, stop, shape).to(everyone.device)
+        noise, label = sample_start(args.seed, start, stop, shape, classes, everyone.device)
         parts.append((start, JumpMap(net, label).sample(noise, args.steps).cpu()))
     parts = sorted(gather_object(parts), key=lambda part: part[0])
     if everyone.is_main_process:

@@ -220,7 +220,6 @@ class Experiment:
             else:
                 x0 = self.data(n)
             x0 = x0.to(self.device)
-            velocity = net if label is None else lambda x, t: net(x, t, label=label)
-            return LossTerms(velocity_loss(velocity, x0, draws.normal_like(x0), draws.uniform(n).to(x0)), {})
+            return LossTerms(velocity_loss(labelled(net, label), x0, draws.normal_like(x0), draws.uniform(n).to(x0)), {})
 
         return loss_fn

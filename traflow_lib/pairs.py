@@ -30,6 +30,12 @@ def sample_labels(seed: int, start: int, stop: int, classes: int) -> Tensor:
     return torch.tensor([np.random.default_rng((seed, i, 1)).integers(classes) for i in range(start, stop)], dtype=torch.int64)
 
 
+def sample_start(seed: int, start: int, stop: int, shape: tuple, classes: int, device: torch.device | str) -> tuple[Tensor, Tensor | None]:
+    """x_1 of samples start..stop-1 and, of a class-conditional flow, their classes, on a device."""
+    label = sample_labels(seed, start, stop, classes).to(device) if classes else None
+    return sample_noise(seed, start, stop, shape).to(device), label
+
+
 @dataclass
 class Batch:
     """x1, x0: noise and the teacher's output for it, [B, ...]; path [B, K + 1, ...], the teacher's states at times 0, 1/K .. 1;

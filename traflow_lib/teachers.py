@@ -1,6 +1,5 @@
 """Trained networks on disk: safetensors with the network's configuration and origin in the header, and teachers made from them."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from . import nets, official, tensor_file
 from .flow import per_sample
+from .records import file_sha256
 from .train_config import DTYPES
 
 
@@ -96,8 +96,6 @@ def import_teacher(file: Path, out: Path | None = None) -> Path:
     if file.suffix not in official.READERS:
         raise ValueError(f"{file.name} is no checkpoint of a release: their files end in {', '.join(official.READERS)}")
     net, header = load_network(file)
-    with open(file, "rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     out = out or file.with_suffix(".safetensors")
-    save_network(out, net, header["network"], source=header["source"] | {"sha256": digest})
+    save_network(out, net, header["network"], source=header["source"] | {"sha256": file_sha256(file)})
     return out

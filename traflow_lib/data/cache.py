@@ -10,7 +10,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .. import paths
+from ..records import file_sha256
 from . import fetch
 from .sources import DATASETS, Source
 
@@ -40,11 +41,6 @@ def _identity(file: Path) -> list:
     return [(str(below.relative_to(file.parent)), state.st_size, state.st_mtime_ns) for below, state in ((each, each.stat()) for each in files)]
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
-
-
 def _open(folder: Path) -> Cached | None:
     """The cache in a folder; None if it is not there or if one byte of it differs from what was written.
 
@@ -52,7 +48,7 @@ def _open(folder: Path) -> Cached | None:
     """
     try:
         digests = json.loads((folder / "cache.json").read_text())
-        if any(_digest(folder / name) != digest for name, digest in digests.items()):
+        if any(file_sha256(folder / name) != digest for name, digest in digests.items()):
             return None
     except (OSError, ValueError, AttributeError):
         return None
@@ -102,7 +98,7 @@ def _build(name: str, split: str, source: Source, folder: Path) -> None:
             )
         if labels:
             np.save(part / "labels.npy", np.concatenate(labels))
-        digests = {file.name: _digest(file) for file in sorted(part.glob("*.npy"))}
+        digests = {file.name: file_sha256(file) for file in sorted(part.glob("*.npy"))}
         (part / "cache.json").write_text(json.dumps(digests) + "\n")
         for file in (*part.iterdir(), part):
             _sync(file)

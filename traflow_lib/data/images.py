@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .. import paths
-from ..draws import draw
+from ..draws import integers
 from ..records import tensor_sha256
 from . import shapes
 from .sources import DATASETS, find
@@ -62,7 +62,7 @@ def _as_float(pixels: Tensor) -> Tensor:
 
 def _integers(below: int, n: int, generator: torch.Generator | None) -> Tensor:
     if generator is None:
-        return draw(lambda whole: torch.randint(below, (whole,)), n)
+        return integers(0, below, n)
     return torch.randint(below, (n,), generator=generator)
 
 

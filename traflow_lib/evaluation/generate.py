@@ -10,7 +10,7 @@ from .. import nets
 from ..data import images
 from ..draws import processes
 from ..jump import JumpMap
-from ..pairs import labelled, sample_labels, sample_noise
+from ..pairs import labelled, sample_start
 from ..records import file_sha256
 from ..solvers import CALLS_PER_STEP, solve
 from ..teachers import VelocityField, load_network
@@ -39,9 +39,8 @@ class Generator:
 
     def __call__(self, seed: int, nfe: int, start: int, stop: int) -> tuple[Tensor, int]:
         """Images start..stop-1 [stop - start, C, H, W] in [-1, 1] on the CPU, and the network calls an image took, counted."""
-        device, classes = processes().device, getattr(self.net, "classes", 0)
-        noise = sample_noise(seed, start, stop, nets.sample_shape(self.header["network"])).to(device)
-        label = sample_labels(seed, start, stop, classes).to(device) if classes else None
+        shape, classes = nets.sample_shape(self.header["network"]), getattr(self.net, "classes", 0)
+        noise, label = sample_start(seed, start, stop, shape, classes, processes().device)
         with counting(self.net) as calls, torch.no_grad():
             if self.sampler in ("jumps", "euler"):
                 x = JumpMap(self.net, label).sample(noise, nfe)

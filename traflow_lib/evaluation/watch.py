@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from ..pairs import sample_labels, sample_noise
+from ..pairs import sample_start
 from .frechet import feature_distance
 
 SEED, GRID = 7, 64
@@ -43,6 +43,4 @@ def watcher(experiment, sample: Callable) -> Callable:
 
 
 def _samples(experiment, sample: Callable, net, start: int, stop: int) -> torch.Tensor:
-    noise = sample_noise(SEED, start, stop, experiment.shape).to(experiment.device)
-    label = sample_labels(SEED, start, stop, experiment.classes).to(experiment.device) if experiment.classes else None
-    return sample(net, noise, label).float().cpu()
+    return sample(net, *sample_start(SEED, start, stop, experiment.shape, experiment.classes, experiment.device)).float().cpu()
