@@ -3,10 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROFILE ?= laptop
+# where the notebooks run: a folder of profiles/
+ON ?= local
+# make gpu: the environment of make setup if there is one, else the machine's own Python with torch, torchvision, accelerate and torchdiffeq
+GPU_PYTHON ?= $(if $(wildcard $(VENV)/.ready),$(BIN)/python,python3)
+GPU_PROFILE ?= gpu
+PIECE ?= 540
 # two threads that wait for each other by spinning crawl on shared cores
 export OMP_WAIT_POLICY = passive
 
-.PHONY: help setup reproduce test test-slow lab notebooks bench lint clean
+.PHONY: help setup reproduce gpu test test-slow lab notebooks bench lint clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,14 +26,26 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-reproduce: setup ## run all notebooks by papermill (PROFILE=laptop), build the tables, print the main ones
-	$(BIN)/snakemake --cores 1 --quiet rules --rerun-triggers mtime --rerun-incomplete --config profile=$(PROFILE)
+reproduce: setup ## run all notebooks by papermill (PROFILE=laptop, ON=local or slurm), build the tables, print the main ones
+	$(BIN)/snakemake --profile profiles/$(ON) --config profile=$(PROFILE)
 	$(BIN)/python -m traflow_lib tables --show $(PROFILE)
+	@$(BIN)/python -c 'from traflow_lib import notebooks; print(notebooks.durations("$(PROFILE)"))'
 
-test: setup ## ruff, unit tests, then the notebooks by nbval
+gpu: ## notebook 07's GPU recipe without Jupyter, in pieces of PIECE=540 seconds: call it again until it says finished
+	@start=$$(date +%s); \
+	timeout --signal=TERM --kill-after=40 $(PIECE) $(GPU_PYTHON) -m traflow_lib bench --recipe fashion_mnist --profile $(GPU_PROFILE); \
+	status=$$?; \
+	if [ $$status -eq 0 ]; then \
+		$(GPU_PYTHON) -m traflow_lib tables --show $(GPU_PROFILE) && echo "finished: fashion_mnist at profile $(GPU_PROFILE)"; \
+	elif [ $$status -eq 143 ] || [ $$(($$(date +%s) - start)) -ge $(PIECE) ]; then \
+		echo "not finished: the same command goes on where this one stopped"; \
+	else exit $$status; fi
+
+test: setup ## ruff, unit tests, then the notebooks by nbval, two at a time
 	$(BIN)/ruff check .
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests -q -n 2 -m "not slow" --durations=5
-	TRAFLOW_RESULTS=$(abspath runs/nbval-results) $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=900 notebooks -q --durations=5
+	OMP_NUM_THREADS=1 TRAFLOW_RESULTS=$(abspath runs/nbval-results) \
+		$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=900 -n 2 --dist loadfile notebooks -q --durations=5
 
 test-slow: setup ## every unit test, the slow ones too
 	$(BIN)/pytest tests -q

@@ -1,18 +1,33 @@
-# The dependency graph: every notebook by papermill, then the tables notebook, which reads the records of the others.
-# make reproduce runs it here; any Snakemake executor (Slurm, Kubernetes) runs the same file elsewhere.
+# The dependency graph: every notebook that has the profile, side by side, then the tables notebook, which reads the records of all.
+# make reproduce runs it here; docs/pipeline.md tells how Slurm and Kubernetes do.
 import glob
+import os
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
+from traflow_lib import notebooks
+
 PROFILE = config.get("profile", "laptop")
+LAST = "12_paper_tables"
+LESSONS = [name for name in notebooks.names(PROFILE) if name != LAST]
+if not LESSONS:
+    known = sorted({profile for name in notebooks.names() for profile in notebooks.profiles(name)})
+    raise WorkflowError(f"no notebook has the profile '{PROFILE}'; there are {', '.join(known)}")
+RESULTS = os.environ.get("TRAFLOW_RESULTS", "results")
+EXECUTED = f"{RESULTS}/executed/{PROFILE}/{{name}}.ipynb"
+LOG = f"{RESULTS}/logs/{PROFILE}/{{name}}.log"
 LIBRARY = sorted(glob.glob("traflow_lib/**/*.py", recursive=True) + glob.glob("traflow_lib/recipes/*.yaml"))
-LESSONS = sorted(Path(file).stem for file in glob.glob("notebooks/[01]*.ipynb") if "12_paper_tables" not in file)
-EXECUTED = "results/executed/" + PROFILE + "/{name}.ipynb"
+
+# what a notebook may take: minutes (a cluster ends it then, and it goes on when it is started again) and megabytes
+MINUTES = {"smoke": 15, "laptop": 60, "hour": 24 * 60, "rehearsal": 60, "gpu": 4 * 60}.get(PROFILE, 24 * 60)
+ON_GPU = PROFILE in ("gpu", "paper", "rehearsal")
 
 
 rule all:
     input:
-        EXECUTED.format(name="12_paper_tables"),
+        EXECUTED.format(name=LAST),
 
 
 rule lesson:
@@ -21,18 +36,36 @@ rule lesson:
         LIBRARY,
     output:
         EXECUTED,
+    log:
+        LOG,
     wildcard_constraints:
         name="|".join(LESSONS),
+    threads: 4 if ON_GPU else 1
+    resources:
+        runtime=MINUTES,
+        **({"mem_mb": 32000, "gpu": 1} if ON_GPU else {"mem_mb": 3000}),
     shell:
-        "{sys.executable} -m traflow_lib notebook {wildcards.name} --profile {PROFILE}"
+        "export OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive; "
+        "{sys.executable} -m traflow_lib notebook {wildcards.name} --profile {PROFILE} > {log} 2>&1 && tail -n 1 {log} "
+        "|| {{ tail -n 20 {log} >&2; exit 1; }}"
 
 
-rule paper_tables:
+use rule lesson as paper_tables with:
     input:
-        "notebooks/12_paper_tables.ipynb",
+        f"notebooks/{LAST}.ipynb",
         "results/published.csv",
         expand(EXECUTED, name=LESSONS),
-    output:
-        EXECUTED.format(name="12_paper_tables"),
-    shell:
-        "{sys.executable} -m traflow_lib notebook 12_paper_tables --profile {PROFILE}"
+    wildcard_constraints:
+        name=LAST,
+    threads: 1
+    resources:
+        runtime=60,
+        mem_mb=3000,
+
+
+onerror:
+    # the last line of a failed notebook's log says notebook, cell and error
+    for file in [Path(LOG.format(name=name)) for name in (*LESSONS, LAST)]:
+        errors = [line for line in file.read_text().splitlines() if line.startswith("error:")] if file.exists() else []
+        if errors and not Path(EXECUTED.format(name=file.stem)).exists():
+            print(f"{errors[-1]} [log: {file}]", file=sys.stderr)

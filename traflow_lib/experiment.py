@@ -16,6 +16,7 @@ from .evaluation.classifier import accuracy, classification_loss
 from .evaluation.watch import watcher
 from .flow import velocity_loss
 from .jump import JumpMap
+from .locks import alone
 from .models import Models
 from .nets.compact import truncate
 from .objectives.base import LossTerms
@@ -183,15 +184,15 @@ class Experiment:
         file = paths.runs() / f"{self.dataset}-pairs-{recipes.fingerprint(settings)}.safetensors"
         if file not in self._pairs:
             process = self.models.process
-            process.wait_for_everyone()
-            if not file.exists():
-                self.models.say(f"{self.dataset}: solving {settings['n']:,} teacher pairs")
-                parts = file.with_suffix(".parts")
-                pairs = make_pairs(velocity, settings["n"], self.shape, settings["seed"], keep_path=True, folder=parts, **options)
-                if process.is_main_process:
-                    pairs.save(file)
-                    shutil.rmtree(parts)
-            process.wait_for_everyone()
+            with alone(file.stem, f"teacher pairs of {self.dataset}", self.models.say):
+                if not file.exists():
+                    self.models.say(f"{self.dataset}: solving {settings['n']:,} teacher pairs")
+                    parts = file.with_suffix(".parts")
+                    pairs = make_pairs(velocity, settings["n"], self.shape, settings["seed"], keep_path=True, folder=parts, **options)
+                    if process.is_main_process:
+                        pairs.save(file)
+                        shutil.rmtree(parts)
+                process.wait_for_everyone()
             self._pairs[file] = PairCache.load(file)
         return self._pairs[file]
 

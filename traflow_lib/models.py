@@ -1,6 +1,7 @@
 """Trained networks by role: found by the fingerprint of their settings, else trained by fit() and kept.
 
 Looked for in results/checkpoints (committed), then in runs/ (this machine's own). With several processes all train and the first writes.
+Two notebooks or commands that want the same network at once train it once: the second waits and loads it.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from . import draws, paths
+from .locks import alone
 from .recipes import fingerprint
 from .records import file_sha256
 from .teachers import load_network, save_network
@@ -52,24 +54,24 @@ class Models:
         if name in self._nets:
             return self._nets[name]
         folder = paths.runs() / name
-        self.process.wait_for_everyone()
-        file = next((f for f in (paths.committed("checkpoints", f"{name}.safetensors"), folder / "model.safetensors") if f.exists()), None)
-        if file is None:
-            if not self.resume and any(folder.glob("checkpoint-*.pt")):
-                raise ValueError(f"{folder} holds an interrupted training of {role}; add --resume to go on with it, or delete the folder")
-            train, seed = TrainConfig.of(settings["train"]), settings["seed"]
-            self.say(f"{self.dataset}: training {role} for {train.steps:,} steps")
-            loss, watch = make_loss(train), watch(folder) if watch and train.watch_every else None
-            torch.manual_seed(seed)
-            net, label = start().to(self.device), f"{self.dataset} {role}"
-            trained = fit(net, loss, train, folder, seed=seed, label=label, recipe=fingerprint(settings), watch=watch)
-            file = folder / "model.safetensors"
-            if self.process.is_main_process:
-                facts = {"s_input": s_input, "training": trained.statistics, "settings": settings, **(finish(trained.net) if finish else {})}
-                for decay, net in list(trained.averages.items())[1:]:
-                    save_network(folder / f"model-ema{decay}.safetensors", net, config, **facts)
-                save_network(file, trained.net, config, **facts)
-            self.process.wait_for_everyone()
+        with alone(name, f"{self.dataset} {role}", self.say):
+            file = next((f for f in (paths.committed("checkpoints", f"{name}.safetensors"), folder / "model.safetensors") if f.exists()), None)
+            if file is None:
+                if not self.resume and any(folder.glob("checkpoint-*.pt")):
+                    raise ValueError(f"{folder} holds an interrupted training of {role}; add --resume to go on with it, or delete the folder")
+                train, seed = TrainConfig.of(settings["train"]), settings["seed"]
+                self.say(f"{self.dataset}: training {role} for {train.steps:,} steps")
+                loss, watch = make_loss(train), watch(folder) if watch and train.watch_every else None
+                torch.manual_seed(seed)
+                net, label = start().to(self.device), f"{self.dataset} {role}"
+                trained = fit(net, loss, train, folder, seed=seed, label=label, recipe=fingerprint(settings), watch=watch)
+                file = folder / "model.safetensors"
+                if self.process.is_main_process:
+                    facts = {"s_input": s_input, "training": trained.statistics, "settings": settings, **(finish(trained.net) if finish else {})}
+                    for decay, net in list(trained.averages.items())[1:]:
+                        save_network(folder / f"model-ema{decay}.safetensors", net, config, **facts)
+                    save_network(file, trained.net, config, **facts)
+                self.process.wait_for_everyone()
         net, self.headers[role] = load_network(file)
         self.files[role], self._nets[name] = file, net.to(self.device).requires_grad_(False)
         return self._nets[name]

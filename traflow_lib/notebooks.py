@@ -1,14 +1,22 @@
-"""Running the notebooks headlessly by papermill, and storing executed ones with their outputs."""
+"""Running the notebooks headlessly by papermill, what they took, and storing executed ones with their outputs."""
 
+import json
 import sys
 from pathlib import Path
 
-from . import paths
+from . import paths, tables
 
 
-def names() -> list[str]:
-    """The numbered notebooks, in order."""
-    return sorted(file.stem for file in paths.root().joinpath("notebooks").glob("[0-9][0-9]_*.ipynb"))
+def names(profile: str | None = None) -> list[str]:
+    """The numbered notebooks, in order; profile: only those that have it."""
+    found = sorted(file.stem for file in paths.root().joinpath("notebooks").glob("[0-9][0-9]_*.ipynb"))
+    return [name for name in found if profile in (None, *profiles(name))]
+
+
+def profiles(name: str) -> list[str]:
+    """The profiles a notebook has, as its metadata says; smoke and laptop where it says nothing."""
+    metadata = json.loads(_source(name).read_text())["metadata"]
+    return metadata.get("traflow", {}).get("profiles", ["smoke", "laptop"])
 
 
 def executed(name: str, profile: str) -> Path:
@@ -16,27 +24,61 @@ def executed(name: str, profile: str) -> Path:
     return paths.results() / "executed" / profile / f"{name}.ipynb"
 
 
-def run(name: str, profile: str, seed: int | None = None) -> Path:
-    """Execute one notebook at a profile; returns the executed copy.
+def _source(name: str) -> Path:
+    return paths.root() / "notebooks" / f"{name}.ipynb"
+
+
+def run(name: str, profile: str, seed: int | None = None, teacher: Path | None = None) -> Path:
+    """Execute one notebook at a profile, showing what its cells print; returns the executed copy. Two of the same take turns.
 
     A failing cell raises RuntimeError naming notebook, cell and error; the notebook up to there is kept beside the executed ones.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    from .locks import alone
 
     if name not in names():
         raise ValueError(f"unknown notebook '{name}'; there are {', '.join(names())}")
     out = executed(name, profile)
     partial = out.with_name(f"{name}.failed.ipynb")
     out.parent.mkdir(parents=True, exist_ok=True)
-    source = paths.root() / "notebooks" / f"{name}.ipynb"
-    parameters = {"profile": profile} | ({} if seed is None else {"seed": seed})
-    try:
-        papermill.execute_notebook(str(source), str(partial), parameters, kernel_name="python3", cwd=str(source.parent), progress_bar=False)
-    except papermill.PapermillExecutionError as error:
-        line = error.source.strip().splitlines()[0] if error.source.strip() else ""
-        raise RuntimeError(f"notebooks/{name}.ipynb, cell {error.cell_index} ('{line}'): {error.ename}: {error.evalue} [kept: {partial}]") from None
-    partial.replace(out)
+    source, kept = _source(name), f"[kept: {partial}]"
+    parameters = {"profile": profile} | ({} if seed is None else {"seed": seed}) | ({"teacher": str(teacher.resolve())} if teacher else {})
+    if unknown := set(parameters) - set(papermill.inspect_notebook(str(source))):
+        raise ValueError(f"notebook {name} has no parameter {', '.join(unknown)}")
+    options = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": False, "stdout_file": sys.stdout, "stderr_file": sys.stderr}
+    with alone(f"notebook-{name}-{profile}", f"notebook {name} at profile {profile}"):
+        try:
+            papermill.execute_notebook(str(source), str(partial), parameters, **options)
+        except papermill.PapermillExecutionError as error:
+            line = error.source.strip().splitlines()[0] if error.source.strip() else ""
+            raise RuntimeError(f"notebooks/{name}.ipynb, cell {error.cell_index} ('{line}'): {error.ename}: {error.evalue} {kept}") from None
+        except DeadKernelError:
+            raise RuntimeError(f"notebooks/{name}.ipynb, cell {_running(partial)}: its kernel was killed, often for want of memory {kept}") from None
+        partial.replace(out)
     return out
+
+
+def _running(partial: Path) -> int | None:
+    """The cell at which a notebook was cut off."""
+    states = [cell["metadata"].get("papermill", {}).get("status") for cell in json.loads(partial.read_text())["cells"]]
+    return states.index("running") if "running" in states else None
+
+
+def durations(profile: str) -> str:
+    """What each notebook executed at a profile took, and all of them one after another, as a Markdown table."""
+    seconds = {}
+    for name in names():
+        if executed(name, profile).exists():
+            seconds[name] = json.loads(executed(name, profile).read_text())["metadata"]["papermill"]["duration"]
+    rows = [[name, _time(value)] for name, value in [*seconds.items(), ("one after another", sum(seconds.values()))]]
+    return tables.markdown([f"notebook, profile {profile}", "time"], rows)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
 
 
 def store(profile: str = "laptop") -> list[Path]:
@@ -62,6 +104,6 @@ def store(profile: str = "laptop") -> list[Path]:
                 for output in cell.outputs:
                     if "execution_count" in output:
                         output.execution_count = count
-        nbformat.write(notebook, paths.root() / "notebooks" / f"{name}.ipynb")
-        stored.append(paths.root() / "notebooks" / f"{name}.ipynb")
+        nbformat.write(notebook, _source(name))
+        stored.append(_source(name))
     return stored

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from .. import draws, paths, tensor_file
+from ..locks import alone
 from ..recipes import fingerprint
 from ..records import file_sha256
 from .features import Extractor
@@ -54,32 +55,33 @@ def collect(
     facts = facts | {"n": n, "extractor": extractor.name, "mode": extractor.mode, "extractor_sha256": extractor.sha256, "spatial": spatial}
     everyone = draws.processes()
     file = paths.runs() / "features" / f"{facts.get('source', 'images')}-{extractor.name}-{fingerprint(facts)}.safetensors"
-    if everyone.is_main_process and (file.exists() and not _is_whole(file)):
-        say(f"{file.name} is damaged and made again")
-        file.unlink()
-    everyone.wait_for_everyone()
-    if file.exists():
+    with alone(file.stem, f"features of {facts['what']}", say):
+        if everyone.is_main_process and (file.exists() and not _is_whole(file)):
+            say(f"{file.name} is damaged and made again")
+            file.unlink()
+        everyone.wait_for_everyone()
+        if file.exists():
+            if everyone.is_main_process:
+                say(f"{n:,} features of {facts['what']} from the cache, {file.name}")
+            return _read(file, facts, from_cache=True)
+        folder, found = file.with_suffix(".parts"), 0
+        starts = range(0, n, batch)
+        for start in starts[everyone.process_index :: everyone.num_processes]:
+            stop = min(start + batch, n)
+            part = folder / f"{start:09d}-{stop:09d}.safetensors"
+            if part.exists():
+                found += stop - start
+                continue
+            pixels, nfe = images(start, stop)
+            tensor_file.save(part, extractor(pixels, spatial) | {"nfe": torch.tensor(nfe)})
+        if found:
+            say(f"{found:,} features of {facts['what']} were there from an interrupted run")
+        everyone.wait_for_everyone()
         if everyone.is_main_process:
-            say(f"{n:,} features of {facts['what']} from the cache, {file.name}")
-        return _read(file, facts, from_cache=True)
-    folder, found = file.with_suffix(".parts"), 0
-    starts = range(0, n, batch)
-    for start in starts[everyone.process_index :: everyone.num_processes]:
-        stop = min(start + batch, n)
-        part = folder / f"{start:09d}-{stop:09d}.safetensors"
-        if part.exists():
-            found += stop - start
-            continue
-        pixels, nfe = images(start, stop)
-        tensor_file.save(part, extractor(pixels, spatial) | {"nfe": torch.tensor(nfe)})
-    if found:
-        say(f"{found:,} features of {facts['what']} were there from an interrupted run")
-    everyone.wait_for_everyone()
-    if everyone.is_main_process:
-        _join([folder / f"{start:09d}-{min(start + batch, n):09d}.safetensors" for start in starts], file, facts)
-        shutil.rmtree(folder)
-    everyone.wait_for_everyone()
-    return _read(file, facts, from_cache=False)
+            _join([folder / f"{start:09d}-{min(start + batch, n):09d}.safetensors" for start in starts], file, facts)
+            shutil.rmtree(folder)
+        everyone.wait_for_everyone()
+        return _read(file, facts, from_cache=False)
 
 
 def _join(parts: list[Path], file: Path, facts: dict) -> None:

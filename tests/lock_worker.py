@@ -1,0 +1,70 @@
+"""One thing that is made once, wanted by a process of its own: python lock_worker.py network|pairs|features FOLDER.
+
+It says "made" when it starts to make it, goes on when FOLDER/go exists, and ends with the checksum of what it has.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from traflow_lib import draws, locks, recipes
+from traflow_lib.evaluation.collect import collect
+from traflow_lib.evaluation.features import Extractor
+from traflow_lib.experiment import Experiment
+from traflow_lib.models import Models
+from traflow_lib.nets import build
+from traflow_lib.objectives.base import LossTerms
+from traflow_lib.records import tensor_sha256
+
+CONFIG = {"kind": "mlp", "width": 8, "depth": 1}
+EXTRACTOR = Extractor("mean", "native", "0" * 64, 4, lambda x: x.float().flatten(1))
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def make(folder: Path) -> None:
+    """The time it takes to make something."""
+    if draws.processes().is_main_process:
+        say("made")
+    while not (folder / "go").exists():
+        time.sleep(0.05)
+
+
+def network(folder: Path) -> torch.Tensor:
+    def make_loss(train):
+        make(folder)
+        return lambda net, target, progress: LossTerms(sum(p.square().sum() for p in net.parameters()), {})
+
+    settings = {"train": {"steps": 3, "batch": 4}, "seed": 0}
+    net = Models("toy", torch.device("cpu"), say).trained("teacher", settings, CONFIG, lambda: build(CONFIG), make_loss)
+    return nn.utils.parameters_to_vector(net.parameters())
+
+
+def pairs(folder: Path) -> torch.Tensor:
+    experiment = Experiment(recipes.load("00_quickstart", "smoke"), say=say)
+
+    def velocity(x, t):
+        make(folder)
+        return torch.zeros_like(x)
+
+    experiment.teacher = lambda: velocity
+    return experiment.pairs().x0
+
+
+def features(folder: Path) -> torch.Tensor:
+    def images(start: int, stop: int):
+        make(folder)
+        return torch.full((stop - start, 1, 2, 2), start, dtype=torch.uint8), 1
+
+    return collect(images, 4, {"what": "numbers"}, EXTRACTOR, say=say).features
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    locks.PATIENCE = 0.5  # several exchanges while a test waits
+    say("sha256 " + tensor_sha256({"network": network, "pairs": pairs, "features": features}[sys.argv[1]](Path(sys.argv[2])).detach()))

@@ -1,0 +1,46 @@
+"""make gpu at the smoke profile: cut off in every phase it goes on where it was, and says so."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from image_files import fashion
+
+from traflow_lib import paths
+from traflow_lib.run_folder import read_log
+
+WORKER = f"{sys.executable} {Path(__file__).with_name('gpu_worker.py')}"
+
+
+def make_gpu(folder: Path, piece: int = 300, dies: str = "", profile: str = "smoke") -> subprocess.CompletedProcess:
+    own = {"TRAFLOW_RUNS": folder / "runs", "TRAFLOW_RESULTS": folder / "results", "TRAFLOW_DATA": folder, "TRAFLOW_DATA_UNVERIFIED": 1, "DIES": dies}
+    command = ["make", "-s", "gpu", f"GPU_PROFILE={profile}", f"PIECE={piece}", f"GPU_PYTHON={WORKER}"]
+    variables = os.environ | {name: str(value) for name, value in own.items()}
+    return subprocess.run(command, cwd=paths.root(), env=variables, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.skipif(not shutil.which("timeout"), reason="make gpu needs coreutils' timeout")
+def test_cut_off_in_every_phase_it_goes_on_and_finishes(tmp_path):
+    fashion(tmp_path, n=64)
+    start = time.monotonic()
+    done = make_gpu(tmp_path, piece=1)
+    assert done.returncode == 0 and "not finished: the same command goes on" in done.stdout and time.monotonic() - start < 60
+    left = {"teacher": "*-teacher-*/checkpoint-000000002.pt", "pairs": "*-pairs-*.parts/*.safetensors", "student": "*-seed0-*/checkpoint-000000002.pt"}
+    for phase, file in left.items():
+        done = make_gpu(tmp_path, dies=phase)
+        assert done.returncode == 0 and "not finished" in done.stdout and "finished:" not in done.stdout.replace("not finished:", ""), done.stderr
+        assert len(list((tmp_path / "runs").glob(file))) == 1, (phase, done.stdout, done.stderr)
+    done = make_gpu(tmp_path)
+    assert done.returncode == 0 and "finished: fashion_mnist at profile smoke" in done.stdout, done.stderr
+    (teacher,) = (tmp_path / "runs").glob("*-teacher-*")
+    assert "training teacher" not in done.stdout and "solving" not in done.stdout and [line["watch"] for line in read_log(teacher, watched=True)]
+    assert list((tmp_path / "results/records/smoke").glob("*traflow*jumps-1.json")) and list((tmp_path / "results/tables/smoke").iterdir())
+
+
+def test_an_error_is_no_reason_to_go_on(tmp_path):
+    done = make_gpu(tmp_path, profile="nope")
+    assert done.returncode != 0 and "finished" not in done.stdout and "unknown profile 'nope'" in done.stderr and "Traceback" not in done.stderr
