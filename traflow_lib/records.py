@@ -11,6 +11,8 @@ from importlib import metadata
 from math import isfinite
 from pathlib import Path
 from statistics import fmean, stdev
+from types import UnionType
+from typing import get_args, get_origin, get_type_hints
 
 from . import paths
 
@@ -55,6 +57,11 @@ class Record:
     provenance: dict = field(default_factory=dict)
 
     def __post_init__(self):
+        for name, kind in get_type_hints(Record).items():
+            allowed = [get_origin(option) or option for option in (get_args(kind) if isinstance(kind, UnionType) else (kind,))]
+            value = getattr(self, name)
+            if not isinstance(value, (*allowed, *([int] if float in allowed else []))):
+                raise ValueError(f"{name} is {value!r}; it must be {' or '.join(option.__name__ for option in allowed)}")
         if not self.metrics:
             raise ValueError(f"record of {self.method} on {self.dataset}: it holds no metric")
         for name, values in self.metrics.items():
@@ -99,19 +106,22 @@ def read(file: Path) -> Record:
         raise ValueError(f"{file.name} is not a result record: {error}") from None
 
 
-def load(folder: Path) -> list[dict]:
-    """Every measurement below folder, one dict a metric: the record's fields plus metric, value (mean over seeds) and spread.
+def rows(record: Record) -> list[dict]:
+    """The record's measurements, one dict a metric: its fields plus metric, value (mean over seeds), values and spread.
 
     spread is the standard error of the mean over seeds; for a single seed that of the bootstrap, None if there is none.
     """
-    rows = []
-    for file in sorted(Path(folder).rglob("*.json")):
-        record = read(file)
-        shared = {key: value for key, value in asdict(record).items() if key != "metrics"}
-        for metric, values in record.metrics.items():
-            spread = stdev(values) / len(values) ** 0.5 if len(values) > 1 else record.errors.get(metric, [None])[0]
-            rows.append(shared | {"metric": metric, "value": fmean(values), "spread": spread, "values": values})
-    return rows
+    shared = {key: value for key, value in asdict(record).items() if key != "metrics"}
+    found = []
+    for metric, values in record.metrics.items():
+        spread = stdev(values) / len(values) ** 0.5 if len(values) > 1 else record.errors.get(metric, [None])[0]
+        found.append(shared | {"metric": metric, "value": fmean(values), "spread": spread, "values": values})
+    return found
+
+
+def load(folder: Path) -> list[dict]:
+    """Every measurement below folder, as rows() gives them."""
+    return [row for file in sorted(Path(folder).rglob("*.json")) for row in rows(read(file))]
 
 
 def file_sha256(file: Path) -> str:

@@ -1,6 +1,5 @@
 """Tables from records and from published numbers, and from nothing else. What was not run says so."""
 
-import csv
 from math import floor, log10
 from pathlib import Path
 
@@ -63,25 +62,33 @@ def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, floa
     return [(row["method"], row["value"], row["spread"], row is rows[0] or row["value"] - rows[0]["value"] <= error(row)) for row in rows]
 
 
-def published(dataset: str) -> list[dict]:
-    """Rows of results/published.csv for one data set, as dicts of strings."""
-    with open(paths.committed("published.csv"), newline="") as file:
-        return [row for row in csv.DictReader(file) if row["dataset"] == dataset]
+def measurements() -> list[dict]:
+    """Every measurement on record, committed ones and this run's own (which replace committed ones of the same file), with its `file`.
 
-
-def write_all(folder: Path | None = None) -> list[Path]:
-    """Every table that the records allow, one Markdown file a (profile, recipe, data set, metric), under results/tables/<profile>/."""
-    out = folder or paths.results() / "tables"
-    groups: dict[tuple, list[dict]] = {}
+    Rows are those of records.load; file: the record, below results/records.
+    """
+    found: dict[str, list[dict]] = {}
     for source in dict.fromkeys((paths.committed("records"), paths.results() / "records")):
-        if source.is_dir():
-            for row in records.load(source):
-                budget = "equal time" if row["method"].endswith(EQUAL_TIME) else ""
-                groups.setdefault((row["profile"], row["recipe"], row["dataset"], row["metric"], budget), []).append(row)
+        own: dict[str, list[dict]] = {}
+        for row in records.load(source) if source.is_dir() else []:
+            file = records.file_of(*(row[key] for key in ("profile", "recipe", "dataset", "method", "sampler", "nfe"))).as_posix()
+            own.setdefault(file, []).append(row | {"file": file})
+        found |= own
+    return [row for rows in found.values() for row in rows]
+
+
+def write_all(measured: list[dict]) -> list[Path]:
+    """Every table of one metric that the records allow, one Markdown file a (profile, recipe, data set, metric), under results/tables/<profile>/."""
+    out = paths.results() / "tables"
+    for old in out.glob("*/*__*.md"):  # its records may be gone
+        old.unlink()
+    groups: dict[tuple, list[dict]] = {}
+    for row in measured:
+        budget = "equal time" if row["method"].endswith(EQUAL_TIME) else ""
+        groups.setdefault((row["profile"], row["recipe"], row["dataset"], row["metric"], budget), []).append(row)
     files = []
     for (profile, recipe, dataset, metric, budget), rows in sorted(groups.items()):
-        latest = {(row["method"], row["sampler"], row["nfe"]): row for row in rows}
-        header, lines = pivot(list(latest.values()), metric)
+        header, lines = pivot(rows, metric)
         first = next((row for row in rows if row["sampler"] != "halves"), rows[0])
         counts = f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones ({first['split']})"
         note = f"{counts}; mean ± standard error over seeds; profile {profile}."

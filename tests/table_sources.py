@@ -1,0 +1,59 @@
+"""An independent reading of what a table's numbers claim as their source: JSON, CSV and YAML files, and networks built anew."""
+
+import csv
+import json
+from functools import cache
+from statistics import fmean, stdev
+
+import torch
+import yaml
+
+from traflow_lib import nets, paths, recipes, standard_nets, tables
+from traflow_lib.evaluation import cost
+
+
+def record_text(number, folders) -> str:
+    file = next(folder / number.where for folder in folders if (folder / number.where).is_file())
+    record = json.loads(file.read_text())
+    if number.field in record["metrics"]:
+        values = record["metrics"][number.field]
+        spread = stdev(values) / len(values) ** 0.5 if len(values) > 1 else record["errors"].get(number.field, [None])[0] if "errors" in record else None
+        return tables.number(fmean(values), spread)
+    training = record["training"]
+    special = {
+        "provenance.device": lambda: record["provenance"]["device"], "seeds": lambda: str(len(record["seeds"])),
+        "throughput": lambda: tables.number(training["steps"] * training["batch"] / training["seconds"]), "training.steps": lambda: f"{training['steps']:,}",
+        "training.batch": lambda: f"{training['batch']:,}",
+        "parameters (M)": lambda: f"{record['parameters'] / 1e6:.1f}",
+    }  # fmt: skip
+    return special[number.field]() if number.field in special else f"{record[number.field]:,}"
+
+
+def published_text(number) -> str:
+    with open(paths.committed("published.csv"), newline="") as stream:
+        return next(row for row in csv.DictReader(stream) if row["id"] == number.where)[number.field]
+
+
+def recipe_text(number) -> str:
+    name, profile = number.where.split()
+    content = yaml.safe_load((recipes.FOLDER / f"{name}.yaml").read_text())
+    value = recipes.merge(content, content["profiles"][profile] or {})
+    for part in number.field.split("."):
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@cache
+def network_text(number) -> str:
+    config = standard_nets.NETWORKS[number.where][2]
+    with torch.device("meta"):
+        net = nets.build(config, s_input=number.field.startswith("student"))
+    if number.field.endswith("parameters"):
+        return f"{sum(p.numel() for p in net.parameters()) / 1e6:.1f}"
+    return f"{cost.macs(net, nets.sample_shape(config)) / 1e9:.1f}"
+
+
+def text_of(number, folders) -> str:
+    """What the source says the number is; folders: of records, the first that has the file counts."""
+    readers = {"published": published_text, "recipe": recipe_text, "network": network_text}
+    return record_text(number, folders) if number.kind == "record" else readers[number.kind](number)
