@@ -88,6 +88,11 @@ def test_only_some_methods_and_never_an_unknown_one():
         run(tiny("distill"), ["nope"])
 
 
+def test_the_teacher_alone_may_be_asked_for():
+    found, said = run(tiny("distill"), ["teacher"])
+    assert {key[0] for key in found} == {"teacher"} and ("teacher", "euler", 2) in found and said[0].endswith("teacher done")
+
+
 def test_progressive_is_measured_with_the_network_of_each_round():
     experiment = tiny("progressive", evaluate={"nfe": [1, 2, 4, 8]})
     found, _ = run(experiment, ["progressive"])

@@ -38,7 +38,7 @@ def test_recipe_runs_from_nothing_to_records(name):
     for record in found:
         saved = json.loads((paths.results() / "records" / record.file).read_text())
         assert saved["stand_in"] and saved["data_sha256"] and saved["parameters"] > 0 and "paired_rmse" in saved["metrics"]
-        assert f"fd-{experiment.dataset}-cnn" in saved["metrics"] and saved["ema"] == 0.999
+        assert f"fd-{experiment.dataset}-cnn-uint8" in saved["metrics"] and saved["ema"] == 0.999
     folder = experiment.files[f"{methods[0]}-seed0"].parent
     assert list(folder.glob("samples-*.png")) and (folder / "model-ema0.9999.safetensors").exists()
 
@@ -101,6 +101,25 @@ def rectified_flow_file(folder):
     return folder / "tiny.pth"
 
 
+COUNTS = {"steps", "batch", "warmup", "micro_batch", "watch_every", "n", "n_reference", "tol", "teacher_nfe", "seeds", "methods", "profile"}
+
+
+def changed(before, after, path=()):
+    """Paths of the leaves in which two recipes differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [found for key in before.keys() | after.keys() for found in changed(before.get(key), after.get(key), (*path, key))]
+    return [] if before == after else [path]
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_rehearsal_is_the_paper_profile_with_other_counts_only(name):
+    paper, rehearsal = (recipes.load(name, profile) for profile in ("paper", "rehearsal"))
+    differences = changed(paper, rehearsal)
+    assert ("student", "train", "steps") in differences and {path[-1] for path in differences} <= COUNTS
+    assert not any(path[:2] == ("pairs", "steps") for path in differences)  # the same solver
+    assert rehearsal["student"]["train"]["batch"] > rehearsal["student"]["train"]["micro_batch"]  # gradients are accumulated there too
+
+
 @pytest.mark.parametrize("write", [edm_file, rectified_flow_file], ids=["edm", "rectified flow"])
 def test_checkpoint_of_a_release_is_the_teacher_of_a_recipe_and_students_start_as_it(tmp_path, monkeypatch, capsys, write):
     """The command a reader types, with CIFAR-10 itself (generated in its own format) in place of the stand-in."""
@@ -109,7 +128,7 @@ def test_checkpoint_of_a_release_is_the_teacher_of_a_recipe_and_students_start_a
     cifar(tmp_path / "data", n=20)
     shrunken = recipes.load("cifar10", "smoke") | {"dataset": "cifar10"}
     del shrunken["classifier"]
-    monkeypatch.setattr(recipes, "load", lambda name, profile: recipes.merge(shrunken, {}))
+    monkeypatch.setattr(recipes, "load", lambda name, profile, teacher: recipes.merge(shrunken, {"teacher": {"kind": "checkpoint", "file": str(teacher)}}))
     file = write(tmp_path)
     assert cli.main(["distill", "--recipe", "cifar10", "--profile", "smoke", "--method", "distill", "--teacher", str(file)]) == 0
     assert "cifar10: distill, seed 0 in" in capsys.readouterr().out

@@ -192,3 +192,15 @@ def test_fingerprint_ignores_the_order_of_keys_and_sees_every_value():
     one = {"a": {"x": 1, "y": 2}, "b": 3}
     assert recipes.fingerprint(one) == recipes.fingerprint({"b": 3, "a": {"y": 2, "x": 1}}) and len(recipes.fingerprint(one)) == 10
     assert recipes.fingerprint(one) != recipes.fingerprint({"a": {"x": 1, "y": 2.5}, "b": 3})
+
+
+def test_a_profile_may_be_like_another_with_changes():
+    paper, rehearsal = (recipes.load("cifar10", profile) for profile in ("paper", "rehearsal"))
+    assert rehearsal["profile"] == "rehearsal" and "like" not in rehearsal
+    assert rehearsal["student"]["train"]["lr"] == paper["student"]["train"]["lr"] and rehearsal["student"]["train"]["steps"] == 4
+
+
+def test_a_teacher_file_takes_the_place_of_the_recipes_own(tmp_path):
+    recipe = recipes.load("cifar10", "laptop", tmp_path / "mine.pth")
+    assert recipe["teacher"] == {"kind": "checkpoint", "file": str(tmp_path / "mine.pth")}
+    assert recipe["profile"] == "laptop" and recipes.load("cifar10", "laptop")["teacher"]["train"]

@@ -25,8 +25,8 @@ def methods(recipe: dict) -> list[str]:
 def run(experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print) -> list[Record]:
     """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE, real halves for images.
 
-    only: these methods, without the teacher. again: measure also what has a record with the same settings (as notebooks do).
-    The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
+    only: these methods; "teacher" is one of them, with the halves. again: measure also what has a record with the same settings (as
+    notebooks do). The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
     """
     recipe, measure, found = experiment.recipe, Measure(experiment), []
 
@@ -34,20 +34,24 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
         known = None if again else _recorded(experiment, method, nfe, sampler, measure.hash(method, seeds))
         found.append(known or make())
 
-    if only is None:
+    def teacher() -> None:
         for steps in recipe["evaluate"]["teacher_nfe"]:
             add("teacher", steps, "euler", [0], lambda steps=steps: measure.teacher(method="euler", steps=steps))
         reference = recipe["evaluate"]["reference"]
         add("teacher", 0, reference["method"], [0], lambda: measure.teacher(**reference))
         if "classifier" in recipe:
             add("real data", 0, "halves", [0], measure.halves)
-    for method in only or methods(recipe) + recipe.get("sweep", []):
+
+    def student(method: str) -> None:
         single = method in recipe.get("sweep", [])
         calls, seeds = ([1], recipe["seeds"][:1]) if single else (recipe["evaluate"]["nfe"], recipe["seeds"])
         settings = recipes.stages(experiment.student_settings(method, seeds[0]))[-1]
         for sampler in objectives.get(settings["objective"], **settings.get("options", {})).samplers:
             for steps in calls:
                 add(method, steps, sampler, seeds, lambda args=(method, steps, seeds, sampler): measure.student(*args))
+
+    for method in ["teacher", *methods(recipe), *recipe.get("sweep", [])] if only is None else only:
+        teacher() if method == "teacher" else student(method)
         say(f"{experiment.dataset}: {method} done")
     say(f"{experiment.dataset}: {len(found)} records, profile {recipe['profile']}")
     return found

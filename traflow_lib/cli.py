@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from accelerate.utils import gather_object
 
-from . import __version__, nets, notebooks, paths, recipes, tables
+from . import __version__, cost_tables, nets, notebooks, own_tables, paper_tables, paths, readiness, recipes, render, tables
 from . import bench as benchmark
 from .data import fetch, images
 from .draws import processes
 from .evaluation import evaluate as evaluation
+from .evaluation import fid
 from .evaluation.collect import BATCH
 from .experiment import Experiment
 from .jump import JumpMap
@@ -27,12 +28,10 @@ OPTIONAL = {
 
 
 def _experiments(args) -> list[Experiment]:
-    recipe = recipes.load(args.recipe, args.profile)
+    recipe = recipes.load(args.recipe, args.profile, args.teacher)
     datasets = recipe.get("datasets") or [recipe["dataset"]]
     if args.data and args.data not in datasets:
         raise ValueError(f"recipe {args.recipe} has no data set '{args.data}'; it has {', '.join(datasets)}")
-    if args.teacher:
-        recipe["teacher"] = {"kind": "checkpoint", "file": str(args.teacher.resolve())}
     resume = getattr(args, "resume", True)  # bench always goes on
     return [Experiment(recipe, dataset, resume=resume) for dataset in ([args.data] if args.data else datasets)]
 
@@ -87,6 +86,8 @@ def bench(args) -> None:
             benchmark.step_costs(experiment)
         else:
             benchmark.run(experiment, args.method, again=args.again)
+            if "fid" in experiment.recipe:
+                fid.run(experiment, args.method)
 
 
 def sample(args) -> None:
@@ -119,7 +120,7 @@ def import_checkpoint(args) -> None:
 
 def notebook(args) -> None:
     """Execute one notebook by papermill."""
-    print(f"executed: {notebooks.run(args.name, args.profile, args.seed)}")
+    print(f"executed: {notebooks.run(args.name, args.profile, args.seed, args.teacher)}")
 
 
 def store(args) -> None:
@@ -128,16 +129,20 @@ def store(args) -> None:
 
 
 def write_tables(args) -> None:
-    """Rebuild results/tables from the records; with --show, print the main ones of a profile."""
-    files = tables.write_all()
+    """Rebuild results/tables from the records and the published numbers; with --show, print the main ones of a profile."""
+    measured = tables.measurements()
+    made = paper_tables.build(measured) + cost_tables.build(measured) + own_tables.build(measured)
+    files = tables.write_all(measured) + render.write(made, paths.results() / "tables")
     for file in files:
         if args.show and file.parent.name == args.show and file.stem in tables.MAIN:
             print(file.read_text())
-    print(f"{len(files)} tables in {paths.results() / 'tables'}, figures in {paths.results() / 'figures'}, records in {paths.results() / 'records'}")
+    print(f"{len(files)} files of tables in {paths.results() / 'tables'}, figures in {paths.results() / 'figures'}, records in {paths.results() / 'records'}")
 
 
 def doctor(args) -> None:
-    """Say what is installed, what is missing and what for."""
+    """Say what is installed, what is missing and what for; with --recipe, whether what it needs is here."""
+    if args.recipe:
+        return readiness.check(recipes.load(args.recipe, args.profile, args.teacher))
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     print(f"traflow_lib {__version__}, torch {torch.__version__}, {device}, root {paths.root()}")
     for module, purpose in OPTIONAL.items():
@@ -153,9 +158,10 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=function.__doc__)
         command.set_defaults(run=function)
         if with_recipe:
-            command.add_argument("--recipe", required=True, help=f"one of {', '.join(recipes.names())}")
+            command.add_argument("--recipe", required=function is not doctor, help=f"one of {', '.join(recipes.names())}")
             command.add_argument("--profile", default="laptop")
             command.add_argument("--data", help="only this data set of the recipe")
+        if with_recipe or function is notebook:
             command.add_argument("--teacher", type=Path, help="take this checkpoint (the kit's, RectifiedFlow .pth, EDM .pkl) for the recipe's teacher")
         return command
 
@@ -169,7 +175,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--method", action="append", help="only this method (may be repeated)")
     one.add_argument("--seed", action="append", type=int, help="only this seed (may be repeated)")
     compare = add("bench", bench, with_recipe=True)
-    compare.add_argument("--method", action="append", help="only this method (may be repeated), without the teacher")
+    compare.add_argument("--method", action="append", help="only this method (may be repeated); teacher is one of them")
     compare.add_argument("--again", action="store_true", help="measure again what has a record")
     compare.add_argument("--tune", action="store_true", help="the recipe's search for each method's settings instead (profile: search)")
     compare.add_argument("--cost", action="store_true", help="the time of each method's training step instead; needs an idle machine")
@@ -206,7 +212,7 @@ def parser() -> argparse.ArgumentParser:
     execute.add_argument("--seed", type=int)
     add("store", store).add_argument("--profile", default="laptop")
     add("tables", write_tables).add_argument("--show", metavar="PROFILE", help="also print the main tables of this profile")
-    add("doctor", doctor)
+    add("doctor", doctor, with_recipe=True)
     return top
 
 

@@ -33,7 +33,7 @@ class Images:
         return self.shape[0]
 
     def __getitem__(self, index) -> Tensor:
-        return _as_float(self.source[index])
+        return from_uint8(self.source[index])
 
     def sample_labelled(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor | None]:
         """n random images [n, C, H, W] drawn with replacement, and their labels [n] if there are any.
@@ -44,7 +44,7 @@ class Images:
         pixels = self.source[index]
         if self.flip:
             pixels = torch.where(_integers(2, n, generator).bool()[:, None, None, None], pixels.flip(3), pixels)
-        return _as_float(pixels), None if self.labels is None else self.labels[index]
+        return from_uint8(pixels), None if self.labels is None else self.labels[index]
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """The images of sample_labelled."""
@@ -56,7 +56,8 @@ class Images:
             yield self[start : start + size]
 
 
-def _as_float(pixels: Tensor) -> Tensor:
+def from_uint8(pixels: Tensor) -> Tensor:
+    """Values from 0 to 255 as numbers in [-1, 1]; what is no uint8 stays as it is."""
     return pixels.float().div_(127.5).sub_(1) if pixels.dtype == torch.uint8 else pixels
 
 

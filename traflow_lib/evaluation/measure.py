@@ -8,14 +8,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from .. import paths, records, tensor_file
+from ..data.images import from_uint8
 from ..experiment import Experiment
 from ..jump import JumpMap
 from ..pairs import labelled, sample_labels, sample_noise
 from ..recipes import fingerprint
 from ..records import Record
 from ..solvers import solve
+from ..teachers import VelocityField
 from ..train_config import DTYPES, TrainConfig
 from . import cost
+from .features import to_uint8
 from .frechet import feature_distance
 from .paths import paired_rmse, self_consistency, straightness
 from .transport import mmd, sliced_wasserstein2, wasserstein2
@@ -60,11 +63,14 @@ class Measure:
 
     @property
     def fd_name(self) -> str:
-        return f"fd-{self.experiment.dataset}-cnn"
+        return f"fd-{self.experiment.dataset}-cnn" + "-uint8" * self.settings.get("as_files", False)
 
     def solve(self, **solver) -> tuple[Tensor, int]:
         """The teacher's samples by a solver, and the calls it took a sample (the most over chunks for an adaptive one)."""
-        parts = [solve(labelled(self.experiment.teacher(), label), noise, **solver) for noise, label in self._chunks(self.settings["n"])]
+        field, precision = self.experiment.teacher(), self.settings.get("adaptive_precision")
+        if precision and solver["method"] == "dopri5":
+            field = VelocityField(field.net, precision)
+        parts = [solve(labelled(field, label), noise, **solver) for noise, label in self._chunks(self.settings["n"])]
         return torch.cat([part.x.cpu() for part in parts]), max(part.nfe for part in parts)
 
     @torch.no_grad()
@@ -88,7 +94,8 @@ class Measure:
         if not self.experiment.is_toy:
             if "classifier" not in self.experiment.recipe:  # nothing to make features with: a data set without classes
                 return paired
-            return paired | {self.fd_name: feature_distance(self.experiment.classifier().features(x), self.real_features)}
+            seen = from_uint8(to_uint8(x)) if self.settings.get("as_files") else x
+            return paired | {self.fd_name: feature_distance(self.experiment.classifier().features(seen), self.real_features)}
         small = self.settings.get("n_exact", 2000)
         return paired | {
             "sliced_w2": sliced_wasserstein2(x, self.real),
@@ -116,7 +123,7 @@ class Measure:
     def _geometry(self, method: str, seed: int) -> dict[str, float]:
         """Metrics of the student itself, whatever the number of calls; computed once."""
         if (method, seed) not in self._geometries:
-            noise, label = next(self._chunks(1000))
+            noise, label = next(self._chunks(self.settings.get("n_geometry", 1000)))
             jump = JumpMap(self.experiment.student(method, seed, 8).net, label)
             path = jump.sample(noise, 8, keep_path=True)
             self._geometries[method, seed] = {"self_consistency": self_consistency(jump, noise), "straightness": straightness(path)}

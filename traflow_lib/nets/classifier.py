@@ -10,12 +10,14 @@ class Classifier(nn.Module):
     """Images [B, C, H, W] in [-1, 1] -> class scores [B, classes].
 
     features() gives the 32 numbers before the last layer, scaled so that the training data's have total variance 1 (see calibrate):
-    a Frechet distance of 0.01 is then one per cent of the data's own spread.
+    a Frechet distance of 0.01 is then one per cent of the data's own spread. pool: images are first shrunk by this factor (means), for
+    sizes at which so few layers would see too little of an image to learn from.
     """
 
-    def __init__(self, channels: int = 1, classes: int = 10, width: int = 32):
+    def __init__(self, channels: int = 1, classes: int = 10, width: int = 32, pool: int = 1):
         super().__init__()
         self.body = nn.Sequential(
+            *([nn.AvgPool2d(pool)] if pool > 1 else []),
             nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.ReLU(),
             nn.Conv2d(2 * width, 2 * width, 3, stride=2, padding=1), nn.ReLU(),

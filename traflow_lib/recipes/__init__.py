@@ -17,15 +17,21 @@ def names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
 
-def load(name: str, profile: str) -> dict:
-    """The settings of one recipe at one profile; a ValueError lists what exists if either is unknown."""
+def load(name: str, profile: str, teacher: Path | str | None = None) -> dict:
+    """The settings of one recipe at one profile, which may change another one (`like`); a ValueError lists what exists if either is unknown.
+
+    teacher: a checkpoint file that takes the place of the recipe's own teacher.
+    """
     if name not in names():
         raise ValueError(f"unknown recipe '{name}'; there are {', '.join(names())}")
     recipe = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
     profiles = recipe.pop("profiles")
     if profile not in profiles:
         raise ValueError(f"unknown profile '{profile}' for {name}; there are {', '.join(profiles)}")
-    return merge(recipe, profiles[profile] or {}) | {"recipe": name, "profile": profile}
+    change = dict(profiles[profile] or {})
+    base = merge(recipe, profiles[change.pop("like")]) if "like" in change else recipe
+    recipe = merge(base, change) | {"recipe": name, "profile": profile}
+    return recipe | {"teacher": {"kind": "checkpoint", "file": str(Path(teacher).resolve())}} if teacher else recipe
 
 
 def merge(base: dict, change: dict) -> dict:

@@ -1,0 +1,38 @@
+"""FID of a recipe's teacher and students, with a stand-in for Inception's weights."""
+
+import pytest
+from inception_stand_in import stand_in  # noqa: F401
+
+from traflow_lib import paths, recipes, records
+from traflow_lib.evaluation import fid
+from traflow_lib.experiment import Experiment
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch):
+    for name in ("RUNS", "RESULTS"):
+        monkeypatch.setenv(f"TRAFLOW_{name}", str(tmp_path / name.lower()))
+    recipe = recipes.merge(recipes.load("cifar10", "smoke"), {"fid": {"n": 24, "n_reference": 40, "split": "train", "metrics": ["fid", "is"]}})
+    return Experiment(recipes.merge(recipe, {"evaluate": {"nfe": [1, 2]}}), say=lambda line: None)
+
+
+def test_teacher_and_students_under_one_protocol(experiment, stand_in):  # noqa: F811
+    pytest.importorskip("cleanfid")
+    found = fid.run(experiment, ["teacher", "distill"], say=lambda line: None)
+    assert [(record.method, record.sampler) for record in found] == [("teacher", "dopri5"), ("distill", "jumps"), ("distill", "jumps")]
+    assert [record.nfe for record in found[1:]] == [1, 2] and found[0].nfe > 2
+    for record in found:
+        assert set(record.metrics) == {"fid-clean", "is-clean"} and record.profile == "smoke" and record.stand_in
+        assert (record.n_generated, record.n_reference) == (24, 40)
+    assert len(records.load(paths.results() / "records" / "smoke")) == 6
+    said = []
+    again = fid.run(experiment, ["teacher", "distill"], say=said.append)
+    assert [record.metrics for record in again] == [record.metrics for record in found] and any("from the cache" in line for line in said)
+
+
+def test_without_weights_or_a_fid_block_it_says_so_and_goes_on(experiment, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRAFLOW_INCEPTION", str(tmp_path))
+    said = []
+    assert fid.run(experiment, say=said.append) == [] and said[0].startswith("not run: FID. TRAFLOW_INCEPTION is")
+    del experiment.recipe["fid"]
+    assert fid.run(experiment, say=said.append) == [] and "another ruler" in said[1]

@@ -1,0 +1,36 @@
+"""FID and its kin, by Inception, of a recipe's teacher and students: what the paper's tables hold. Its settings are the recipe's `fid` block."""
+
+from collections.abc import Callable
+
+from ..experiment import Experiment
+from ..records import Record
+from . import inception
+from .evaluate import evaluate
+
+
+def run(experiment: Experiment, methods: list[str] | None = None, say: Callable = print) -> list[Record]:
+    """Records of the teacher (by dopri5) and of every method, or of those named, at the recipe's NFE, of the first of its seeds.
+
+    Features are kept, so a second call answers from them. Empty, after a line that says why, if the recipe has no `fid` block or Inception's
+    weights are not here.
+    """
+    recipe, found = experiment.recipe, []
+    if "fid" not in recipe:
+        say(f"not run: FID; profile {recipe['profile']} has another ruler, the classifier of its data set")
+        return found
+    try:
+        inception.weights(inception.TORCHSCRIPT)
+    except FileNotFoundError as error:
+        say(f"not run: FID. {error}")
+        return found
+    options = recipe["fid"] | {"profile": recipe["profile"], "say": say}
+    for method in methods or ["teacher", *recipe["methods"]]:
+        if method == "teacher":
+            experiment.teacher()
+            own = {"solver": "dopri5", "tol": recipe["evaluate"]["reference"]["tol"]}
+        else:
+            experiment.student(method, recipe["seeds"][0])
+            own = {"nfe": recipe["evaluate"]["nfe"]}
+        file = experiment.files["teacher" if method == "teacher" else f"{method}-seed{recipe['seeds'][0]}"]
+        found += evaluate(file, experiment.dataset, method=method, **own, **options)
+    return found
