@@ -6,7 +6,7 @@ from . import records, tables
 from .cells import Cell, Number, Table, one
 
 PROFILES = ("laptop", "hour", "gpu")
-RECIPES = ("04_traflow_2d", "bench_2d", "06_digits", "bench_digits", "fashion_mnist", "cifar10", "celeba64", "ffhq64", "imagenet64")
+RECIPES = ("04_traflow_2d", "bench_2d", "06_digits", "bench_digits", "fashion_mnist", "07_stand_in", "cifar10", "celeba64", "ffhq64", "imagenet64")
 LENGTHS = re.compile(r"steps-\d+$")  # a sweep's students, shorter trained
 LOSSES = {  # of recipe 05_ablations: what was dropped, and how the velocity loss was weighted
     "losses": ("losses dropped one at a time (counterpart of Tables 4 and 5)", r"(chord|path)\.\w+$|v4\.(clipped|no_velocity|no_denoising)$"),
@@ -46,7 +46,7 @@ def compare(rows: list[dict], name: str, title: str) -> Table:
     notes = [f"Data set {first['dataset']}, recipe {first['recipe']}, profile {first['profile']}; mean ± standard error over seeds; n generated samples.",
              "A dash: one number whatever the calls (it stands in the first column), or not applicable."]  # fmt: skip
     if first["stand_in"]:
-        notes.insert(0, f"Stand-in data: procedural images of the size of {first['recipe']}, not {first['recipe']} itself.")
+        notes.insert(0, f"Stand-in data: {first['dataset']} in place of the data set that recipe {first['recipe']} is made for.")
     folder = f"own/{first['profile']}"
     return Table(name, folder, f"{title}{', stand-in data' * first['stand_in']}, profile {first['profile']}", header, lines, PROSE, notes)
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from .. import nets, recipes
-from ..data.images import from_uint8
 from ..draws import processes
 from ..records import file_sha256
 from .inception import MODES, Inception
@@ -110,7 +109,7 @@ def of_experiment(experiment) -> Extractor:
     net, file = experiment.classifier(), experiment.files["classifier"]
 
     def scaled(pixels: Tensor) -> Tensor:
-        return from_uint8(pixels.to(torch.uint8)).to(net.scale.device)
+        return (pixels.float() / 127.5 - 1).to(net.scale.device)  # of any numbers, clipped and rounded or not (notebook 11)
 
     def spatial(pixels: Tensor) -> Tensor:
         return net.body[:-3](scaled(pixels))[:, :7].flatten(1)  # 7 channels of the last convolution, as many as sFID has of Inception
