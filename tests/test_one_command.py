@@ -26,7 +26,8 @@ def test_without_the_checkpoint_the_notebook_says_where_to_put_it(disk, capsys):
     assert "08_cifar10.ipynb, cell" in error and f"edm/pretrained/{OFFICIAL['cifar10']} at {disk}/data/teachers/" in error
 
 
-@pytest.mark.parametrize("release", ["edm", pytest.param("rectified flow", marks=pytest.mark.slow)])  # fp16 is slow on a CPU
+@pytest.mark.slow  # minutes, since fp16 crawls on a CPU
+@pytest.mark.parametrize("release", ["edm", "rectified flow"])
 def test_one_command_runs_notebook_08_from_official_files(disk, release):
     if release == "edm":  # at its place, under its name
         (disk / "data" / "teachers").mkdir()
