@@ -22,7 +22,7 @@ LIBRARY = sorted(glob.glob("traflow_lib/**/*.py", recursive=True) + glob.glob("t
 
 # what a notebook may take: minutes (a cluster ends it then, and it goes on when it is started again) and megabytes
 MINUTES = {"smoke": 15, "laptop": 60, "hour": 24 * 60, "rehearsal": 60, "gpu": 4 * 60}.get(PROFILE, 24 * 60)
-ON_GPU = PROFILE in ("gpu", "paper", "rehearsal")
+ON_GPU = PROFILE in notebooks.GPU_PROFILES
 
 
 rule all:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from . import paths, tables
 
+GPU_PROFILES = ("gpu", "paper", "rehearsal")  # those made for a GPU
+
 
 def names(profile: str | None = None) -> list[str]:
     """The numbered notebooks, in order; profile: only those that have it."""

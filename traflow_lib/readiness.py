@@ -8,9 +8,9 @@ import torch
 
 from .data import images
 from .evaluation import inception
+from .notebooks import GPU_PROFILES
 
 EDM = "https://nvlabs-fi-cdn.nvidia.com/edm/pretrained/"
-GPU_PROFILES = ("gpu", "paper", "rehearsal")
 
 
 @dataclass(frozen=True)

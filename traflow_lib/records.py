@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import file_digest, sha256
 from importlib import metadata
 from math import isfinite
@@ -57,8 +58,7 @@ class Record:
     provenance: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        for name, kind in get_type_hints(Record).items():
-            allowed = [get_origin(option) or option for option in (get_args(kind) if isinstance(kind, UnionType) else (kind,))]
+        for name, allowed in _field_types().items():
             value = getattr(self, name)
             if not isinstance(value, (*allowed, *([int] if float in allowed else []))):
                 raise ValueError(f"{name} is {value!r}; it must be {' or '.join(option.__name__ for option in allowed)}")
@@ -74,6 +74,13 @@ class Record:
     def file(self) -> Path:
         """Where it belongs below the records folder; one file a sampler, so a repeated measurement replaces the old one."""
         return file_of(self.profile, self.recipe, self.dataset, self.method, self.sampler, self.nfe)
+
+
+@cache
+def _field_types() -> dict[str, tuple[type, ...]]:
+    """The types each field of a record may have."""
+    options = {name: get_args(kind) if isinstance(kind, UnionType) else (kind,) for name, kind in get_type_hints(Record).items()}
+    return {name: tuple(get_origin(option) or option for option in kinds) for name, kinds in options.items()}
 
 
 def file_of(profile: str, recipe: str, dataset: str, method: str, sampler: str, nfe: int) -> Path:

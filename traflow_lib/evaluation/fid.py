@@ -26,11 +26,10 @@ def run(experiment: Experiment, methods: list[str] | None = None, say: Callable 
     options = recipe["fid"] | {"profile": recipe["profile"], "say": say}
     for method in methods or ["teacher", *recipe["methods"]]:
         if method == "teacher":
+            role, own = "teacher", {"solver": "dopri5", "tol": recipe["evaluate"]["reference"]["tol"]}
             experiment.teacher()
-            own = {"solver": "dopri5", "tol": recipe["evaluate"]["reference"]["tol"]}
         else:
+            role, own = f"{method}-seed{recipe['seeds'][0]}", {"nfe": recipe["evaluate"]["nfe"]}
             experiment.student(method, recipe["seeds"][0])
-            own = {"nfe": recipe["evaluate"]["nfe"]}
-        file = experiment.files["teacher" if method == "teacher" else f"{method}-seed{recipe['seeds'][0]}"]
-        found += evaluate(file, experiment.dataset, method=method, **own, **options)
+        found += evaluate(experiment.files[role], experiment.dataset, method=method, **own, **options)
     return found
