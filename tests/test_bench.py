@@ -64,12 +64,14 @@ def test_run_writes_one_record_a_method_sampler_and_number_of_calls():
     assert len(written()) == len(found)
 
 
-def test_second_run_trains_and_measures_nothing_unless_asked():
-    first, _ = run(tiny("distill"))
+@pytest.mark.parametrize("reference", [{}, {"method": "heun", "steps": 4, "tol": None}])
+def test_second_run_trains_and_measures_nothing_unless_asked(reference):
+    change = {"evaluate": {"reference": reference}}
+    first, _ = run(tiny("distill", **change))
     times, said = written(), []
-    second, _ = run(tiny("distill", say=said.append))
+    second, _ = run(tiny("distill", say=said.append, **change))
     assert written() == times and not said and {key: r.metrics for key, r in first.items()} == {key: r.metrics for key, r in second.items()}
-    third, _ = run(tiny("distill", say=said.append), again=True)
+    third, _ = run(tiny("distill", say=said.append, **change), again=True)
     assert all(time > times[name] for name, time in written().items()) and not said  # measured anew, from the networks that exist
     assert {key: r.metrics for key, r in third.items()} == {key: r.metrics for key, r in first.items()}
 

@@ -13,6 +13,7 @@ from . import objectives, paths, recipes, records, tables
 from .evaluation.measure import Measure
 from .experiment import Experiment
 from .records import Record
+from .solvers import CALLS_PER_STEP
 
 TIME = tables.EQUAL_TIME
 
@@ -38,7 +39,8 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
         for steps in recipe["evaluate"]["teacher_nfe"]:
             add("teacher", steps, "euler", [0], lambda steps=steps: measure.teacher(method="euler", steps=steps))
         reference = recipe["evaluate"]["reference"]
-        add("teacher", 0, reference["method"], [0], lambda: measure.teacher(**reference))
+        calls = CALLS_PER_STEP[reference["method"]] * reference["steps"] if reference["method"] in CALLS_PER_STEP else 0
+        add("teacher", calls, reference["method"], [0], lambda: measure.teacher(**reference))
         if "classifier" in recipe:
             add("real data", 0, "halves", [0], measure.halves)
 

@@ -4,17 +4,16 @@ A folder holds images.npy (uint8 [N, C, H, W], memory-mapped), labels.npy (int64
 the SHA-256 of both. Its name ends in a key of the source files (names, sizes, dates) and of how they are read, so other sources make another cache.
 """
 
-import fcntl
 import json
 import os
 import shutil
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from .. import paths
@@ -109,22 +108,14 @@ def _build(name: str, split: str, source: Source, folder: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-@contextmanager
-def _lock(file: Path):
-    """One process at a time; the system frees the lock when its holder dies."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
 def cached(name: str, split: str, source: Source) -> Cached:
     """The decoded images of a source, from the cache under runs/images if it is there and whole; ValueError names a damaged source file."""
     facts = [VERSION, fetch.verifying(), [_identity(file) for file in source.files]]
     folder = paths.runs() / "images" / f"{name}-{split}-{sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
     found = _open(folder)
     if found is None:
-        with _lock(folder.with_suffix(".lock")):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
             found = _open(folder)  # another process may have made it meanwhile
             if found is None:
                 _build(name, split, source, folder)
