@@ -50,6 +50,7 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
     if unknown := set(parameters) - set(papermill.inspect_notebook(str(source))):
         raise ValueError(f"notebook {name} has no parameter {', '.join(unknown)}")
     options = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": False, "stdout_file": sys.stdout, "stderr_file": sys.stderr}
+    options["extra_arguments"] = ["--IPKernelApp.log_level=CRITICAL"]  # without the kernel's remarks on its own transport and end
     with alone(f"notebook-{name}-{profile}", f"notebook {name} at profile {profile}"):
         try:
             papermill.execute_notebook(str(source), str(partial), parameters, **options)
