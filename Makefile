@@ -45,7 +45,7 @@ test: setup ## ruff, unit tests, then the notebooks by nbval, two at a time
 	$(BIN)/ruff check .
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests -q -n 2 -m "not slow" --durations=5
 	OMP_NUM_THREADS=1 TRAFLOW_RESULTS=$(abspath runs/nbval-results) \
-		$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=900 -n 2 --dist loadfile notebooks -q --durations=5
+		$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=900 -n 2 --dist loadfile --no-loadscope-reorder notebooks -q --durations=5
 
 test-slow: setup ## every unit test, the slow ones too
 	$(BIN)/pytest tests -q

@@ -62,8 +62,9 @@ def test_every_notebook_checks_a_claim_that_nbval_compares(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_papermill_runs_the_smoke_profile(name):
+def test_papermill_runs_the_smoke_profile(name, capfd):
     assert notebooks.run(name, "smoke").exists()
+    assert "IPKernelApp" not in capfd.readouterr().err
 
 
 def test_plain_papermill_runs_from_another_folder(tmp_path):
