@@ -57,7 +57,7 @@ notebooks: ## after `make reproduce`: store the executed notebooks (with outputs
 	$(BIN)/python -m traflow_lib store --profile laptop
 
 bench: setup ## train and measure the committed comparisons (CPU hours, resumable; recorded results are skipped)
-	for recipe in bench_2d bench_digits 05_ablations 04_traflow_2d 06_digits; do \
+	for recipe in bench_2d bench_digits 05_ablations 04_traflow_2d 06_digits fashion_mnist; do \
 		$(BIN)/python -m traflow_lib bench --recipe $$recipe --profile hour || exit 1; done
 
 lint: setup ## check and format
