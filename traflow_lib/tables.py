@@ -6,6 +6,7 @@ from pathlib import Path
 from . import paths, records
 
 NOT_RUN = "not run"
+TIE = 2  # standard errors of a difference below which two means count as level, everywhere in this kit
 EQUAL_TIME = "@time"  # suffix of a method trained for equal time instead of equal steps
 MAIN = ("06_digits__digits__fd-digits-cnn", "04_traflow_2d__checkerboard__paired_rmse")  # printed at the end of `make reproduce`
 
@@ -48,7 +49,7 @@ def pivot(measured: list[dict], metric: str, columns: list[str] | None = None) -
 def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, float, float, bool]]:
     """Methods of one data set by their mean `metric` at `nfe` calls: (name, value, standard error, level with the first).
 
-    A method with several samplers is represented by its best. Level: within one standard error, that of the difference of the means.
+    A method with several samplers is represented by its best. Level: within TIE standard errors of the difference of the means.
     """
     best: dict[str, dict] = {}
     for row in measured:
@@ -59,7 +60,7 @@ def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, floa
     if any(row["spread"] is None for row in rows):
         raise ValueError("a ranking needs several seeds of every method")
     error = lambda row: (row["spread"] ** 2 + rows[0]["spread"] ** 2) ** 0.5  # noqa: E731
-    return [(row["method"], row["value"], row["spread"], row is rows[0] or row["value"] - rows[0]["value"] <= error(row)) for row in rows]
+    return [(row["method"], row["value"], row["spread"], row is rows[0] or row["value"] - rows[0]["value"] <= TIE * error(row)) for row in rows]
 
 
 def measurements() -> list[dict]:
