@@ -8,13 +8,14 @@ from statistics import fmean, stdev
 import torch
 import yaml
 
-from traflow_lib import nets, paths, recipes, standard_nets, tables
+from traflow_lib import nets, paths, recipes, records, standard_nets, tables
 from traflow_lib.evaluation import cost
 
 
 def record_text(number, folders) -> str:
-    file = next(folder / number.where for folder in folders if (folder / number.where).is_file())
-    record = json.loads(file.read_text())
+    name, _, key = number.where.partition("#")
+    lines = [json.loads(line) for folder in folders if (folder / name).is_file() for line in (folder / name).read_text().splitlines()]
+    record = next(line for line in lines if records.Record(**line).key == key)
     if number.field in record["metrics"]:
         values = record["metrics"][number.field]
         spread = stdev(values) / len(values) ** 0.5 if len(values) > 1 else record["errors"].get(number.field, [None])[0] if "errors" in record else None

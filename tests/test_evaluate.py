@@ -149,7 +149,7 @@ def test_the_whole_inception_path(stand_in, capsys):  # noqa: F811
     )
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert names == ["fid-legacy_tensorflow", "kid-legacy_tensorflow", "is-legacy_tensorflow", "sfid-legacy_tensorflow"]
-    assert "inception-legacy_tensorflow-test-20" in str(next((paths.results() / "records").rglob("*.json")))
+    assert "inception-legacy_tensorflow-test-20" in str(next((paths.results() / "records").rglob("*.jsonl")))
 
 
 @pytest.mark.parametrize(

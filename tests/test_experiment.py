@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from traflow_lib import bench, objectives, paths, recipes, records
+from traflow_lib import bench, objectives, paths, recipes, records, settings
 from traflow_lib.experiment import Experiment
 from traflow_lib.pairs import sample_noise
 
@@ -35,7 +35,8 @@ def test_recipe_runs_from_nothing_to_records_and_then_only_loads(name, dataset, 
     assert not [line for line in later if "training" in line or "solving" in line]
     assert [r.metrics for r in first] == [r.metrics for r in second]
     for record in first:
-        saved = json.loads((paths.results() / "records" / record.file).read_text())
+        lines = map(json.loads, (paths.results() / "records" / record.file).read_text().splitlines())
+        saved = next(line for line in lines if (line["method"], line["sampler"], line["nfe"]) == (record.method, record.sampler, record.nfe))
         assert saved["provenance"]["git_commit"] and saved["hash"] and saved["dataset"] == dataset and saved["profile"] == "smoke"
         if record.method != "real data":
             assert metrics <= set(saved["metrics"])
@@ -72,9 +73,9 @@ def test_training_a_student_again_elsewhere_gives_the_same_student(tmp_path, mon
     assert torch.equal(here, smoke().student("traflow").sample(noise))
 
 
-@pytest.mark.parametrize("change", [{"net": {"width": 64}}, {"teacher": {"seed": 1}}, {"pairs": {"steps": 5}}, {"precision": "bf16"}], ids=str)
+@pytest.mark.parametrize("change", [{"net": {"width": 64}}, {"teacher": {"seed": 1}}, {"pairs": {"steps": 5}}], ids=str)
 def test_settings_that_decide_the_pairs_are_in_their_fingerprint(change):
-    assert recipes.fingerprint(smoke().pair_settings()) != recipes.fingerprint(smoke(**change).pair_settings())
+    assert settings.identity(smoke().pair_settings()) != settings.identity(smoke(**change).pair_settings())
 
 
 def test_unknown_method_lists_what_exists():

@@ -38,7 +38,7 @@ def test_cut_off_in_every_phase_it_goes_on_and_finishes(tmp_path):
     assert done.returncode == 0 and "finished: fashion_mnist at profile smoke" in done.stdout, done.stderr
     (teacher,) = (tmp_path / "runs").glob("*-teacher-*")
     assert "training teacher" not in done.stdout and "solving" not in done.stdout and [line["watch"] for line in read_log(teacher, watched=True)]
-    assert list((tmp_path / "results/records/smoke").glob("*traflow*jumps-1.json")) and list((tmp_path / "results/tables/smoke").iterdir())
+    assert list((tmp_path / "results/records/smoke").glob("fashion_mnist.jsonl")) and list((tmp_path / "results/tables/smoke").iterdir())
 
 
 def test_an_error_is_no_reason_to_go_on(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from traflow_lib import cli, notebooks, paths, recipes
+from traflow_lib import cli, notebooks, paths, recipes, records
 from traflow_lib.experiment import Experiment
 
 ROOT = paths.root()
@@ -91,8 +91,8 @@ def test_bench_runs_searches_or_times_every_data_set_of_the_recipe(options, call
 
 def test_bench_from_the_command_line_writes_records(capsys):
     assert cli.main(["bench", "--recipe", "06_digits", "--profile", "smoke", "--method", "traflow"]) == 0
-    written = {file.name for file in (paths.results() / "records" / "smoke").glob("06_digits__digits__traflow__*")}
-    assert written == {f"06_digits__digits__traflow__jumps-{nfe}.json" for nfe in (1, 2, 4)}
+    written = {record.key for record in records.read(paths.results() / "records" / "smoke" / "06_digits.jsonl")}
+    assert {f"digits traflow jumps-{nfe} seeds 0" for nfe in (1, 2, 4)} <= written
     assert "3 records, profile smoke" in capsys.readouterr().out
 
 

@@ -188,12 +188,6 @@ def test_merged_settings_share_nothing_with_their_sources():
     assert base == {"a": [1]} and change == {"b": [2]}
 
 
-def test_fingerprint_ignores_the_order_of_keys_and_sees_every_value():
-    one = {"a": {"x": 1, "y": 2}, "b": 3}
-    assert recipes.fingerprint(one) == recipes.fingerprint({"b": 3, "a": {"y": 2, "x": 1}}) and len(recipes.fingerprint(one)) == 10
-    assert recipes.fingerprint(one) != recipes.fingerprint({"a": {"x": 1, "y": 2.5}, "b": 3})
-
-
 def test_a_profile_may_be_like_another_with_changes():
     paper, rehearsal = (recipes.load("cifar10", profile) for profile in ("paper", "rehearsal"))
     assert rehearsal["profile"] == "rehearsal" and "like" not in rehearsal

@@ -10,7 +10,7 @@ import pytest
 from traflow_lib import render
 from traflow_lib.cells import Cell, Number, Table
 
-NUMBER = Cell("0.50 ± 0.01", (Number("0.50 ± 0.01", "record", "hour/a_b.json", "m"),), "hour/a_b.json")
+NUMBER = Cell("0.50 ± 0.01", (Number("0.50 ± 0.01", "record", "hour/a_b.jsonl#k", "m"),), "hour/a_b.jsonl#k")
 ODD = "a & b_c <50%> $x$ #1 {y} ~z^2 \\n | `code`"
 
 
@@ -26,18 +26,18 @@ def test_every_row_is_as_long_as_the_header():
 
 def test_markdown_links_numbers_to_their_records():
     text = render.markdown(table(), "../../../records")
-    assert "| [0.50 ± 0.01](../../../records/hour/a_b.json) |" in text and "\\| `code` |" in text and "| two; entries | not run |" in text
+    assert "| [0.50 ± 0.01](../../../records/hour/a_b.jsonl) |" in text and "\\| `code` |" in text and "| two; entries | not run |" in text
 
 
 def test_csv_holds_the_text_and_the_records():
     rows = list(csv.reader(io.StringIO(render.comma_separated(table()))))
-    assert rows == [["na_me", "value", "records"], [ODD, "0.50 ± 0.01", "hour/a_b.json"], ["two; entries", "not run", ""]]
+    assert rows == [["na_me", "value", "records"], [ODD, "0.50 ± 0.01", "hour/a_b.jsonl#k"], ["two; entries", "not run", ""]]
 
 
 def test_html_is_escaped_whole_and_refers_to_nothing_but_records():
     text = render.html([table()])
     assert "a &amp; b_c &lt;50%&gt;" in text and "<h2 id=" in text and "T &amp; U" in text
-    assert '<a href="../records/hour/a_b.json">0.50 ± 0.01</a>' in text and '<td class="missing">not run</td>' in text
+    assert '<a href="../records/hour/a_b.jsonl">0.50 ± 0.01</a>' in text and '<td class="missing">not run</td>' in text
     assert "http" not in text and "src=" not in text
 
 
@@ -53,7 +53,7 @@ def test_files_are_written_and_old_ones_go(tmp_path):
         *(f"own/hour/t_1.{end}" for end in ("md", "csv", "tex")),
     }
     assert not stale.exists() and (tmp_path / "hour").exists()
-    assert "](../../../records/hour/a_b.json)" in (tmp_path / "own" / "hour" / "t_1.md").read_text()
+    assert "](../../../records/hour/a_b.jsonl)" in (tmp_path / "own" / "hour" / "t_1.md").read_text()
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex (Debian: texlive-latex-base, texlive-latex-recommended) is not installed")

@@ -9,7 +9,7 @@ from math import log
 from statistics import median
 from time import time
 
-from . import objectives, paths, recipes, records, tables
+from . import objectives, paths, records, tables
 from .evaluation.measure import Measure
 from .experiment import Experiment
 from .records import Record
@@ -47,8 +47,7 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
     def student(method: str) -> None:
         single = method in recipe.get("sweep", [])
         calls, seeds = ([1], recipe["seeds"][:1]) if single else (recipe["evaluate"]["nfe"], recipe["seeds"])
-        settings = recipes.stages(experiment.student_settings(method, seeds[0]))[-1]
-        for sampler in objectives.get(settings["objective"], **settings.get("options", {})).samplers:
+        for sampler in objectives.build(experiment.student_settings(method, seeds[0])[-1]["objective"]).samplers:
             for steps in calls:
                 add(method, steps, sampler, seeds, lambda args=(method, steps, seeds, sampler): measure.student(*args))
 
@@ -59,12 +58,15 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
     return found
 
 
-def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, settings: str) -> Record | None:
+def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, fingerprint: str) -> Record | None:
+    """The record of this measurement, this machine's own before a committed one, if there is one of these settings."""
     recipe = experiment.recipe
-    name = records.file_of(recipe["profile"], recipe["recipe"], experiment.dataset, method, sampler, nfe)
-    for file in (paths.results() / "records" / name, paths.committed("records") / name):
-        if file.exists() and (record := records.read(file)).hash == settings:
-            return record
+    for folder in (paths.results() / "records", paths.committed("records")):
+        file = folder / records.file_of(recipe["profile"], recipe["recipe"])
+        for record in records.read(file) if file.exists() else []:
+            asked = (record.dataset, record.method, record.sampler, record.hash) == (experiment.dataset, method, sampler, fingerprint)
+            if asked and (record.nfe == nfe or sampler in records.UNGRIDDED):
+                return record
     return None
 
 
@@ -90,11 +92,10 @@ def tune(experiment: Experiment, only: list[str] | None = None, say=print) -> di
 
 def _trial(experiment: Experiment, method: str, change: dict) -> float:
     """Score of one setting; train and record it unless that was done."""
-    recipe = deepcopy(experiment.recipe)
     name = " ".join([method, *(f"{key}={value}" for key, value in change.items())])
-    recipe["students"], recipe["chosen"], recipe["methods"] = {name: recipe["students"][method]}, {name: change}, [name]
-    trial = Experiment(recipe, experiment.dataset, say=lambda line: None)
-    calls = recipe["search"]["calls"].get(method, recipe["evaluate"]["nfe"])
+    trial = Experiment(experiment.recipe, experiment.dataset, say=lambda line: None)
+    search = experiment.recipe["search"]
+    calls = search["calls"].get(method, experiment.recipe["evaluate"]["nfe"])
     found = [record for record in run(trial, [name], say=lambda line: None) if record.sampler == "jumps" and record.nfe in calls]
     return sum(log(value) for record in found for value in record.metrics["paired_rmse"]) / len(found)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 class Number:
     """A number as it is shown, and its source: `field` of what `where` names.
 
-    kind "record": where is the file below results/records, field a metric, a field of the record, "training.steps" or the like, or
+    kind "record": where is "file#key" of a record, the file below a records folder, field a metric, a field of the record, "training.steps" or the like, or
     "throughput" (images a second in training). "published": a row's id and a field of it. "recipe": "cifar10 paper" and a dotted key.
     "network": a name of standard_nets.NETWORKS and "parameters" or "macs", counted.
     """
@@ -20,7 +20,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry of a table. text: with all `numbers` in it; record: the file below results/records to link, if any; more: further
+    """One entry of a table. text: with all `numbers` in it; record: the "file#key" of the record to link, if any; more: further
     entries in the same place (a second evaluator of the same model)."""
 
     text: str = ""
@@ -59,6 +59,11 @@ def quoted(row, field: str) -> Cell:
     """A field of a published row, as it was printed; a dash where there is none."""
     text = getattr(row, field)
     return Cell(text, (Number(text, "published", row.id, field),)) if text else Cell("-")
+
+
+def source(row: dict) -> str:
+    """Where a measurement's record is: "file#key"."""
+    return f"{row['file']}#{row['key']}"
 
 
 def one(text: str, kind: str, where: str, field: str) -> Cell:

@@ -1,14 +1,15 @@
-"""The command line: python -m traflow_lib data | train | distill | bench | sample | evaluate | import-teacher | notebook | store | tables | doctor."""
+"""The command line: python -m traflow_lib COMMAND, each command a function of this module."""
 
 import argparse
 import importlib.util
 import sys
+from collections import Counter
 from pathlib import Path
 
 import torch
 from accelerate.utils import gather_object
 
-from . import __version__, cost_tables, nets, notebooks, own_tables, paper_tables, paths, readiness, recipes, render, tables
+from . import __version__, evidence, nets, notebooks, paths, readiness, recipes, store, tables
 from . import bench as benchmark
 from .data import fetch, images
 from .draws import processes
@@ -19,6 +20,7 @@ from .experiment import Experiment
 from .jump import JumpMap
 from .pairs import sample_start
 from .teachers import import_teacher, load_network
+from .train_config import DTYPES
 
 OPTIONAL = {
     "torchdiffeq": "dopri5 (extra: eval)", "ot": "exact W2 (extra: eval)", "cleanfid": "FID features (extra: eval)", "matplotlib": "figures (extra: notebooks)",
@@ -28,7 +30,7 @@ OPTIONAL = {
 
 
 def _experiments(args) -> list[Experiment]:
-    recipe = recipes.load(args.recipe, args.profile, args.teacher)
+    recipe = recipes.load(args.recipe, args.profile, args.teacher, args.precision)
     datasets = recipe.get("datasets") or [recipe["dataset"]]
     if args.data and args.data not in datasets:
         raise ValueError(f"recipe {args.recipe} has no data set '{args.data}'; it has {', '.join(datasets)}")
@@ -123,20 +125,30 @@ def notebook(args) -> None:
     print(f"executed: {notebooks.run(args.name, args.profile, args.seed, args.teacher)}")
 
 
-def store(args) -> None:
-    """Keep executed notebooks, outputs included, as the committed ones."""
-    print(f"stored {len(notebooks.store(args.profile))} notebooks")
+def store_results(args) -> None:
+    """Make this machine's results of a profile the committed reference: records, executed notebooks, linked figures and tables."""
+    for file in store.store(args.profile):
+        print(f"stored {file.relative_to(paths.root())}")
 
 
 def write_tables(args) -> None:
-    """Rebuild results/tables from the records and the published numbers; with --show, print the main ones of a profile."""
-    measured = tables.measurements()
-    made = paper_tables.build(measured) + cost_tables.build(measured) + own_tables.build(measured)
-    files = tables.write_all(measured) + render.write(made, paths.results() / "tables")
-    for file in files:
-        if args.show and file.parent.name == args.show and file.stem in tables.MAIN:
-            print(file.read_text())
-    print(f"{len(files)} files of tables in {paths.results() / 'tables'}, figures in {paths.results() / 'figures'}, records in {paths.results() / 'records'}")
+    """Build all tables of this machine's records and the published numbers."""
+    files = store.write_tables(evidence.here(), paths.results() / "tables")
+    print(f"{len(files)} files of tables in {paths.results() / 'tables'}, of the records in {paths.results() / 'records'}")
+
+
+def compare(args) -> None:
+    """Set this machine's numbers of a profile beside the committed ones, and say which differ by more than their spread."""
+    header, lines = evidence.comparison(args.profile)
+    if not lines:
+        raise ValueError(f"there is nothing to compare: no record of profile {args.profile} in {paths.results() / 'records'}")
+    file = paths.results() / "tables" / f"reproduction-{args.profile}.md"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"# Profile {args.profile}: this machine beside the reference\n\n{tables.markdown(header, lines)}", encoding="utf-8")
+    verdicts = Counter(line[-1] for line in lines)
+    shown = [line for line in lines if line[-1] == "DIFFERS" or (line[0], line[2], line[3]) in evidence.SHOWN]
+    print(tables.markdown(header, shown))
+    print(f"{len(lines)} numbers: {', '.join(f'{count} {verdict}' for verdict, count in verdicts.most_common())}; all of them: {file}")
 
 
 def doctor(args) -> None:
@@ -145,6 +157,7 @@ def doctor(args) -> None:
         return readiness.check(recipes.load(args.recipe, args.profile, args.teacher))
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     print(f"traflow_lib {__version__}, torch {torch.__version__}, {device}, root {paths.root()}")
+    print(readiness.precision())
     for module, purpose in OPTIONAL.items():
         found = importlib.util.find_spec(module) is not None
         print(f"{'ok     ' if found else 'MISSING'} {module}: {purpose}")
@@ -161,6 +174,7 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--recipe", required=function is not doctor, help=f"one of {', '.join(recipes.names())}")
             command.add_argument("--profile", default="laptop")
             command.add_argument("--data", help="only this data set of the recipe")
+            command.add_argument("--precision", choices=tuple(DTYPES), help="train and sample in this precision instead of the recipe's")
         if with_recipe or function is notebook:
             command.add_argument("--teacher", type=Path, help="take this checkpoint (the kit's, RectifiedFlow .pth, EDM .pkl) for the recipe's teacher")
         return command
@@ -210,8 +224,9 @@ def parser() -> argparse.ArgumentParser:
     execute.add_argument("name", help="one of notebooks/, without .ipynb")
     execute.add_argument("--profile", default="laptop")
     execute.add_argument("--seed", type=int)
-    add("store", store).add_argument("--profile", default="laptop")
-    add("tables", write_tables).add_argument("--show", metavar="PROFILE", help="also print the main tables of this profile")
+    add("store", store_results).add_argument("--profile", default="laptop")
+    add("tables", write_tables)
+    add("compare", compare).add_argument("--profile", default="laptop")
     add("doctor", doctor, with_recipe=True)
     return top
 

@@ -1,7 +1,7 @@
 """The paper's Table 8 (settings), beside the recipes that follow it, and Table 11 (cost), beside networks counted and trainings timed here."""
 
 from . import recipes, standard_nets
-from .cells import Cell, Number, Table, one, quoted
+from .cells import Cell, Number, Table, one, quoted, source
 from .paper_tables import NOTEBOOKS, OURS, PROFILES, PROSE, QUOTED
 from .published import SETTING, Published, published
 from .tables import NOT_RUN, number
@@ -10,7 +10,7 @@ from .tables import NOT_RUN, number
 KEYS = {
     "teacher": "teacher.file", "learning rate": "student.train.lr", "batch": "student.train.batch", "iterations": "student.train.steps",
     "solver": "pairs.method", "solver steps": "pairs.steps", "EMA of the target": "student.train.ema.1", "EMA of the student": "student.train.ema.0",
-    "precision": "student.train.precision",
+    "precision": "precision",
 }  # fmt: skip
 RUN = NOTEBOOKS | {"fashion_mnist": "07_fashion_mnist"}  # data sets whose training is timed, and what trains on them
 METHODS = {"fashion_mnist": "traflow"}  # which method is asked for where the recipe does not train the paper's
@@ -67,8 +67,8 @@ def _speed(row: dict, value: str, field: str) -> Cell:
     facts = [("batch {}", str(row["training"].get("batch", "")), "training.batch"), ("{}M parameters", f"{row['parameters'] / 1e6:.1f}", "parameters (M)"),
              ("{}", row["provenance"]["device"], "provenance.device")]  # fmt: skip
     facts = [fact for fact in facts if fact[1]]
-    numbers = (Number(value, "record", row["file"], field), *(Number(text, "record", row["file"], name) for _, text, name in facts))
-    return Cell(f"{value} ({', '.join(form.format(text) for form, text, _ in facts)})", numbers, row["file"])
+    numbers = (Number(value, "record", source(row), field), *(Number(text, "record", source(row), name) for _, text, name in facts))
+    return Cell(f"{value} ({', '.join(form.format(text) for form, text, _ in facts)})", numbers, source(row))
 
 
 def _speeds(measured: list[dict], profile: str) -> dict[tuple[str, str], Cell]:
@@ -113,5 +113,5 @@ def cost(measured: list[dict]) -> Table:
 
 
 def build(measured: list[dict]) -> list[Table]:
-    """Tables 8 and 11. measured: from tables.measurements."""
+    """Tables 8 and 11. measured: from evidence.here or evidence.reference."""
     return [settings(), cost(measured)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from . import draws, nets, objectives, paths, recipes
+from . import draws, nets, objectives, paths, settings
 from .data import images, toy2d
 from .evaluation.classifier import accuracy, classification_loss
 from .evaluation.watch import watcher
@@ -44,15 +44,16 @@ class Experiment:
         self.device = torch.device("cpu") if self.is_toy else draws.processes().device
         self.models = Models(self.dataset, self.device, say, resume)
         self.precision = recipe.get("precision", "fp32")
-        if self.is_toy:
-            self.toy = toy2d.get(self.dataset)
-            self.shape: tuple = (2,)
-        else:
-            self.images, self.labels = images.load(self.dataset, **recipe.get("data", {}))
-            self.shape = tuple(self.images.shape[1:])
+        self.toy = toy2d.get(self.dataset) if self.is_toy else None
+        self.shape: tuple = (2,) if self.is_toy else images.shape(self.dataset)
         self._pairs: dict[Path, PairCache] = {}
         # what the models of each role are: the header and the file of their checkpoints
         self.headers, self.files = self.models.headers, self.models.files
+
+    @cached_property
+    def images(self) -> images.Images:
+        """The data set's images. Read when they are asked for: a teacher that is trained can be distilled and drawn from without them."""
+        return images.load(self.dataset, **self.recipe.get("data", {}))[0]
 
     def data(self, n: int, seed: int | None = None) -> Tensor:
         """n data points: a seeded sample of a toy, or random images of the set (seed None: this process's part of a training batch)."""
@@ -62,52 +63,47 @@ class Experiment:
         return self.toy.sample(n, generator) if generator else draws.draw(self.toy.sample, n)
 
     @cached_property
-    def _imported(self) -> Path | None:
-        """The recipe's teacher checkpoint, `kind: checkpoint` with a `file` below data/teachers."""
-        settings = self.recipe["teacher"]
-        return images.data_root() / "teachers" / settings["file"] if settings.get("kind") == "checkpoint" else None
-
-    @cached_property
-    def _teacher_settings(self) -> dict:
-        own = {"dataset": self.dataset, **({"data": self.recipe["data"]} if "data" in self.recipe else {})}
-        if not self._imported:
-            return {**own, "net": self.recipe["net"], **self.recipe["teacher"]}
-        header = self.models.imported("teacher", self._imported)[1]
-        return {**own, "kind": "checkpoint", "net": header["network"], "sha256": header["source"]["sha256"]}
+    def imported(self) -> dict | None:
+        """Network, SHA-256 and file of a recipe's teacher that is a checkpoint (`kind: checkpoint`, its `file` below data/teachers)."""
+        block = self.recipe["teacher"]
+        if block.get("kind") != "checkpoint":
+            return None
+        file = images.data_root() / "teachers" / block["file"]
+        header = self.models.imported("teacher", file)[1]
+        return {"net": header["network"], "sha256": header["source"]["sha256"], "file": file}
 
     def teacher_settings(self) -> dict:
         """Everything that decides the teacher; of an imported one, the checksum of its file."""
-        return self._teacher_settings
+        return settings.teacher(self.recipe, self.dataset, self.imported)
 
     def pair_settings(self) -> dict:
-        # the precision the teacher runs in changes the pairs it makes
-        precision = {"precision": self.recipe["precision"]} if "precision" in self.recipe else {}
-        return {"teacher": self.teacher_settings(), **self.recipe["pairs"], **precision}
+        """Everything that decides the teacher's pairs."""
+        return settings.pairs(self.recipe, self.dataset, self.imported)
 
-    def student_settings(self, method: str, seed: int) -> dict:
-        """Everything that decides a student: its pairs, objective, options and training."""
-        return {"pairs": self.pair_settings(), **recipes.student(self.recipe, method), "seed": seed}
+    def student_settings(self, method: str, seed: int) -> list[dict]:
+        """Everything that decides a student, stage by stage: its pairs, objective, network and training."""
+        return settings.student(self.recipe, self.dataset, method, seed, self.imported)
 
     def teacher(self):
         """The pre-trained rectified flow, v(x, t); `kind: exact` in the recipe takes a toy's closed form, `kind: checkpoint` a file."""
-        settings = self.teacher_settings()
-        if settings.get("kind") == "exact":
+        if self.recipe["teacher"].get("kind") == "exact":
             if not self.is_toy or self.toy.flow is None:
                 raise ValueError(f"{self.dataset} has no closed-form flow; 8gaussians has")
             return self.toy.flow
-        if self._imported:
-            return VelocityField(self.models.imported("teacher", self._imported)[0], self.precision)
+        if self.imported:
+            return VelocityField(self.models.imported("teacher", self.imported["file"])[0], self.precision)
 
         def sample(net, noise, label):
             return solve(labelled(VelocityField(net, self.precision), label), noise, method="heun", steps=8).x
 
-        start, watch = lambda: nets.build(settings["net"]), watcher(self, sample)
-        return VelocityField(self.models.trained("teacher", settings, settings["net"], start, self._teacher_loss, watch=watch), self.precision)
+        own = self.teacher_settings()
+        start = lambda: nets.build(own["net"])  # noqa: E731
+        return VelocityField(self.models.trained("teacher", own, start, self._teacher_loss, watch=watcher(self, sample)), self.precision)
 
     def student(self, method: str, seed: int = 0, calls: int | None = None) -> JumpMap:
         """The student of one method and seed; calls: if one of its stages is meant for this number of calls, the student of that stage."""
         role, net, training = f"{method}-seed{seed}", None, {}
-        stages = recipes.stages(self.student_settings(method, seed))
+        stages = self.student_settings(method, seed)
         for number, stage in enumerate(stages):
             name = role if len(stages) == 1 else f"{role}-stage{number}"
             net = self._stage(name, stage, net)
@@ -115,31 +111,28 @@ class Experiment:
             own = self.headers[name]["training"]
             training = own | {key: training.get(key, 0) + own[key] for key in ("steps", "seconds")}
             self.headers[role], self.files[role] = self.headers[name] | {"training": training}, self.files[name]
-            if calls is not None and stage.get("calls") == calls:
+            if calls is not None and stage["calls"] == calls:
                 break
         return JumpMap(net)
 
-    def _stage(self, name: str, settings: dict, previous: nn.Module | None) -> nn.Module:
+    def _stage(self, name: str, own: dict, previous: nn.Module | None) -> nn.Module:
         """The network of one stage of training, which starts from the previous stage's, the first from the teacher's or as `start` says."""
-        objective = objectives.get(settings["objective"], **settings.get("options", {}))
-        config, change = settings["pairs"]["teacher"]["net"], settings.get("net", {})
-        config = recipes.merge(config, {"net": change} if config.get("kind") == "edm" else change)
-        teacher = self.teacher()
+        objective, teacher = objectives.build(own["objective"]), self.teacher()
         before = VelocityField(previous, self.precision) if previous else teacher
 
         def start() -> nn.Module:
-            net, how = nets.build(config, s_input=objective.s_input), settings.get("start", "teacher")
+            net, how = nets.build(own["net"], s_input=objective.s_input), own["start"]
             if how not in STARTS:
                 raise ValueError(f"start is '{how}'; it must be one of {', '.join(STARTS)}")
             source = getattr(before, "net", None)
             return net if source is None else STARTS["teacher" if previous else how](net, source)
 
         def loss(train: TrainConfig):
-            pairs = self.pairs((before, settings["after"])) if settings.get("new_pairs") else self.pairs()
-            if settings.get("n_pairs"):
+            pairs = self.pairs((before, own["after"])) if own["new_pairs"] else self.pairs()
+            if own["n_pairs"]:
                 if not isinstance(pairs, PairCache):
                     raise ValueError("n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs")
-                pairs = pairs.first(settings["n_pairs"])
+                pairs = pairs.first(own["n_pairs"])
 
             def loss_fn(net, target, progress) -> LossTerms:
                 batch = self._batch(pairs, objective, draws.local(train.batch) * objective.draws)
@@ -150,7 +143,7 @@ class Experiment:
             return loss_fn
 
         watch = watcher(self, lambda net, noise, label: JumpMap(net, label).sample(noise))
-        return self.models.trained(name, settings, config, start, loss, s_input=objective.s_input, watch=watch)
+        return self.models.trained(name, own, start, loss, s_input=objective.s_input, watch=watch)
 
     def _batch(self, pairs, objective, n: int) -> Batch:
         """n pairs with what the objective needs beside them; of a conditional flow, real data of the same classes."""
@@ -168,7 +161,7 @@ class Experiment:
     @property
     def classes(self) -> int:
         """Classes of a class-conditional teacher, 0 for another."""
-        net = self.teacher_settings().get("net", {})
+        net = self.imported["net"] if self.imported else self.recipe.get("net", {})
         return net.get("net", net).get("classes", 0)
 
     def pairs(self, of: tuple | None = None) -> PairCache | OnlinePairs:
@@ -176,19 +169,19 @@ class Experiment:
 
         of: (velocity, fingerprint) of another flow whose pairs are wanted, as for the k-th reflow.
         """
-        settings = self.pair_settings() | ({"of": of[1]} if of else {})
+        own = self.pair_settings() | ({"of": of[1]} if of else {})
         velocity = of[0] if of else self.teacher()
-        options = {key: settings[key] for key in ("method", "steps", "tol") if key in settings} | {"device": self.device, "classes": self.classes}
-        if settings.get("online"):
+        options = {key: own[key] for key in ("method", "steps", "tol")} | {"device": self.device, "classes": self.classes}
+        if own["online"]:
             return OnlinePairs(velocity, self.shape, **options)
-        file = paths.runs() / f"{self.dataset}-pairs-{recipes.fingerprint(settings)}.safetensors"
+        file = paths.runs() / f"{self.dataset}-pairs-{settings.identity(own)}.safetensors"
         if file not in self._pairs:
             process = self.models.process
             with alone(file.stem, f"teacher pairs of {self.dataset}", self.models.say):
                 if not file.exists():
-                    self.models.say(f"{self.dataset}: solving {settings['n']:,} teacher pairs")
+                    self.models.say(f"{self.dataset}: solving {own['n']:,} teacher pairs")
                     parts = file.with_suffix(".parts")
-                    pairs = make_pairs(velocity, settings["n"], self.shape, settings["seed"], keep_path=True, folder=parts, **options)
+                    pairs = make_pairs(velocity, own["n"], self.shape, own["seed"], keep_path=True, folder=parts, **options)
                     if process.is_main_process:
                         pairs.save(file)
                         shutil.rmtree(parts)
@@ -198,19 +191,21 @@ class Experiment:
 
     def classifier(self) -> nn.Module:
         """The feature extractor of the FD metric, with its held-out accuracy in headers["classifier"]."""
-        settings = {"dataset": self.dataset, **self.recipe["classifier"]}
-        train_set, test_set = images.load(self.dataset, "train"), images.load(self.dataset, "test")
+        own = settings.classifier(self.recipe, self.dataset)
+
+        def sets():
+            return images.load(self.dataset, "train"), images.load(self.dataset, "test")
 
         def loss(train: TrainConfig):
-            return classification_loss(*train_set, train.batch)
+            return classification_loss(*sets()[0], train.batch)
 
         def finish(net: nn.Module) -> dict:
             # 2,000 images are enough for a scale and a percentage
-            (images, labels), test = ((images[:2000], labels[:2000]) for images, labels in (train_set, test_set))
+            (images, labels), test = ((images[:2000], labels[:2000]) for images, labels in sets())
             net.calibrate(images)
             return {"accuracy_train": accuracy(net, images, labels), "accuracy_test": accuracy(net, *test), "n_test": len(test[1])}
 
-        return self.models.trained("classifier", settings, settings["net"], lambda: nets.build(settings["net"]), loss, finish=finish)
+        return self.models.trained("classifier", own, lambda: nets.build(own["net"]), loss, finish=finish)
 
     def _teacher_loss(self, train: TrainConfig):
         def loss_fn(net, target, progress) -> LossTerms:

@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from . import draws, paths
+from . import draws, paths, settings
 from .locks import alone
-from .recipes import fingerprint
 from .records import file_sha256
 from .teachers import load_network, save_network
 from .train_config import TrainConfig
@@ -42,36 +41,43 @@ class Models:
             self._nets[role], self.headers[role], self.files[role] = net.to(self.device).requires_grad_(False), header, file
         return self._nets[role], self.headers[role]
 
-    def trained(
-        self, role: str, settings: dict, config: dict, start: Callable, make_loss: Callable, *, finish=None, watch=None, s_input: bool = False
-    ) -> nn.Module:
-        """The network that `settings` decide, with `train` and `seed` among them.
+    def trained(self, role: str, own: dict, start: Callable, make_loss: Callable, *, finish=None, watch=None, s_input: bool = False) -> nn.Module:
+        """The network that complete settings `own` decide, with `net`, `train` and `seed` among them.
 
-        config: the `net` block that builds it; start() gives its first state, make_loss(train) what fit() minimises, finish(net) more facts for
-        the header, watch(folder) what fit() calls now and then.
+        start() gives its first state, make_loss(train) what fit() minimises, finish(net) more facts for the header, watch(folder) what fit()
+        calls now and then.
         """
-        name = f"{self.dataset}-{role}-{fingerprint(settings)}"
+        fingerprint = settings.identity(own)
+        name = f"{self.dataset}-{role}-{fingerprint}"
         if name in self._nets:
             return self._nets[name]
         folder = paths.runs() / name
         with alone(name, f"{self.dataset} {role}", self.say):
-            file = next((f for f in (paths.committed("checkpoints", f"{name}.safetensors"), folder / "model.safetensors") if f.exists()), None)
+            file = self._found(role, fingerprint)
             if file is None:
                 if not self.resume and any(folder.glob("checkpoint-*.pt")):
                     raise ValueError(f"{folder} holds an interrupted training of {role}; add --resume to go on with it, or delete the folder")
-                train, seed = TrainConfig.of(settings["train"]), settings["seed"]
+                train, seed = TrainConfig.of(own["train"]), own["seed"]
                 self.say(f"{self.dataset}: training {role} for {train.steps:,} steps")
                 loss, watch = make_loss(train), watch(folder) if watch and train.watch_every else None
                 torch.manual_seed(seed)
                 net, label = start().to(self.device), f"{self.dataset} {role}"
-                trained = fit(net, loss, train, folder, seed=seed, label=label, recipe=fingerprint(settings), watch=watch)
+                trained = fit(net, loss, train, folder, seed=seed, label=label, recipe=fingerprint, watch=watch)
                 file = folder / "model.safetensors"
                 if self.process.is_main_process:
-                    facts = {"s_input": s_input, "training": trained.statistics, "settings": settings, **(finish(trained.net) if finish else {})}
+                    facts = {"s_input": s_input, "training": trained.statistics, "settings": own, **(finish(trained.net) if finish else {})}
                     for decay, net in list(trained.averages.items())[1:]:
-                        save_network(folder / f"model-ema{decay}.safetensors", net, config, **facts)
-                    save_network(file, trained.net, config, **facts)
+                        save_network(folder / f"model-ema{decay}.safetensors", net, own["net"], **facts)
+                    save_network(file, trained.net, own["net"], **facts)
                 self.process.wait_for_everyone()
         net, self.headers[role] = load_network(file)
         self.files[role], self._nets[name] = file, net.to(self.device).requires_grad_(False)
         return self._nets[name]
+
+    def _found(self, role: str, fingerprint: str) -> Path | None:
+        """The network's file if it was trained before: a committed one, or this machine's own, also one from before fingerprints changed."""
+        for name in (f"{self.dataset}-{role}-{known}" for known in (fingerprint, *settings.earlier(fingerprint))):
+            for file in (paths.committed("checkpoints", f"{name}.safetensors"), paths.runs() / name / "model.safetensors"):
+                if file.exists():
+                    return file
+        return None

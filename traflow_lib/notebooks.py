@@ -84,7 +84,7 @@ def _time(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s"
 
 
-def store(profile: str = "laptop") -> list[Path]:
+def store(profile: str) -> list[Path]:
     """Copy executed notebooks over the sources, outputs included, without what papermill added and without warnings on stderr."""
     import nbformat
 

@@ -3,7 +3,7 @@
 import re
 
 from . import records, tables
-from .cells import Cell, Number, Table, one
+from .cells import Cell, Number, Table, one, source
 
 PROFILES = ("laptop", "hour", "gpu")
 RECIPES = ("04_traflow_2d", "bench_2d", "06_digits", "bench_digits", "fashion_mnist", "07_stand_in", "cifar10", "celeba64", "ffhq64", "imagenet64")
@@ -36,7 +36,7 @@ def compare(rows: list[dict], name: str, title: str) -> Table:
     lines = []
     for key in sorted({(row["method"], row["sampler"]) for row in rows}, key=lambda key: (key[0] != "real data", key[0] != "teacher", key)):
         mine = [row for row in rows if (row["method"], row["sampler"]) == key]
-        cells = {(row["metric"], row["nfe"]): one(tables.number(row["value"], row["spread"]), "record", row["file"], row["metric"]) for row in mine}
+        cells = {(row["metric"], row["nfe"]): one(tables.number(row["value"], row["spread"]), "record", source(row), row["metric"]) for row in mine}
         if key[1] in records.UNGRIDDED:  # one number, whatever the column: it stands in the first of its metric
             cells = {(metric, calls[0]): cell for (metric, _), cell in cells.items()}
         empty = Cell("-" if key[1] in records.UNGRIDDED else tables.NOT_RUN)
@@ -56,7 +56,7 @@ def _facts(row: dict) -> list[Cell]:
     values = {"nfe": row["nfe"] if row["sampler"] == "dopri5" else None, "parameters": row["parameters"], "macs": row["macs"]}
     values |= {f"training.{key}": row["training"].get(key) for key in ("steps", "batch")}
     values |= {"seeds": len(row["seeds"]), "n_generated": row["n_generated"]}
-    return [Cell("-") if v is None else Cell(f"{v:,}", (Number(f"{v:,}", "record", row["file"], field),)) for field, v in values.items()]
+    return [Cell("-") if v is None else Cell(f"{v:,}", (Number(f"{v:,}", "record", source(row), field),)) for field, v in values.items()]
 
 
 def lengths(rows: list[dict], name: str) -> Table:
@@ -67,7 +67,7 @@ def lengths(rows: list[dict], name: str) -> Table:
     for method in dict.fromkeys(row["method"] for row in chosen):
         mine = {row["metric"]: row for row in chosen if row["method"] == method}
         first = next(iter(mine.values()))
-        cells = [one(tables.number(mine[m]["value"], mine[m]["spread"]), "record", mine[m]["file"], m) for m in metrics]
+        cells = [one(tables.number(mine[m]["value"], mine[m]["spread"]), "record", source(mine[m]), m) for m in metrics]
         lines.append([Cell(method), *_facts(first)[3:5], *cells, *_facts(first)[5:]])
     profile = chosen[0]["profile"]
     notes = [f"Data set {chosen[0]['dataset']}, profile {profile}; one call; the longest is the mean over its seeds, the sweep has one."]
@@ -77,7 +77,7 @@ def lengths(rows: list[dict], name: str) -> Table:
 
 
 def build(measured: list[dict]) -> list[Table]:
-    """All own tables that the records allow. measured: from tables.measurements."""
+    """All own tables that the records allow. measured: from evidence.here or evidence.reference."""
     made, groups = [], {}
     for row in measured:
         if not row["method"].endswith(tables.EQUAL_TIME):

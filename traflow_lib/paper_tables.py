@@ -6,7 +6,7 @@ Table 8 (settings) and Table 11 (cost) are in cost_tables.
 from collections.abc import Iterable
 
 from . import recipes
-from .cells import Cell, Number, Table, one, quoted
+from .cells import Cell, Number, Table, one, quoted, source
 from .evaluation.inception import MODES
 from .published import Published, published
 from .tables import NOT_RUN, number
@@ -43,8 +43,8 @@ def measured_cell(rows: Iterable[dict]) -> Cell:
     entries = []
     for row in rows:
         value, n = number(row["value"], row["spread"]), f"{row['n_generated']:,}"
-        numbers = (Number(value, "record", row["file"], row["metric"]), Number(n, "record", row["file"], "n_generated"))
-        entries.append(Cell(f"{value} ({row['metric']}, n = {n})", numbers, row["file"]))
+        numbers = (Number(value, "record", source(row), row["metric"]), Number(n, "record", source(row), "n_generated"))
+        entries.append(Cell(f"{value} ({row['metric']}, n = {n})", numbers, source(row)))
     return Cell(entries[0].text, entries[0].numbers, entries[0].record, tuple(entries[1:])) if entries else Cell(NOT_RUN)
 
 
@@ -100,13 +100,13 @@ def _own_rows(ours: dict[str, list[dict]], dataset: str, shown: set) -> list[lis
                 calls.setdefault((method, "jumps", nfe, "fid"), one(str(nfe), "recipe", f"{dataset} {profile}", f"evaluate.nfe.{i}"))
         for row in ours[profile]:
             key = (row["method"], row["sampler"], row["nfe"], kind_of(row["metric"]))
-            calls.setdefault(key, Cell(str(row["nfe"]), (Number(str(row["nfe"]), "record", row["file"], "nfe"),)))
+            calls.setdefault(key, Cell(str(row["nfe"]), (Number(str(row["nfe"]), "record", source(row), "nfe"),)))
     rows = []
     for key in sorted(calls.keys() - shown, key=lambda key: (key[3] != "fid", key[3], key)):
         method, sampler, nfe, metric = key
         here = [_matching(ours[profile], method, nfe, metric, sampler) for profile in PROFILES]
         sized = [row for row in [*here[0], *here[1]] if row["parameters"]]
-        size = one(f"{sized[0]['parameters'] / 1e6:.1f}", "record", sized[0]["file"], "parameters (M)") if sized else Cell("-")
+        size = one(f"{sized[0]['parameters'] / 1e6:.1f}", "record", source(sized[0]), "parameters (M)") if sized else Cell("-")
         title = Cell(f"this kit: {method}{f', {sampler}' * (sampler != 'jumps')}")
         rows.append([_title(metric), title, size, calls[key], Cell("-"), Cell("-"), Cell("this kit"), Cell("records"), *map(measured_cell, here), Cell()])
     return rows
@@ -131,7 +131,7 @@ def ablation(measured: list[dict], table: str, title: str, notes: list[str]) -> 
 
 
 def build(measured: list[dict]) -> list[Table]:
-    """Tables 2 to 6, and CelebA-64 and FFHQ-64. measured: from tables.measurements."""
+    """Tables 2 to 6, and CelebA-64 and FFHQ-64. measured: from evidence.here or evidence.reference."""
     evaluators = "Published FIDs come from different evaluators (clean-fid, TensorFlow's Inception, EDM's statistics) and compare only roughly."
     no_celeba = "Of the first version only the abstract was at hand, and no published number on CelebA at 64x64: none is quoted."
     calls = "The number of calls is not known; ours are at two, where Table 5 has equal cells."

@@ -20,12 +20,12 @@ def root() -> Path:
 
 
 def results() -> Path:
-    """Where this run writes records, tables and figures: TRAFLOW_RESULTS, else results/ of the repository."""
-    return Path(os.environ.get("TRAFLOW_RESULTS", root() / "results"))
+    """This machine's own records, tables, figures and executed notebooks: TRAFLOW_RESULTS, else results/ below runs(), which git ignores."""
+    return Path(os.environ.get("TRAFLOW_RESULTS") or runs() / "results")
 
 
 def committed(*parts: str) -> Path:
-    """A path under the repository's own results/, which tests may read but never write."""
+    """A path under the repository's results/, the committed reference: everything reads it, only the command store writes it."""
     return root().joinpath("results", *parts)
 
 

@@ -1,5 +1,6 @@
 """What a recipe needs and whether it is here, asked before hours of training: by the notebooks and by the command doctor."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,3 +81,25 @@ def _inception() -> Need:
         return Need("Inception weights", True, inception.weights(inception.TORCHSCRIPT).name)
     except FileNotFoundError as error:
         return Need("Inception weights", False, f"{error}; until then FID stays 'not run'", vital=False)
+
+
+def precision(seconds: float = 0.5) -> str:
+    """Which precision is fast on this processor, by timing one convolution in each: flags of a processor do not tell how it performs."""
+    net, x = torch.nn.Conv2d(64, 64, 3, padding=1), torch.randn(32, 64, 16, 16)
+    times = {name: _time(net, x, dtype, seconds) for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16))}
+    ratio = times["bf16"] / times["float32"]
+    advice = "bf16 pays on this processor (--precision bf16)" if ratio < 0.8 else "float32 is the one to use on this processor, as all CPU profiles do"
+    return f"a convolution takes {1000 * times['float32']:.1f} ms in float32 and {1000 * times['bf16']:.1f} ms in bf16 ({ratio:.2g} times as long): {advice}"
+
+
+@torch.no_grad()
+def _time(net, x: torch.Tensor, dtype: torch.dtype, seconds: float) -> float:
+    """Seconds a call, the best of as many as fit into `seconds`, after one to warm up."""
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        net(x)
+        found, end = [], time.perf_counter() + seconds
+        while not found or time.perf_counter() < end:
+            start = time.perf_counter()
+            net(x)
+            found.append(time.perf_counter() - start)
+    return min(found)

@@ -36,10 +36,14 @@ def markdown(table: Table, to_records: str = "../../records") -> str:
     """A heading, the table with every measured number linked to its record, and the notes. to_records: the way from the reader to records/."""
 
     def show(cell: Cell) -> str:
-        return "; ".join(f"[{entry.text}]({to_records}/{entry.record})" if entry.record else entry.text for entry in cell.entries).replace("|", "\\|")
+        return "; ".join(f"[{entry.text}]({to_records}/{_file(entry)})" if entry.record else entry.text for entry in cell.entries).replace("|", "\\|")
 
     body = tables.markdown(table.header, [[show(cell) for cell in row] for row in table.rows])
     return "\n\n".join([f"# {table.title}", body.rstrip(), *table.notes]) + "\n"
+
+
+def _file(entry: Cell) -> str:
+    return entry.record.partition("#")[0]
 
 
 def comma_separated(table: Table) -> str:
@@ -48,7 +52,7 @@ def comma_separated(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*table.header, "records"])
     for row in table.rows:
-        writer.writerow([*(cell.full_text for cell in row), " ".join(dict.fromkeys(entry.record for cell in row for entry in cell.entries if entry.record))])
+        writer.writerow([*(cell.full_text for cell in row), "; ".join(dict.fromkeys(entry.record for cell in row for entry in cell.entries if entry.record))])
     return out.getvalue()
 
 
@@ -92,7 +96,7 @@ def _section(table: Table, to_records: str) -> str:
 
 
 def _td(cell: Cell, is_prose: bool, to_records: str) -> str:
-    shown = "; ".join(f'<a href="{to_records}/{escape(e.record)}">{escape(e.text)}</a>' if e.record else escape(e.text) for e in cell.entries)
+    shown = "; ".join(f'<a href="{to_records}/{escape(_file(e))}">{escape(e.text)}</a>' if e.record else escape(e.text) for e in cell.entries)
     kind = "missing" if cell.text in (tables.NOT_RUN, "-") else "number"
     return f"<td>{shown}</td>" if is_prose or len(cell.text) > LONG else f'<td class="{kind}">{shown}</td>'
 

@@ -3,12 +3,11 @@
 from math import floor, log10
 from pathlib import Path
 
-from . import paths, records
+from . import records
 
 NOT_RUN = "not run"
 TIE = 2  # standard errors of a difference below which two means count as level, everywhere in this kit
 EQUAL_TIME = "@time"  # suffix of a method trained for equal time instead of equal steps
-MAIN = ("06_digits__digits__fd-digits-cnn", "04_traflow_2d__checkerboard__paired_rmse")  # printed at the end of `make reproduce`
 
 
 def number(value: float, spread: float | None = None) -> str:
@@ -63,24 +62,8 @@ def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, floa
     return [(row["method"], row["value"], row["spread"], row is rows[0] or row["value"] - rows[0]["value"] <= TIE * error(row)) for row in rows]
 
 
-def measurements() -> list[dict]:
-    """Every measurement on record, committed ones and this run's own (which replace committed ones of the same file), with its `file`.
-
-    Rows are those of records.load; file: the record, below results/records.
-    """
-    found: dict[str, list[dict]] = {}
-    for source in dict.fromkeys((paths.committed("records"), paths.results() / "records")):
-        own: dict[str, list[dict]] = {}
-        for row in records.load(source) if source.is_dir() else []:
-            file = records.file_of(*(row[key] for key in ("profile", "recipe", "dataset", "method", "sampler", "nfe"))).as_posix()
-            own.setdefault(file, []).append(row | {"file": file})
-        found |= own
-    return [row for rows in found.values() for row in rows]
-
-
-def write_all(measured: list[dict]) -> list[Path]:
-    """Every table of one metric that the records allow, one Markdown file a (profile, recipe, data set, metric), under results/tables/<profile>/."""
-    out = paths.results() / "tables"
+def write_all(measured: list[dict], out: Path) -> list[Path]:
+    """Every table of one metric that the records allow, one Markdown file a (profile, recipe, data set, metric), under out/<profile>/."""
     for old in out.glob("*/*__*.md"):  # its records may be gone
         old.unlink()
     groups: dict[tuple, list[dict]] = {}
@@ -90,9 +73,9 @@ def write_all(measured: list[dict]) -> list[Path]:
     files = []
     for (profile, recipe, dataset, metric, budget), rows in sorted(groups.items()):
         header, lines = pivot(rows, metric)
-        first = next((row for row in rows if row["sampler"] != "halves"), rows[0])
+        first = _alike(rows)
         counts = f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones ({first['split']})"
-        note = f"{counts}; mean ± standard error over seeds; profile {profile}."
+        note = f"{counts}; {_budgets(rows)}mean ± standard error over seeds; profile {profile}."
         if first["mode"]:  # of the command evaluate
             note += f" Features of {first['extractor'].split()[0]}, mode {first['mode']}; the spread of a single seed is the bootstrap's."
         stand_in = " **Stand-in data.**" if first["stand_in"] else ""
@@ -101,3 +84,18 @@ def write_all(measured: list[dict]) -> list[Path]:
         file.write_text(f"# {dataset}: {metric}{', ' * bool(budget)}{budget}\n\n{note}{stand_in}\n\n{markdown(header, lines)}")
         files.append(file)
     return files
+
+
+def _alike(rows: list[dict]) -> dict:
+    """A row that speaks for the counts of all; ValueError if they were measured on other numbers of samples, which do not compare."""
+    rows = [row for row in rows if row["sampler"] not in ("halves", "training")] or rows
+    if len({(row["n_generated"], row["n_reference"], row["split"]) for row in rows}) > 1:
+        raise ValueError(f"a table compares equal numbers of samples only; {rows[0]['recipe']} mixes several")
+    return rows[0]
+
+
+def _budgets(rows: list[dict]) -> str:
+    """The training of the students, as far as it is one."""
+    students = [row["training"] for row in rows if row["method"] not in ("teacher", "real data") and row["training"].get("steps")]
+    budgets = {f"{training['steps']:,} steps of {training['batch']}" for training in students if "batch" in training}
+    return f"students trained for {budgets.pop()}; " if len(budgets) == 1 else ""

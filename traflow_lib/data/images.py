@@ -98,6 +98,17 @@ def splits(name: str) -> list[str]:
     return DATASETS[name].splits
 
 
+def shape(name: str) -> tuple[int, int, int]:
+    """Channels, height and width of a data set's images, which need not be there; ValueError lists the data sets that exist."""
+    splits(name)
+    if name == "digits":
+        return (1, 8, 8)
+    if kind := shapes.parse(name):
+        size, channels = kind
+        return (channels, size, size)
+    return DATASETS[name].shape
+
+
 def load(name: str, split: str = "all", root: Path | str | None = None, flip: bool = False) -> tuple[Images, Tensor | None]:
     """Images in [-1, 1] and int64 labels [N], or None where there are no classes.
 

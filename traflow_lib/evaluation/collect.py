@@ -16,8 +16,8 @@ from torch import Tensor
 
 from .. import draws, paths, tensor_file
 from ..locks import alone
-from ..recipes import fingerprint
 from ..records import file_sha256
+from ..settings import fingerprint
 from .features import Extractor
 from .frechet import mean_and_cov
 

@@ -7,8 +7,8 @@ from statistics import fmean, stdev
 
 from .. import draws, nets, records
 from ..data import images, shapes
-from ..recipes import fingerprint
 from ..records import Record
+from ..settings import fingerprint
 from . import cost
 from .collect import BATCH, Features
 from .features import Extractor, load

@@ -1,8 +1,14 @@
 """Frechet and kernel distance between two sets of features: FD- and KID-<extractor>; FID only when the extractor is Inception."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor
+
+from .. import tensor_file
 
 CHUNK = 10_000
 
@@ -40,6 +46,25 @@ def _product_eigenvalues(cov1: np.ndarray, cov2: np.ndarray) -> np.ndarray:
         lower, order = np.tril(lower)[:, :rank], pivots - 1
         product = lower.T @ cov2[np.ix_(order, order)] @ lower
     return eigvalsh(product, lower=True, overwrite_a=True, check_finite=False)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a Frechet distance needs of a set of images: mean [D] and covariance [D, D] of their features, their number, the images' SHA-256."""
+
+    mean: Tensor
+    cov: Tensor
+    n: int
+    sha256: str
+
+    def save(self, file: Path) -> None:
+        tensor_file.save(file, {"mean": self.mean, "cov": self.cov}, {"n": str(self.n), "sha256": self.sha256})
+
+    @classmethod
+    def load(cls, file: Path) -> "Statistics":
+        with safe_open(file, "pt") as content:
+            facts = content.metadata()
+            return cls(content.get_tensor("mean"), content.get_tensor("cov"), int(facts["n"]), facts["sha256"])
 
 
 def feature_distance(a: Tensor, b: Tensor) -> float:

@@ -7,19 +7,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .. import paths, records, tensor_file
+from .. import paths, records, settings, tensor_file
 from ..data.images import from_uint8
 from ..experiment import Experiment
 from ..jump import JumpMap
+from ..locks import alone
 from ..pairs import labelled, sample_labels, sample_noise
-from ..recipes import fingerprint
 from ..records import Record
 from ..solvers import solve
 from ..teachers import VelocityField
 from ..train_config import DTYPES, TrainConfig
 from . import cost
 from .features import to_uint8
-from .frechet import feature_distance
+from .frechet import Statistics, feature_distance, frechet_distance, mean_and_cov
 from .paths import paired_rmse, self_consistency, straightness
 from .transport import mmd, sliced_wasserstein2, wasserstein2
 
@@ -38,12 +38,13 @@ class Measure:
     @cached_property
     def _reference(self) -> tuple[Tensor, int]:
         """The teacher's endpoints and calls, kept in runs/ since an adaptive solver takes as long as many evaluations."""
-        teacher = [self.experiment.teacher_settings(), self.experiment.recipe.get("precision")]
-        deciding = {"teacher": teacher, **{key: self.settings[key] for key in ("n", "seed", "reference")}}
-        file = paths.runs() / f"{self.experiment.dataset}-reference-{fingerprint(deciding)}.safetensors"
-        if not file.exists():
-            x, nfe = self.solve(**self.settings["reference"])
-            tensor_file.save(file, {"x": x, "nfe": torch.tensor(nfe)})
+        complete = settings.evaluation(self.experiment.recipe)
+        deciding = {"teacher": self.experiment.teacher_settings(), **{key: complete[key] for key in ("n", "seed", "reference")}}
+        file = paths.runs() / f"{self.experiment.dataset}-reference-{settings.identity(deciding)}.safetensors"
+        with alone(file.stem, f"the teacher's endpoints on {self.experiment.dataset}", self.experiment.models.say):
+            if not file.exists():
+                x, nfe = self.solve(**self.settings["reference"])
+                tensor_file.save(file, {"x": x, "nfe": torch.tensor(nfe)})
         kept = load_file(file)
         return kept["x"], int(kept["nfe"])
 
@@ -60,6 +61,21 @@ class Measure:
     @cached_property
     def real_features(self) -> Tensor:
         return self.experiment.classifier().features(self.real)
+
+    @cached_property
+    def real_statistics(self) -> Statistics:
+        """Mean and covariance of the real images' features; committed ones where there are any, and then no image is needed."""
+        recipe, dataset = self.experiment.recipe, self.experiment.dataset
+        self.experiment.classifier()
+        extractor = records.file_sha256(self.experiment.files["classifier"])
+        deciding = {**settings.data(recipe, dataset), "flip": False, "n": self.settings.get("n_reference"), "classifier": extractor}
+        name = f"{dataset}-statistics-{settings.identity(deciding)}.safetensors"
+        for folder in (paths.committed("statistics"), paths.runs()):
+            if (folder / name).exists():
+                return Statistics.load(folder / name)
+        found = Statistics(*mean_and_cov(self.real_features), len(self.real), self.experiment.images.sha256)
+        found.save(paths.runs() / name)
+        return found
 
     @property
     def fd_name(self) -> str:
@@ -92,10 +108,10 @@ class Measure:
         """The distances of samples x [N, ...] made from the shared noise."""
         paired = {"paired_rmse": paired_rmse(x, self.reference)}
         if not self.experiment.is_toy:
-            if "classifier" not in self.experiment.recipe:  # nothing to make features with: a data set without classes
+            if not self._has_extractor:  # nothing to make features with: a data set without classes
                 return paired
             seen = from_uint8(to_uint8(x)) if self.settings.get("as_files") else x
-            return paired | {self.fd_name: feature_distance(self.experiment.classifier().features(seen), self.real_features)}
+            return paired | {self.fd_name: self._distance(self.experiment.classifier().features(seen))}
         small = self.settings.get("n_exact", 2000)
         return paired | {
             "sliced_w2": sliced_wasserstein2(x, self.real),
@@ -103,6 +119,9 @@ class Measure:
             "w2": wasserstein2(x[:small], self.real[:small]),
             "mmd": mmd(x[:small], self.real[:small]),
         }
+
+    def _distance(self, features: Tensor) -> float:
+        return frechet_distance(*mean_and_cov(features), self.real_statistics.mean, self.real_statistics.cov)
 
     def teacher(self, **solver) -> Record:
         """Measure and record the teacher under one solver (arguments of solvers.solve)."""
@@ -142,10 +161,8 @@ class Measure:
 
     def hash(self, method: str, seeds: list[int]) -> str:
         """Fingerprint of everything that decides a record's numbers: the models' settings and those of the evaluation."""
-        experiment, is_student = self.experiment, method.partition("@")[0] in self.experiment.recipe.get("students", {})
-        models = [experiment.student_settings(method, seed) for seed in seeds] if is_student else [experiment.teacher_settings()]
-        evaluate = {key: value for key, value in self.settings.items() if key not in ("nfe", "teacher_nfe")}
-        return fingerprint({"models": models, "evaluate": evaluate, "classifier": experiment.recipe.get("classifier")})
+        experiment = self.experiment
+        return settings.identity(settings.measurement(experiment.recipe, experiment.dataset, method, seeds, experiment.imported))
 
     def _record(self, method: str, nfe: int, sampler: str, metrics: dict, seeds: list[int], roles: list[str], **other) -> Record:
         experiment, recipe = self.experiment, self.experiment.recipe
@@ -154,16 +171,28 @@ class Measure:
         net = getattr(experiment.teacher(), "net", None) if method == "teacher" else experiment.student(method, seeds[0], nfe).net if nfe else None
         record = Record(
             recipe=recipe["recipe"], profile=recipe["profile"], dataset=experiment.dataset, method=method, nfe=nfe, sampler=sampler,
-            metrics=metrics, seeds=seeds, n_generated=other.get("n_generated", len(self.noise)), n_reference=other.get("n_reference", len(self.real)),
+            metrics=metrics, seeds=seeds, n_generated=other.get("n_generated", len(self.noise)), n_reference=other.get("n_reference", self._n_reference),
             split="fresh sample" if experiment.is_toy else recipe.get("data", {}).get("split", "all"), hash=self.hash(method, seeds),
-            stand_in="stand_in_for" in recipe,
+            stand_in="stand_in_for" in recipe, teacher=experiment.imported and {key: experiment.imported[key] for key in ("net", "sha256")},
             extractor=None if "classifier" not in experiment.files else f"{experiment.dataset}-cnn {records.file_sha256(experiment.files['classifier'])}",
             ema=TrainConfig.of(headers[0]["settings"]["train"]).decays[0] if headers else None,
             parameters=cost.parameters(net) if net else None, macs=cost.macs(net, experiment.shape) if net else None,
-            training=headers[0]["training"] | {"batch": headers[0]["settings"]["train"]["batch"]} if headers else {},
+            training=headers[0]["training"] | {key: headers[0]["settings"]["train"].get(key, "fp32") for key in ("batch", "precision")} if headers else {},
             seconds=sum(header["training"]["seconds"] for header in headers) if headers else None,
             checkpoint_sha256=[records.file_sha256(experiment.files[role]) for role in roles if role in experiment.files],
-            data_sha256=None if experiment.is_toy else experiment.images.sha256,
+            data_sha256=self._data_sha256,
         )  # fmt: skip
         records.save(record)
         return record
+
+    @property
+    def _n_reference(self) -> int:
+        return len(self.noise) if self.experiment.is_toy else self.real_statistics.n if self._has_extractor else len(self.real)
+
+    @property
+    def _data_sha256(self) -> str | None:
+        return None if self.experiment.is_toy else self.real_statistics.sha256 if self._has_extractor else self.experiment.images.sha256
+
+    @property
+    def _has_extractor(self) -> bool:
+        return "classifier" in self.experiment.recipe

@@ -31,6 +31,9 @@ _FACTORIES = {
     "meanflow": MeanFlow,
     **PRESETS,
 }
+_CLASSES = {
+    kind.__name__: kind for kind in (Distill, Reflow, FlowGuided, Progressive, Consistency, CTM, Shortcut, LagrangianMap, EulerianMap, MeanFlow, TraFlow)
+}  # fmt: skip
 
 
 def names() -> list[str]:
@@ -48,4 +51,15 @@ def get(name: str, **options) -> Objective:
         raise ValueError(f"objective '{name}': {error}") from None
 
 
-__all__ = ["LossTerms", "Objective", "TraFlow", "get", "names"]
+def described(objective: Objective) -> dict:
+    """An objective as its class and all its options, which build() makes it of."""
+    return {"kind": type(objective).__name__} | vars(objective)
+
+
+def build(settings: dict) -> Objective:
+    """The objective that described() wrote down."""
+    options = dict(settings)
+    return _CLASSES[options.pop("kind")](**options)
+
+
+__all__ = ["LossTerms", "Objective", "TraFlow", "build", "described", "get", "names"]

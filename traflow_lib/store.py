@@ -1,0 +1,82 @@
+"""Making this machine's results the repository's reference: the one command that writes into results/ and notebooks/."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from . import cost_tables, evidence, notebooks, own_tables, paper_tables, paths, records, render, tables
+
+LINKED = re.compile(r"results/(?:figures|tables)/[\w./-]+\w")
+
+
+def store(profile: str) -> list[Path]:
+    """Copy the executed notebooks, the records, and the figures and tables that README and docs link; returns what was written.
+
+    ValueError where the checkout holds changes that are not committed, or a record comes from such a state: a reference names its commit.
+    Committed records whose recipe has changed are dropped.
+    """
+    if dirty := _changes():
+        raise ValueError(f"commit or undo your changes first, so that results name the code they come from: {', '.join(dirty[:5])}")
+    new = sorted((paths.results() / "records" / profile).glob("*.jsonl"))
+    stored = [_store_records(file) for file in new]
+    for file in sorted(paths.committed("records").glob("*/*.jsonl")):
+        _drop_stale(file)
+    stored += notebooks.store(profile)
+    return stored + write_linked()
+
+
+def _changes() -> list[str]:
+    """Changed and untracked files of the checkout."""
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=paths.root(), capture_output=True, text=True, check=True)
+    return [line[3:] for line in status.stdout.splitlines()]
+
+
+def _store_records(file: Path) -> Path:
+    """Put the records of one of this machine's files that count into the committed one."""
+    counting = [record for record in records.read(file) if not evidence.stale(record)]
+    if unclean := [record.key for record in counting if record.provenance.get("git_dirty") is not False]:
+        raise ValueError(f"{file.name}: {len(unclean)} records were made from uncommitted changes ({unclean[0]}); run them again")
+    return records.write(counting, paths.committed("records")) if counting else file
+
+
+def _drop_stale(file: Path) -> None:
+    counting = [record for record in records.read(file) if not evidence.stale(record)]
+    file.unlink()
+    if counting:
+        records.write(counting, paths.committed("records"))
+    file.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def linked() -> set[str]:
+    """Figures and tables that README and docs link: what of them is committed."""
+    texts = [paths.root() / "README.md", *paths.root().joinpath("docs").glob("*.md")]
+    return {name for file in texts for name in LINKED.findall(file.read_text(encoding="utf-8"))}
+
+
+def write_linked() -> list[Path]:
+    """The committed figures (this machine's, where it made them) and tables (of the committed records); others go."""
+    wanted, out = linked(), paths.runs() / "reference-tables"
+    write_tables(evidence.reference(), out)
+    written = []
+    for name in sorted(wanted):
+        kind, _, rest = name.removeprefix("results/").partition("/")
+        source, target = (out if kind == "tables" else paths.results() / kind) / rest, paths.root() / name
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+            written.append(target)
+        elif not target.exists():
+            print(f"missing: {name}, which README or docs link", file=sys.stderr)
+    for kind in ("figures", "tables"):
+        for file in paths.committed(kind).rglob("*.*"):
+            if file.relative_to(paths.root()).as_posix() not in wanted:
+                file.unlink()
+    return written
+
+
+def write_tables(measured: list[dict], out: Path) -> list[Path]:
+    """All tables of these measurements as files below `out`, in place of what is there; returns them."""
+    made = paper_tables.build(measured) + cost_tables.build(measured) + own_tables.build(measured)
+    return tables.write_all(measured, out) + render.write(made, out)
