@@ -1,6 +1,7 @@
 """Running the notebooks headlessly by papermill, what they took, and storing executed ones with their outputs."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -67,6 +68,22 @@ def _running(partial: Path) -> int | None:
     """The cell at which a notebook was cut off."""
     states = [cell["metadata"].get("papermill", {}).get("status") for cell in json.loads(partial.read_text())["cells"]]
     return states.index("running") if "running" in states else None
+
+
+def working_copy() -> tuple[Path, list[str]]:
+    """The course below runs/, to work in without changing the repository: its folder, and the notebooks there that are other than the repository's.
+
+    What is there stays as the reader left it; what is missing is copied.
+    """
+    folder, different = paths.runs() / "course", []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names():
+        own = folder / f"{name}.ipynb"
+        if not own.exists():
+            shutil.copy(_source(name), own)
+        elif own.read_bytes() != _source(name).read_bytes():
+            different.append(own.name)
+    return folder, different
 
 
 def durations(profile: str) -> str:

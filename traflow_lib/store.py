@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import cost_tables, evidence, notebooks, own_tables, paper_tables, paths, records, render, tables
 
-LINKED = re.compile(r"results/(?:figures|tables)/[\w./-]+\w")
+LINKED = re.compile(r"results/(?:figures|tables)/[\w/-]+\.\w+")
 
 
 def store(profile: str) -> list[Path]:
