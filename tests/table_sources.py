@@ -1,4 +1,4 @@
-"""An independent reading of what a table's numbers claim as their source: JSON, CSV and YAML files, and networks built anew."""
+"""An independent reading of what a table's numbers claim as their source: JSON, CSV and YAML files, and networks built anew; and of tables."""
 
 import csv
 import json
@@ -57,3 +57,14 @@ def text_of(number, folders) -> str:
     """What the source says the number is; folders: of records, the first that has the file counts."""
     readers = {"published": published_text, "recipe": recipe_text, "network": network_text}
     return record_text(number, folders) if number.kind == "record" else readers[number.kind](number)
+
+
+def lines_of(markdown: str) -> list[dict[str, str]]:
+    """The lines of a Markdown table by its header."""
+    header, _, *lines = [line[2:-2].split(" | ") for line in markdown.splitlines() if line.startswith("| ")]
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def published_lines() -> list[dict[str, str]]:
+    with open(paths.committed("published.csv"), newline="") as stream:
+        return list(csv.DictReader(stream))

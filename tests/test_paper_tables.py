@@ -2,12 +2,13 @@
 
 import functools
 import re
+from collections import Counter
 
 import pytest
-from table_sources import text_of
+from table_sources import lines_of, published_lines, text_of
 from test_records import record
 
-from traflow_lib import cli, cost_tables, own_tables, paper_tables, paths, records, tables
+from traflow_lib import cli, cost_tables, own_tables, paper_tables, paths, recipes, records, render, tables
 
 FID = {
     "dataset": "cifar10", "recipe": "evaluate-inception-clean-train-50000", "method": "traflow_v4", "metrics": {"fid-clean": [2.5]}, "seeds": [0],
@@ -115,11 +116,71 @@ def test_what_was_not_run_comes_with_its_command(results):
             assert f"`python -m traflow_lib notebook {notebook} --profile {profile}`" in notes[name]
 
 
+def table_called(name):
+    return next(table for table in [*paper_tables.build(tables.measurements()), *cost_tables.build(tables.measurements())] if table.name == name)
+
+
 def test_ablations_take_students_of_their_iterations(results):
-    saved(profile="paper", dataset="imagenet64", method="traflow_v4_fixed-5000", nfe=2)
-    table = next(table for table in paper_tables.build(tables.measurements()) if table.name == "table_6_ablation")
-    filled = [(row[1].text, row[3].text) for row in table.rows if row[-2].record]
+    saved(profile="paper", dataset="imagenet64", method="traflow_v4_fixed-5000", nfe=2, n_generated=6000)
+    filled = [(row[1].text, row[3].text) for row in table_called("table_6_ablation").rows if row[-2].record]
     assert filled == [("SCoT, velocity weight none", "5000")]
+
+
+def test_an_ablation_with_another_number_of_samples_stays_out(results):
+    saved(profile="paper", dataset="imagenet64", method="traflow_v4_fixed-5000", nfe=2, n_generated=50000)
+    assert not [row for row in table_called("table_6_ablation").rows if row[-2].record]
+
+
+WITH_ABLATION = {"n": 6000, "metrics": ["fid", "sfid", "is", "pr"]}
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"n": 50000}, "no command fills these cells yet: `python -m traflow_lib bench"), ({"n": 50000}, "measures 50,000 images, without sFID."),
+    (WITH_ABLATION, "Not run at profile paper; to run it: `python"), (WITH_ABLATION | {"metrics": ["fid"]}, "to run it, without sFID and IS and precision"),
+])  # fmt: skip
+def test_ablations_say_what_their_command_fills(results, monkeypatch, change, said):
+    load = recipes.load
+    plain = {"fid": {"n": 50000, "split": "train", "metrics": ["fid", "is", "pr"]}}
+    monkeypatch.setattr(recipes, "load", lambda name, profile: load(name, profile) | plain | {"ablation": change})
+    assert said in " ".join(table_called("table_4_ablation").notes)
+
+
+NAMES = {"fid": "FID", "sfid": "sFID", "is": "IS"}
+
+
+def expected(row):
+    """A line of Tables 2 to 6 as published.csv has it."""
+    own = "same" if row["printed"] == row["value"] else row["value"] or "-"
+    printed = f"({row['printed']})" if row["reading"] == "inferred" else row["printed"] or "-"
+    size = (row["iterations"],) if row["iterations"] else (row["params_m"] or "-", own, row["source"], row["evidence"])
+    return NAMES.get(row["metric"], row["metric"]), row["method"], row["nfe"] or "-", printed, row["note"], *size
+
+
+def shown(line):
+    size = (line["iterations"],) if "iterations" in line else (line["params (M)"], line["its source says"], line["source"], line["evidence"])
+    return line["metric"], line["method"], line["calls"], line["as printed"], line["note"], *size
+
+
+def test_the_papers_tables_are_published_csv_line_by_line():
+    """Read from the Markdown, without the cells; no row is missing and none is added."""
+    texts = [render.markdown(table) for table in paper_tables.build([])]
+    wanted = Counter(expected(row) for row in published_lines() if row["metric"] in {*NAMES, "precision", "recall"} and row["dataset"] in paper_tables.NOTEBOOKS
+                     and not row["table"].startswith("text"))  # fmt: skip
+    read = lambda texts: Counter(shown(line) for text in texts for line in lines_of(text) if not line["method"].startswith("this kit"))  # noqa: E731
+    assert read(texts) == wanted and len(wanted) > 150
+    assert read([text.replace("(2.93)", "2.93") for text in texts]) != wanted
+    assert read([text.replace("| 15.39 | 8.95 |", "| 8.95 | 8.95 |") for text in texts]) != wanted
+
+
+def test_the_settings_say_what_ours_leaves_out():
+    lines = {(line["data set"], line["setting"]): line for line in lines_of(render.markdown(cost_tables.settings()))}
+    ours = "ours, recipe at profile paper"
+    for dataset in ("cifar10", "imagenet64"):
+        assert lines[dataset, "precision"][ours] == "fp16" and "derivative of the velocity loss is taken in float32" in lines[dataset, "precision"]["note"]
+        distance = lines[dataset, "distance D"]
+        assert (distance["as printed"], distance["its source says"], distance[ours]) == ("-", "LPIPS", "squared error")
+        assert "traflow_anchored pseudo-Huber" in distance["note"] and "traflow_v1 squared error" in distance["note"]
+    assert all("precision" in recipes.load(dataset, "paper") for dataset in ("cifar10", "imagenet64"))
 
 
 def test_own_tables_keep_recipes_apart_and_mark_stand_in_data(results):
