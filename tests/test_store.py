@@ -79,6 +79,25 @@ def test_committed_records_that_no_recipe_makes_any_more_are_dropped(clone):
     assert [record.nfe for record in records.read(clone / "results/records/laptop/04_traflow_2d.jsonl")] == [1]
 
 
+def texts():
+    return [paths.root() / "README.md", *sorted((paths.root() / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("file", texts(), ids=lambda file: file.name)
+def test_tables_in_readme_and_docs_are_those_of_the_committed_records(file):
+    text = file.read_text(encoding="utf-8")
+    assert store.with_tables(text) == text
+    assert not [line for line in text.splitlines() if line.count("±") > 1 and line not in store.with_tables(text)]
+
+
+def test_a_marked_table_is_filled_from_records_and_says_so_where_there_are_none(clone):
+    records.save(of_today(), clone / "results/records")
+    mark = "<!-- table: 04_traflow_2d laptop 8gaussians {} -->\n| old |\n"
+    shown = store.with_tables(f"a\n{mark.format('paired_rmse')}b\n").splitlines()
+    assert shown[2:] == ["| method | seeds | 1 call |", "| --- | --- | --- |", "| traflow | 1 | 0.500 |", "b"]
+    assert "| not run |" in store.with_tables(mark.format("w2")) and "old" not in store.with_tables(mark.format("w2"))
+
+
 def test_every_figure_and_table_that_readme_and_docs_link_is_committed_and_no_other():
     committed = {file.relative_to(paths.root()).as_posix() for kind in ("figures", "tables") for file in paths.committed(kind).rglob("*.*")}
     assert committed == store.linked()
