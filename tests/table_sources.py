@@ -30,7 +30,7 @@ def record_text(number, folders) -> str:
 
 
 def published_text(number) -> str:
-    with open(paths.committed("published.csv"), newline="") as stream:
+    with open(paths.committed("published.csv"), newline="", encoding="utf-8") as stream:
         return next(row for row in csv.DictReader(stream) if row["id"] == number.where)[number.field]
 
 
