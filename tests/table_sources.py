@@ -38,7 +38,7 @@ def record_text(number, folders) -> str:
 
 
 def published_text(number) -> str:
-    with open(paths.committed("published.csv"), newline="") as stream:
+    with open(paths.committed("published.csv"), newline="", encoding="utf-8") as stream:
         return next(row for row in csv.DictReader(stream) if row["id"] == number.where)[number.field]
 
 
@@ -74,5 +74,5 @@ def lines_of(markdown: str) -> list[dict[str, str]]:
 
 
 def published_lines() -> list[dict[str, str]]:
-    with open(paths.committed("published.csv"), newline="") as stream:
+    with open(paths.committed("published.csv"), encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))

@@ -17,7 +17,7 @@ GOOD = dict.fromkeys(FIELDS, "") | {
 
 def written(folder, *rows, header=None):
     file = folder / "numbers.csv"
-    with open(file, "w", newline="") as stream:
+    with open(file, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(header or FIELDS)
         writer.writerows([list(row.values()) for row in rows])

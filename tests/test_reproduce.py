@@ -59,11 +59,11 @@ def test_a_gpu_profile_asks_for_a_gpu_memory_and_hours_and_the_tables_for_none(t
     assert "mem_mb=3000" in tables and "gpu=" not in tables
 
 
-def test_a_killed_run_and_a_failed_one_do_only_the_rest(tmp_path):
-    folder = course(tmp_path, {"00_quick": "", "01_held": HELD, "02_fails": FAILS, LAST: "print('all done')"}, ["smoke"])
+def test_a_killed_run_and_a_failed_one_do_only_the_rest_also_in_a_folder_with_a_space_and_an_umlaut(tmp_path):
+    folder = course(tmp_path / "my kit ä", {"00_quick": "", "01_held": HELD, "02_fails": FAILS, LAST: "print('all done')"}, ["smoke"])
     ran = lambda: sorted((folder / "ran.txt").read_text().split()) if (folder / "ran.txt").exists() else []  # noqa: E731
     executed, end = folder / "results/executed/smoke", time.monotonic() + 240
-    with open(folder / "said.txt", "w") as said:
+    with open(folder / "said.txt", "w", encoding="utf-8") as said:
         running = subprocess.Popen([*COMMAND, "profile=smoke"], cwd=folder, env=environment(folder), stdout=said, stderr=said, start_new_session=True)
     while not (re.search("1 of . steps", (folder / "said.txt").read_text()) and "01_held" in ran()):  # Snakemake has noted that one is done
         assert running.poll() is None and time.monotonic() < end, (folder / "said.txt").read_text()

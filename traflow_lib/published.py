@@ -77,7 +77,7 @@ def published(dataset: str | None = None, table: str | None = None, metric: str 
     file = file or paths.committed("published.csv")
     known = [field.name for field in fields(Published)]
     rows: dict[str, Published] = {}
-    with open(file, newline="") as stream:
+    with open(file, newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         if wrong := sorted(set(known) ^ set(reader.fieldnames or [])):
             raise ValueError(f"{file.name}, line 1: the fields are {', '.join(known)}; missing or unknown: {', '.join(wrong)}")
