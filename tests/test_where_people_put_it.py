@@ -76,7 +76,7 @@ def test_make_test_runs_its_parts_in_a_folder_with_a_space_and_an_umlaut_and_tim
     assert done.returncode == 0 and ["-m", "snakemake", "--profile"] in [line[1:4] for line in said]
 
 
-@pytest.mark.parametrize("target", ["test", "reproduce", "test-slow", "lab", "lint", "notebooks", "bench"])
+@pytest.mark.parametrize("target", ["test", "reproduce", "test-slow", "lab", "lint", "bench"])
 def test_make_names_neither_its_folder_nor_scripts_that_hold_it(kit, target):
     """A script that pip made holds the path of its environment and dies when that moves; Python itself does not."""
     done, _ = make(kit, "-n", target)
@@ -123,7 +123,7 @@ def test_a_relative_place_is_the_same_folder_for_the_command_and_the_kernel(tmp_
 def test_make_tells_kernels_the_places_from_its_own_folder(kit, given, told):
     for set_here in ({}, {"TRAFLOW_RESULTS": given}):  # on make's command line, in the environment
         _, said = make(kit, "lab", *([] if set_here else [f"TRAFLOW_RESULTS={given}"]), **set_here)
-        assert said[-1] == [told.format(kit=kit), "-m", "jupyter", "lab", "--notebook-dir", "notebooks"]
+        assert said[-1] == [told.format(kit=kit), "-m", "jupyter", "lab", "--notebook-dir", "runs/course"]
 
 
 # moved and copied clones
@@ -268,7 +268,9 @@ def test_the_library_reads_and_writes_text_in_utf_8_only():
 def test_tables_are_utf_8_and_printed_where_the_locale_is_ascii(tmp_path):
     variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONUTF8", "PYTHONIOENCODING", "LANG", "LC_CTYPE")}
     own = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "TRAFLOW_RESULTS": str(tmp_path / "ä"), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-X", "utf8=0", "-m", "traflow_lib", "tables", "--show", "hour"]
+    (tmp_path / "ä" / "records" / "hour").mkdir(parents=True)
+    shutil.copy(ROOT / "results/records/hour/04_traflow_2d.jsonl", tmp_path / "ä" / "records" / "hour")
+    command = [sys.executable, "-X", "utf8=0", "-m", "traflow_lib", "tables"]
     done = subprocess.run(command, cwd=ROOT, env=variables | own, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert "ä" not in done.stdout.decode("ascii")  # what the terminal lacks does not end the command
