@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,6 +85,35 @@ def test_a_killed_run_and_a_failed_one_do_only_the_rest_also_in_a_folder_with_a_
     assert (executed / "00_quick.ipynb").stat().st_mtime_ns == first
     assert [ran().count(name) for name in ("00_quick", "01_held", LAST)] == [1, 2, 1]
     assert "all done" in (folder / f"results/logs/smoke/{LAST}.log").read_text()
+
+
+MEASURES = """
+import matplotlib.pyplot as plt
+from traflow_lib import bench, plots, recipes
+from traflow_lib.experiment import Experiment
+bench.run(Experiment(recipes.load("00_quickstart", profile), "8gaussians"))
+plots.save(plt.figure(), "00_teacher", profile)"""
+
+
+def test_whatever_is_run_leaves_the_checkout_clean(tmp_path):
+    """Records, figures, executed notebooks, their logs and the comparison all go where git does not look."""
+    folder = course(tmp_path / "clone", {"00_one": MEASURES, LAST: ""}, ["smoke"])
+    for name in (".gitignore", "results/fingerprints.json", "results/records/hour/06_digits.jsonl"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(paths.root() / name, folder / name)
+    git = lambda *words: subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], cwd=folder, check=True, capture_output=True, text=True)  # noqa: E731
+    git("init", "-q")
+    (folder / ".git" / "info" / "exclude").write_text(".venv\nran.txt\n")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    variables = {name: value for name, value in environment(folder).items() if name not in ("TRAFLOW_RUNS", "TRAFLOW_RESULTS")}
+    for command in ([*COMMAND, "profile=smoke"], [".venv/bin/python", "-m", "traflow_lib", "compare", "--profile", "smoke"]):
+        done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d+ numbers: \d+ no reference", done.stdout)
+    own = folder / "runs" / "results"
+    assert all(list(own.glob(what)) for what in ("records/smoke/*.jsonl", "figures/smoke/*.png", "tables/*", "executed/smoke/*.ipynb", "logs/smoke/*.log"))
+    assert git("status", "--porcelain").stdout == ""
 
 
 def test_durations_tell_what_each_executed_notebook_took(tmp_path, monkeypatch):
