@@ -24,10 +24,11 @@ def methods(recipe: dict) -> list[str]:
 
 
 def run(experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print) -> list[Record]:
-    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE, real halves for images.
+    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE; of images, real halves, and the half-mirrored
+    real set where training mirrors. Where the images are not here, these two are left out unless they have a record.
 
-    only: these methods; "teacher" is one of them, with the halves. again: measure also what has a record with the same settings (as
-    notebooks do). The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
+    only: these methods; "teacher" is one of them, with the real data against itself. again: measure also what has a record with the same
+    settings (as notebooks do), but for the real data, which never change. The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
     """
     recipe, measure, found = experiment.recipe, Measure(experiment), []
 
@@ -42,7 +43,16 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
         calls = CALLS_PER_STEP[reference["method"]] * reference["steps"] if reference["method"] in CALLS_PER_STEP else 0
         add("teacher", calls, reference["method"], [0], lambda: measure.teacher(**reference))
         if "classifier" in recipe:
-            add("real data", 0, "halves", [0], measure.halves)
+            real("halves", measure.halves)
+            if recipe.get("data", {}).get("flip"):
+                real("half-mirrored", measure.mirrored)
+
+    def real(sampler: str, make) -> None:
+        known = _recorded(experiment, "real data", 0, sampler, measure.hash("real data", [0]))
+        try:
+            found.append(known or make())
+        except FileNotFoundError as error:
+            say(f"not measured: real data, {sampler}; {error}")
 
     def student(method: str) -> None:
         single = method in recipe.get("sweep", [])

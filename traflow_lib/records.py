@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from . import paths
 
-UNGRIDDED = ("dopri5", "halves", "training")  # samplers without a number of steps; "training" holds what a step of it costs
+UNGRIDDED = ("dopri5", "halves", "half-mirrored", "training")  # samplers without a number of steps; "training" holds what a step of it costs
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "torchdiffeq", "POT", "scikit-learn", "clean-fid")
 
 
