@@ -24,11 +24,12 @@ def methods(recipe: dict) -> list[str]:
 
 
 def run(experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print) -> list[Record]:
-    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE; of images, real halves, and the half-mirrored
-    real set where training mirrors. Where the images are not here, these two are left out unless they have a record.
+    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE; of images also the real data.
 
-    only: these methods; "teacher" is one of them, with the real data against itself. again: measure also what has a record with the same
-    settings (as notebooks do), but for the real data, which never change. The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
+    These are measured against themselves, half against half, and half-mirrored where training mirrors. They never change, so a record of them
+    is always enough, and without one and without the images they are left out.
+    only: these methods; "teacher" is one of them, with the real data. again: measure also what has a record with the same settings (as
+    notebooks do). The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
     """
     recipe, measure, found = experiment.recipe, Measure(experiment), []
 
@@ -51,6 +52,7 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
         known = _recorded(experiment, "real data", 0, sampler, measure.hash("real data", [0]))
         try:
             found.append(known or make())
+            records.save(found[-1])  # a committed one counts as this machine's, too
         except FileNotFoundError as error:
             say(f"not measured: real data, {sampler}; {error}")
 
