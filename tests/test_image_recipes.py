@@ -8,7 +8,10 @@ from checkpoint_files import edm_network, fill, rectified_flow_content, write_pi
 from edm_reference import layout
 from image_files import cifar
 
-from traflow_lib import bench, cli, nets, objectives, paths, recipes
+from traflow_lib import bench, cli, nets, objectives, paths, recipes, settings
+from traflow_lib.data import sources
+from traflow_lib.evaluation.frechet import Statistics, mean_and_cov
+from traflow_lib.evaluation.measure import Measure
 from traflow_lib.experiment import Experiment
 from traflow_lib.teachers import import_teacher, load_teacher
 from traflow_lib.train_config import TrainConfig
@@ -28,13 +31,11 @@ def test_recipe_runs_from_nothing_to_records(name):
     for package in ("torchdiffeq", "torchvision"):
         pytest.importorskip(package)
     recipe = recipes.load(name, "smoke")
-    if name == "fashion_mnist":  # the real data set is not everywhere
-        recipe |= {"dataset": "shapes32x1", "stand_in_for": name}
-        recipe["classifier"]["net"]["classes"] = 6
     methods = ["traflow_v4", "compact"] if name == "imagenet64" else recipe["methods"]
     experiment = Experiment(recipe, say=lambda line: None)
     found = bench.run(experiment, methods, say=lambda line: None)
     assert {record.method for record in found} == set(methods)
+    assert recipe["stand_in_for"] == name
     for record in found:
         lines = map(json.loads, (paths.results() / "records" / record.file).read_text().splitlines())
         saved = next(line for line in lines if (line["method"], line["sampler"], line["nfe"]) == (record.method, record.sampler, record.nfe))
@@ -42,6 +43,48 @@ def test_recipe_runs_from_nothing_to_records(name):
         assert f"fd-{experiment.dataset}-cnn-uint8" in saved["metrics"] and saved["ema"] == 0.999
     folder = experiment.files[f"{methods[0]}-seed0"].parent
     assert list(folder.glob("samples-*.png")) and (folder / "model-ema0.9999.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_laptop_measures_with_committed_statistics_and_needs_no_image(name, monkeypatch):
+    monkeypatch.setattr("traflow_lib.data.images.load", lambda *args, **kwargs: pytest.fail("images were asked for"))
+    measure = Measure(Experiment(recipes.load(name, "laptop")))
+    statistics = measure.real_statistics
+    assert statistics.n == measure.settings["n_reference"] and len(statistics.sha256) == 64 and not list(paths.runs().glob("*statistics*"))
+    assert measure.experiment.files["classifier"].parent == paths.committed("checkpoints")
+
+
+def test_notebook_07_distills_and_measures_without_an_image(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", tmp_path)
+    monkeypatch.setenv("TRAFLOW_DATA", str(tmp_path))
+    few = {"pairs": {"n": 4, "steps": 1}, "student": {"train": {"steps": 1, "batch": 2}}, "evaluate": {"n": 3, "n_geometry": 1, "reference": {"steps": 1}}}
+    experiment, lines = Experiment(recipes.merge(recipes.load("fashion_mnist", "laptop"), few), say=lambda line: None), []
+    found = bench.run(experiment, ["teacher", "traflow", "distill"], again=True, say=lines.append)
+    assert {record.method for record in found} == {"teacher", "traflow", "distill"}
+    assert all("fd-fashion_mnist-cnn-uint8" in record.metrics and record.n_reference == 10_000 for record in found)
+    assert ["half-mirrored" in line for line in lines if line.startswith("not measured: real data, ")] == [False, True]
+
+
+def test_students_that_notebook_07_shows_are_committed():
+    recipe = recipes.load("fashion_mnist", "hour")
+    models = Experiment(recipe).models
+    for method in ("traflow", "distill"):
+        (own,) = settings.student(recipe, "fashion_mnist", method, 0)
+        assert models.found(f"{method}-seed0", settings.identity(own)).parent == paths.committed("checkpoints")
+
+
+def test_half_mirrored_data_are_as_far_from_the_data_as_they_are_lopsided():
+    recipe = recipes.load("fashion_mnist", "smoke")
+    measure = Measure(Experiment(recipe, say=lambda line: None))
+    as_it_is = measure.mirrored()
+    assert (as_it_is.method, as_it_is.sampler, as_it_is.nfe) == ("real data", "half-mirrored", 0) and as_it_is.n_generated == 500
+    symmetric, lopsided = (Measure(Experiment(recipe, say=lambda line: None)) for _ in range(2))
+    symmetric.real = torch.cat([measure.real[:, :, :, :16], measure.real[:, :, :, :16].flip(3)], dim=3)
+    lopsided.real = torch.cat([measure.real[:, :, :, :16], -torch.ones(500, 1, 32, 16)], dim=3)
+    for one in (symmetric, lopsided):
+        one.real_statistics = Statistics(*mean_and_cov(one.real_features), len(one.real), "")
+    (far,), (near,) = (one.mirrored().metrics[one.fd_name] for one in (lopsided, symmetric))
+    assert near < 1e-6 < far
 
 
 @pytest.mark.parametrize("profile", ["gpu", "paper"])

@@ -24,9 +24,11 @@ def methods(recipe: dict) -> list[str]:
 
 
 def run(experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print) -> list[Record]:
-    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE, real halves for images.
+    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE; of images also the real data.
 
-    only: these methods; "teacher" is one of them, with the halves. again: measure also what has a record with the same settings (as
+    These are measured against themselves, half against half, and half-mirrored where training mirrors. They never change, so a record of them
+    is always enough, and without one and without the images they are left out.
+    only: these methods; "teacher" is one of them, with the real data. again: measure also what has a record with the same settings (as
     notebooks do). The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
     """
     recipe, measure, found = experiment.recipe, Measure(experiment), []
@@ -42,7 +44,17 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
         calls = CALLS_PER_STEP[reference["method"]] * reference["steps"] if reference["method"] in CALLS_PER_STEP else 0
         add("teacher", calls, reference["method"], [0], lambda: measure.teacher(**reference))
         if "classifier" in recipe:
-            add("real data", 0, "halves", [0], measure.halves)
+            real("halves", measure.halves)
+            if recipe.get("data", {}).get("flip"):
+                real("half-mirrored", measure.mirrored)
+
+    def real(sampler: str, make) -> None:
+        known = _recorded(experiment, "real data", 0, sampler, measure.hash("real data", [0]))
+        try:
+            found.append(known or make())
+            records.save(found[-1])  # a committed one counts as this machine's, too
+        except FileNotFoundError as error:
+            say(f"not measured: real data, {sampler}; {error}")
 
     def student(method: str) -> None:
         single = method in recipe.get("sweep", [])

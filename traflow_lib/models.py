@@ -53,7 +53,7 @@ class Models:
             return self._nets[name]
         folder = paths.runs() / name
         with alone(name, f"{self.dataset} {role}", self.say):
-            file = self._found(role, fingerprint)
+            file = self.found(role, fingerprint)
             if file is None:
                 if not self.resume and any(folder.glob("checkpoint-*.pt")):
                     raise ValueError(f"{folder} holds an interrupted training of {role}; add --resume to go on with it, or delete the folder")
@@ -74,7 +74,7 @@ class Models:
         self.files[role], self._nets[name] = file, net.to(self.device).requires_grad_(False)
         return self._nets[name]
 
-    def _found(self, role: str, fingerprint: str) -> Path | None:
+    def found(self, role: str, fingerprint: str) -> Path | None:
         """The network's file if it was trained before: a committed one, or this machine's own, also one from before fingerprints changed."""
         for name in (f"{self.dataset}-{role}-{known}" for known in (fingerprint, *settings.earlier(fingerprint))):
             for file in (paths.committed("checkpoints", f"{name}.safetensors"), paths.runs() / name / "model.safetensors"):

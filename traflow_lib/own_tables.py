@@ -6,7 +6,7 @@ from . import records, tables
 from .cells import Cell, Number, Table, one, source
 
 PROFILES = ("laptop", "hour", "gpu")
-RECIPES = ("04_traflow_2d", "bench_2d", "06_digits", "bench_digits", "fashion_mnist", "07_stand_in", "cifar10", "celeba64", "ffhq64", "imagenet64")
+RECIPES = ("04_traflow_2d", "bench_2d", "06_digits", "bench_digits", "fashion_mnist", "cifar10", "celeba64", "ffhq64", "imagenet64")
 LENGTHS = re.compile(r"steps-\d+$")  # a sweep's students, shorter trained
 LOSSES = {  # of recipe 05_ablations: what was dropped, and how the velocity loss was weighted
     "losses": ("losses dropped one at a time (counterpart of Tables 4 and 5)", r"(chord|path)\.\w+$|v4\.(clipped|no_velocity|no_denoising)$"),

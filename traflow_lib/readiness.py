@@ -7,8 +7,10 @@ from pathlib import Path
 
 import torch
 
-from .data import images
+from . import objectives, settings
+from .data import fetch, images
 from .evaluation import inception
+from .models import Models
 from .notebooks import GPU_PROFILES
 
 EDM = "https://nvlabs-fi-cdn.nvidia.com/edm/pretrained/"
@@ -67,8 +69,22 @@ def _data(recipe: dict) -> Need:
     try:
         found, _ = images.load(name, split)
     except FileNotFoundError as error:
-        return Need(f"data {name}", False, str(error))
+        note = f"python -m traflow_lib data {name} fetches it; {error}" if name in fetch.URLS else str(error)
+        vital = _trains_on_images(recipe)
+        return Need(f"data {name}", False, note if vital else f"only what shows real images is left out; {note}", vital)
     return Need(f"data {name}", True, f"{len(found):,} images of shape {found.shape[1:]}{stand_in}")
+
+
+def _trains_on_images(recipe: dict) -> bool:
+    """Whether images are needed for more than to be shown: for an extractor, a teacher or a student that is still to be trained on them, or for FID."""
+    name, found = recipe["dataset"], Models(recipe["dataset"], torch.device("cpu")).found
+    if "fid" in recipe or "classifier" not in recipe or recipe["teacher"].get("kind") == "checkpoint":
+        return True
+    trained = {"teacher": settings.teacher(recipe, name), "classifier": settings.classifier(recipe, name)}
+    if not all(found(role, settings.identity(own)) for role, own in trained.items()):
+        return True
+    students = [stage for method in recipe["methods"] for stage in settings.student(recipe, name, method, recipe["seeds"][0])]
+    return any(objectives.build(stage["objective"]).needs_data for stage in students)
 
 
 def _teacher(name: Path) -> Need:

@@ -17,7 +17,7 @@ from filelock import FileLock
 from . import paths
 from .provenance import provenance
 
-UNGRIDDED = ("dopri5", "halves", "training")  # samplers without a number of steps; "training" holds what a step of it costs
+UNGRIDDED = ("dopri5", "halves", "half-mirrored", "training")  # samplers without a number of steps; "training" holds what a step of it costs
 
 
 @dataclass

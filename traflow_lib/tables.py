@@ -88,7 +88,7 @@ def write_all(measured: list[dict], out: Path) -> list[Path]:
 
 def _alike(rows: list[dict]) -> dict:
     """A row that speaks for the counts of all; ValueError if they were measured on other numbers of samples, which do not compare."""
-    rows = [row for row in rows if row["sampler"] not in ("halves", "training")] or rows
+    rows = [row for row in rows if row["sampler"] not in ("halves", "half-mirrored", "training")] or rows
     if len({(row["n_generated"], row["n_reference"], row["split"]) for row in rows}) > 1:
         raise ValueError(f"a table compares equal numbers of samples only; {rows[0]['recipe']} mixes several")
     return rows[0]

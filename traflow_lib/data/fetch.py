@@ -6,6 +6,7 @@ from hashlib import file_digest
 from http.client import HTTPException
 from pathlib import Path
 
+TIMEOUT = 10  # seconds in which a server has to answer, and a transfer to go on
 UNVERIFIED = "TRAFLOW_DATA_UNVERIFIED"  # environment variable: 1 accepts files that are not the published ones (subsets, your own)
 FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 CIFAR10 = "https://www.cs.toronto.edu/~kriz/"
@@ -60,7 +61,7 @@ def download(url: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        with urllib.request.urlopen(url, timeout=60) as answer, part.open("wb") as stream:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, part.open("wb") as stream:
             expected = answer.headers["Content-Length"]
             while block := answer.read(1 << 20):
                 stream.write(block)
@@ -71,7 +72,8 @@ def download(url: str, target: Path) -> None:
         verify(part, target.name)
         part.replace(target)
     except (OSError, HTTPException) as error:
-        raise FileNotFoundError(f"{url} could not be fetched ({error}); get it in another way and put it at {target}") from None
+        reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
+        raise FileNotFoundError(f"{url} could not be fetched ({reason}); get it in another way and put it at {target}") from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -155,6 +155,13 @@ class Measure:
         value = feature_distance(self.real_features[first], self.real_features[second])
         return self._record("real data", 0, "halves", {self.fd_name: [value]}, [0], [], n_generated=len(first), n_reference=len(second))
 
+    def mirrored(self) -> Record:
+        """FD from the real images, every other one mirrored, to the set as it is: what a perfect generator of mirrored training data would score."""
+        features = self.real_features.clone()
+        features[::2] = self.experiment.classifier().features(self.real[::2].flip(-1))
+        value = self._distance(features)
+        return self._record("real data", 0, "half-mirrored", {self.fd_name: [value]}, [0], [], n_generated=len(features), n_reference=len(features))
+
     def record_cost(self, method: str, milliseconds: list[float]) -> Record:
         """Record what a training step of this method took, in several runs."""
         return self._record(method, 0, "training", {"ms_per_step": milliseconds}, list(range(len(milliseconds))), [], n_generated=0, n_reference=0)
