@@ -40,8 +40,8 @@ def network(folder: Path) -> torch.Tensor:
         make(folder)
         return lambda net, target, progress: LossTerms(sum(p.square().sum() for p in net.parameters()), {})
 
-    settings = {"train": {"steps": 3, "batch": 4}, "seed": 0}
-    net = Models("toy", torch.device("cpu"), say).trained("teacher", settings, CONFIG, lambda: build(CONFIG), make_loss)
+    own = {"train": {"steps": 3, "batch": 4}, "net": CONFIG, "seed": 0}
+    net = Models("toy", torch.device("cpu"), say).trained("teacher", own, lambda: build(CONFIG), make_loss)
     return nn.utils.parameters_to_vector(net.parameters())
 
 

@@ -61,7 +61,11 @@ def test_every_notebook_checks_a_claim_that_nbval_compares(name):
     assert any(output.get("text", "").startswith("ok: ") for cell in compared for output in cell.outputs)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# the others take half a minute each, and nbval runs them at laptop in the same `make test`
+QUICK = ("00_quickstart", "06_digits", "07_fashion_mnist", "08_cifar10", "12_paper_tables")
+
+
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES])
 def test_papermill_runs_the_smoke_profile(name, capfd):
     assert notebooks.run(name, "smoke").exists()
     assert "IPKernelApp" not in capfd.readouterr().err
