@@ -118,7 +118,7 @@ def test_paper_profile_carries_table_8(name, lr, batch, steps, solver_steps):
     recipe, train = student(name)
     assert (train.optimizer, train.lr, train.batch, train.steps, train.schedule, train.warmup) == ("adam", lr, batch, steps, "constant", 0)
     assert train.decays == [0.999, 0.9999]  # of the student, and of the target network
-    assert train.precision == recipe["precision"] == "fp16"
+    assert settings.training(recipe["student"]["train"], recipe)["precision"] == "fp16"
     assert (recipe["pairs"]["method"], recipe["pairs"]["steps"], recipe["pairs"]["online"]) == ("heun", solver_steps, True)
     assert recipe["teacher"]["file"] == OFFICIAL[name] and recipe["evaluate"]["n"] == 50_000
     assert recipe["students"]["traflow_v4"]["objective"] == "traflow_v4" and "traflow_v4" in recipe["methods"]
@@ -172,7 +172,9 @@ def test_checkpoint_of_a_release_is_the_teacher_of_a_recipe_and_students_start_a
     cifar(tmp_path / "data", n=20)
     shrunken = recipes.load("cifar10", "smoke") | {"dataset": "cifar10"}
     del shrunken["classifier"]
-    monkeypatch.setattr(recipes, "load", lambda name, profile, teacher: recipes.merge(shrunken, {"teacher": {"kind": "checkpoint", "file": str(teacher)}}))
+    monkeypatch.setattr(
+        recipes, "load", lambda name, profile, teacher, precision: recipes.merge(shrunken, {"teacher": {"kind": "checkpoint", "file": str(teacher)}})
+    )
     file = write(tmp_path)
     assert cli.main(["distill", "--recipe", "cifar10", "--profile", "smoke", "--method", "distill", "--teacher", str(file)]) == 0
     assert "cifar10: distill, seed 0 in" in capsys.readouterr().out
