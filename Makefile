@@ -9,60 +9,87 @@ ON ?= local
 GPU_PYTHON ?= $(if $(wildcard $(VENV)/.ready),$(BIN)/python,python3)
 GPU_PROFILE ?= gpu
 PIECE ?= 540
+# make test: after how many minutes a part is ended, 0 for never; what pytest runs
+SETUP_MINUTES ?= 0
+LINT_MINUTES ?= 0
+UNIT_MINUTES ?= 0
+NOTEBOOK_MINUTES ?= 0
+PYTEST_ARGS ?= tests
 # two threads that wait for each other by spinning crawl on shared cores
-export OMP_WAIT_POLICY = passive
+OMP_WAIT_POLICY = passive
+# text is UTF-8 whatever the locale
+PYTHONUTF8 = 1
+# places relative to this folder, made absolute for kernels, which start in notebooks/
+from_here = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
+PLACES := $(foreach name,ROOT RESULTS RUNS DATA INCEPTION,$(if $(TRAFLOW_$(name)),TRAFLOW_$(name)))
+$(foreach name,$(PLACES),$(eval override $(name) := $$(call from_here,$$($(name)))))
+export OMP_WAIT_POLICY PYTHONUTF8 $(PLACES)
 
-.PHONY: help setup reproduce gpu test test-slow lab notebooks bench lint clean
+.PHONY: help setup reproduce gpu test lint-check test-unit test-notebooks test-slow lab bench lint clean
+.NOTPARALLEL:
 
 help:
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(VENV)/.ready ## make .venv with the locked packages (a no-op when up to date)
+	@$(BIN)/python -c '' || { echo "error: $(VENV) has no working Python any more; make it anew: rm -rf $(VENV), then make setup"; exit 1; }
+	@made=$$(cat $(VENV)/.ready); here=$$(pwd -P); [ "$$made" = "$$here" ] || { \
+		echo "setup: $(VENV) was made in '$${made:-an unknown folder}', so its commands would run the code there: installing the kit of '$$here' in it"; \
+		$(BIN)/python -m venv --without-pip $(VENV) && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
+		echo "$$here" > $(VENV)/.ready; }
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed; run make with PYTHON=python3.11"'
+	@echo "setup: on Linux with x86-64, 3.2 GB to fetch (torch and its CUDA libraries are 2.9 GB of it) and 6.5 GB of disk for $(VENV)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $@
+	@bash .ci/timed setup $(SETUP_MINUTES) bash .ci/install $(BIN)/python
+	@echo "setup: $(VENV) holds $$(du -sh $(VENV) | cut -f 1)"
+	@pwd -P > $@
 
-reproduce: setup ## run all notebooks by papermill (PROFILE=laptop, ON=local or slurm), build the tables, print the main ones
-	$(BIN)/snakemake --profile profiles/$(ON) --config profile=$(PROFILE)
-	$(BIN)/python -m traflow_lib tables --show $(PROFILE)
+reproduce: setup ## run all notebooks by papermill (PROFILE=laptop, ON=local or slurm), build the tables, compare with the committed numbers
+	@$(BIN)/python -m traflow_lib data fashion_mnist || echo "going on without: notebook 07 shows the committed models and statistics"
+	@bash .ci/timed notebooks 0 $(BIN)/python -m snakemake --profile profiles/$(ON) --config profile=$(PROFILE)
+	@$(BIN)/python -m traflow_lib tables
 	@$(BIN)/python -c 'from traflow_lib import notebooks; print(notebooks.durations("$(PROFILE)"))'
+	@$(BIN)/python -m traflow_lib compare --profile $(PROFILE)
 
 gpu: ## notebook 07's GPU recipe without Jupyter, in pieces of PIECE=540 seconds: call it again until it says finished
 	@start=$$(date +%s); \
 	timeout --signal=TERM --kill-after=40 $(PIECE) $(GPU_PYTHON) -m traflow_lib bench --recipe fashion_mnist --profile $(GPU_PROFILE); \
 	status=$$?; \
 	if [ $$status -eq 0 ]; then \
-		$(GPU_PYTHON) -m traflow_lib tables --show $(GPU_PROFILE) && echo "finished: fashion_mnist at profile $(GPU_PROFILE)"; \
+		$(GPU_PYTHON) -m traflow_lib tables && echo "finished: fashion_mnist at profile $(GPU_PROFILE)"; \
 	elif [ $$status -eq 143 ] || [ $$(($$(date +%s) - start)) -ge $(PIECE) ]; then \
 		echo "not finished: the same command goes on where this one stopped"; \
 	else exit $$status; fi
 
-test: setup ## ruff, unit tests, then the notebooks by nbval, two at a time
-	$(BIN)/ruff check .
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests -q -n 2 -m "not slow" --durations=5
-	OMP_NUM_THREADS=1 TRAFLOW_RESULTS=$(abspath runs/nbval-results) \
-		$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=900 -n 2 --dist loadfile --no-loadscope-reorder notebooks -q --durations=5
+test: setup lint-check test-unit test-notebooks ## setup, ruff, unit tests, then the notebooks by nbval; each says what it took
+
+lint-check: setup ## ruff, changing nothing
+	@bash .ci/timed ruff $(LINT_MINUTES) $(BIN)/python -m ruff check .
+
+test-unit: setup ## the unit tests but the slow ones, two at a time (PYTEST_ARGS=tests/test_flow.py: only these)
+	OMP_NUM_THREADS=1 bash .ci/timed "unit tests" $(UNIT_MINUTES) $(BIN)/python -m pytest $(PYTEST_ARGS) -q -n 2 -m "not slow" --durations=5
+
+test-notebooks: setup ## run the notebooks and compare their outputs with the stored ones, two at a time
+	OMP_NUM_THREADS=1 TRAFLOW_RESULTS="$$PWD/runs/nbval-results" bash .ci/timed notebooks $(NOTEBOOK_MINUTES) \
+		$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=900 -n 2 --dist loadfile --no-loadscope-reorder notebooks -q --durations=5
 
 test-slow: setup ## every unit test, the slow ones too
-	$(BIN)/pytest tests -q
+	$(BIN)/python -m pytest tests -q
 
-lab: setup ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab --notebook-dir notebooks
+lab: setup ## open JupyterLab on a working copy of the course in runs/course
+	@$(BIN)/python -m traflow_lib course
+	$(BIN)/python -m jupyter lab --notebook-dir "$${TRAFLOW_RUNS:-runs}/course"
 
-notebooks: ## after `make reproduce`: store the executed notebooks (with outputs) in notebooks/
-	$(BIN)/python -m traflow_lib store --profile laptop
-
-bench: setup ## train and measure the committed comparisons (CPU hours, resumable; recorded results are skipped)
+bench: setup ## train and measure the comparisons of several seeds (CPU hours, resumable; recorded results are skipped)
 	for recipe in bench_2d bench_digits 05_ablations 04_traflow_2d 06_digits fashion_mnist; do \
 		$(BIN)/python -m traflow_lib bench --recipe $$recipe --profile hour || exit 1; done
 
 lint: setup ## check and format
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format traflow_lib tests
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format traflow_lib tests
 
-clean: ## remove the environment and all working files; keeps results/
-	rm -rf $(VENV) runs .snakemake results/executed results/logs
+clean: ## remove the environment and all of runs/ (checkpoints, and this machine's own results); keeps the committed results/
+	rm -rf $(VENV) runs .snakemake

@@ -1,13 +1,12 @@
 # The dependency graph: every notebook that has the profile, side by side, then the tables notebook, which reads the records of all.
 # make reproduce runs it here; docs/pipeline.md tells how Slurm and Kubernetes do.
 import glob
-import os
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from traflow_lib import notebooks
+from traflow_lib import notebooks, paths
 
 PROFILE = config.get("profile", "laptop")
 LAST = "12_paper_tables"
@@ -15,7 +14,7 @@ LESSONS = [name for name in notebooks.names(PROFILE) if name != LAST]
 if not LESSONS:
     known = sorted({profile for name in notebooks.names() for profile in notebooks.profiles(name)})
     raise WorkflowError(f"no notebook has the profile '{PROFILE}'; there are {', '.join(known)}")
-RESULTS = os.environ.get("TRAFLOW_RESULTS", "results")
+RESULTS = paths.results().relative_to(Path.cwd()) if paths.results().is_relative_to(Path.cwd()) else paths.results()
 EXECUTED = f"{RESULTS}/executed/{PROFILE}/{{name}}.ipynb"
 LOG = f"{RESULTS}/logs/{PROFILE}/{{name}}.log"
 LIBRARY = sorted(glob.glob("traflow_lib/**/*.py", recursive=True) + glob.glob("traflow_lib/recipes/*.yaml"))
@@ -46,8 +45,8 @@ rule lesson:
         **({"mem_mb": 32000, "gpu": 1} if ON_GPU else {"mem_mb": 3000}),
     shell:
         "export OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive; "
-        "{sys.executable} -m traflow_lib notebook {wildcards.name} --profile {PROFILE} > {log} 2>&1 && tail -n 1 {log} "
-        "|| {{ tail -n 20 {log} >&2; exit 1; }}"
+        "{sys.executable:q} -m traflow_lib notebook {wildcards.name} --profile {PROFILE:q} > {log:q} 2>&1 && tail -n 1 {log:q} "
+        "|| {{ tail -n 20 {log:q} >&2; exit 1; }}"
 
 
 use rule lesson as paper_tables with:
@@ -66,6 +65,6 @@ use rule lesson as paper_tables with:
 onerror:
     # the last line of a failed notebook's log says notebook, cell and error
     for file in [Path(LOG.format(name=name)) for name in (*LESSONS, LAST)]:
-        errors = [line for line in file.read_text().splitlines() if line.startswith("error:")] if file.exists() else []
+        errors = [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.startswith("error:")] if file.exists() else []
         if errors and not Path(EXECUTED.format(name=file.stem)).exists():
             print(f"{errors[-1]} [log: {file}]", file=sys.stderr)

@@ -12,7 +12,7 @@ for program in munged slurmctld slurmd squeue sbatch; do
 done
 [ "$(id -u)" = 0 ] || fail "slurmd starts jobs for users, so this needs root"
 [ ! -e /etc/slurm/slurm.conf ] || fail "this machine has a Slurm of its own (/etc/slurm/slurm.conf): make reproduce ON=slurm PROFILE=$profile"
-[ -x .venv/bin/snakemake ] || fail ".venv is missing; make setup"
+[ -e .venv/.ready ] || fail ".venv is missing; make setup"
 
 folder=$(mktemp -d /tmp/slurm-here.XXXXXX)
 daemons=()
@@ -79,7 +79,7 @@ watch_queue & daemons+=($!)
 
 export TRAFLOW_RESULTS=$folder/results TRAFLOW_RUNS=$folder/runs
 status=0
-.venv/bin/snakemake --profile profiles/slurm --config profile="$profile" --slurm-status-command squeue \
+.venv/bin/python -m snakemake --profile profiles/slurm --config profile="$profile" --slurm-status-command squeue \
     --slurm-init-seconds-before-status-checks 5 --slurm-logdir "$folder/logs" --latency-wait 5 || status=$?
 
 echo "jobs as the controller wrote them down:"

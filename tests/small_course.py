@@ -11,11 +11,14 @@ import nbformat
 from traflow_lib import paths
 
 RAN = "import os, pathlib, time\nroot = pathlib.Path(os.environ['TRAFLOW_ROOT'])\nwith open(root / 'ran.txt', 'a') as file:\n    file.write('{name} ')"
-COMMAND = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--config"]
+PYTHON = Path(sys.executable)
+COMMAND = [f".venv/bin/{PYTHON.name}", "-m", "snakemake", "--profile", "profiles/local", "--config"]
 
 
 def course(folder: Path, notebooks: dict[str, str], profiles: list[str]) -> Path:
     """The library, Snakefile and profiles of the repository with notebooks of two cells: one notes that it ran, the other is given here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".venv").symlink_to(PYTHON.parent.parent)
     for name in ("traflow_lib", "profiles"):
         shutil.copytree(paths.root() / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "pyproject.toml", "results/published.csv"):

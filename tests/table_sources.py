@@ -1,4 +1,4 @@
-"""An independent reading of what a table's numbers claim as their source: JSON, CSV and YAML files, and networks built anew."""
+"""An independent reading of what a table's numbers claim as their source: JSON, CSV and YAML files, and networks built anew; and of tables."""
 
 import csv
 import json
@@ -12,10 +12,17 @@ from traflow_lib import nets, paths, recipes, records, standard_nets, tables
 from traflow_lib.evaluation import cost
 
 
+@cache
+def recorded(file) -> dict[str, dict]:
+    """The lines of a file of records by their keys, read as JSON; what a line leaves out is empty."""
+    empty = {"training": {}, "errors": {}}
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+    return {records.Record(**line).key: empty | line for line in lines}
+
+
 def record_text(number, folders) -> str:
     name, _, key = number.where.partition("#")
-    lines = [json.loads(line) for folder in folders if (folder / name).is_file() for line in (folder / name).read_text().splitlines()]
-    record = next(line for line in lines if records.Record(**line).key == key)
+    record = next(found for folder in folders if (found := recorded(folder / name).get(key)))
     if number.field in record["metrics"]:
         values = record["metrics"][number.field]
         spread = stdev(values) / len(values) ** 0.5 if len(values) > 1 else record["errors"].get(number.field, [None])[0] if "errors" in record else None
@@ -31,7 +38,7 @@ def record_text(number, folders) -> str:
 
 
 def published_text(number) -> str:
-    with open(paths.committed("published.csv"), newline="") as stream:
+    with open(paths.committed("published.csv"), newline="", encoding="utf-8") as stream:
         return next(row for row in csv.DictReader(stream) if row["id"] == number.where)[number.field]
 
 
@@ -58,3 +65,14 @@ def text_of(number, folders) -> str:
     """What the source says the number is; folders: of records, the first that has the file counts."""
     readers = {"published": published_text, "recipe": recipe_text, "network": network_text}
     return record_text(number, folders) if number.kind == "record" else readers[number.kind](number)
+
+
+def lines_of(markdown: str) -> list[dict[str, str]]:
+    """The lines of a Markdown table by its header."""
+    header, _, *lines = [line[2:-2].split(" | ") for line in markdown.splitlines() if line.startswith("| ")]
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def published_lines() -> list[dict[str, str]]:
+    with open(paths.committed("published.csv"), encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))

@@ -14,8 +14,8 @@ from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.teachers import save_network
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")  # Inception's weights have no other format
-STUDENT = paths.committed("checkpoints", "digits-traflow-seed0-e7373ab4a1.safetensors")
-TEACHER = paths.committed("checkpoints", "digits-teacher-f8368bcdaa.safetensors")
+STUDENT = paths.committed("checkpoints", "digits-traflow-seed0-587dafc3db.safetensors")
+TEACHER = paths.committed("checkpoints", "digits-teacher-91fe64c61e.safetensors")
 
 
 @pytest.fixture(autouse=True)

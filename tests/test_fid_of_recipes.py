@@ -36,3 +36,11 @@ def test_without_weights_or_a_fid_block_it_says_so_and_goes_on(experiment, monke
     assert fid.run(experiment, say=said.append) == [] and said[0].startswith("not run: FID. TRAFLOW_INCEPTION is")
     del experiment.recipe["fid"]
     assert fid.run(experiment, say=said.append) == [] and "another ruler" in said[1]
+
+
+def test_students_outside_the_contest_are_measured_as_the_ablation_block_says():
+    recipe = {"methods": ["traflow"], "fid": {"n": 50000, "split": "train", "metrics": ["fid"]}, "ablation": {"n": 6000, "metrics": ["fid", "sfid"]}}
+    assert fid.settings(recipe, "traflow-5000") == {"n": 6000, "split": "train", "metrics": ["fid", "sfid"]}
+    assert fid.settings(recipe, "traflow") == fid.settings(recipe, "teacher") == recipe["fid"]
+    del recipe["ablation"]
+    assert fid.settings(recipe, "traflow-5000") == recipe["fid"]

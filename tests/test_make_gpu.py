@@ -1,6 +1,7 @@
 """make gpu at the smoke profile: cut off in every phase it goes on where it was, and says so."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from traflow_lib import paths
 from traflow_lib.run_folder import read_log
 
-WORKER = f"{sys.executable} {Path(__file__).with_name('gpu_worker.py')}"
+WORKER = shlex.join([sys.executable, str(Path(__file__).with_name("gpu_worker.py"))])
 
 
 def make_gpu(folder: Path, piece: int = 300, dies: str = "", profile: str = "smoke") -> subprocess.CompletedProcess:

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from traflow_lib import notebooks, paths, recipes
+from traflow_lib import cli, notebooks, paths, recipes
 
 NAMES = notebooks.names()
 FOLDER = paths.root() / "notebooks"
@@ -83,6 +83,19 @@ def test_an_unknown_profile_is_one_line_that_lists_what_exists():
 def test_an_unknown_notebook_lists_what_exists():
     with pytest.raises(ValueError, match="00_quickstart"):
         notebooks.run("99_nothing", "smoke")
+
+
+def test_a_working_copy_leaves_the_repository_alone_and_keeps_what_the_reader_did(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path))
+    assert cli.main(["course"]) == 0
+    assert sorted(file.stem for file in (tmp_path / "course").iterdir()) == NAMES
+    (tmp_path / "course" / "00_quickstart.ipynb").write_text("mine")
+    (tmp_path / "course" / "01_rectified_flow_2d.ipynb").unlink()
+    capsys.readouterr()
+    assert cli.main(["course"]) == 0
+    assert (tmp_path / "course" / "00_quickstart.ipynb").read_text() == "mine" and (tmp_path / "course" / "01_rectified_flow_2d.ipynb").exists()
+    said = capsys.readouterr().out
+    assert f"your working copy of the course: {tmp_path}/course" in said and "other than the repository's: 00_quickstart.ipynb; delete" in said
 
 
 def test_store_keeps_outputs_and_drops_papermills_traces(tmp_path, monkeypatch):

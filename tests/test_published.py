@@ -10,14 +10,14 @@ from traflow_lib.published import Published, published
 
 FIELDS = [field.name for field in fields(Published)]
 GOOD = dict.fromkeys(FIELDS, "") | {
-    "id": "a.b", "table": "2", "dataset": "cifar10", "method": "m", "kind": "k", "nfe": "1", "metric": "fid", "printed": "2.40", "value": "2.50",
-    "source": "s", "evidence": "e",
+    "id": "a.b", "table": "2", "dataset": "cifar10", "method": "m", "kind": "k", "nfe": "1", "metric": "fid", "printed": "2.40", "reading": "read",
+    "value": "2.50", "source": "s", "evidence": "e",
 }  # fmt: skip
 
 
 def written(folder, *rows, header=None):
     file = folder / "numbers.csv"
-    with open(file, "w", newline="") as stream:
+    with open(file, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(header or FIELDS)
         writer.writerows([list(row.values()) for row in rows])
@@ -31,8 +31,9 @@ def test_a_row_keeps_its_digits(tmp_path):
 
 @pytest.mark.parametrize("change, message", [
     ({"metric": "fidd"}, "line 3: unknown metric 'fidd'"), ({"source": ""}, "line 3: source is empty"), ({"value": "about 2"}, "value is 'about 2'"),
-    ({"nfe": "one"}, "nfe is 'one'"), ({"printed": "", "value": ""}, "neither printed nor value"), ({"table": ""}, "needs the table"),
-    ({"id": "first"}, "was there before"),
+    ({"nfe": "one"}, "nfe is 'one'"), ({"printed": "", "reading": "", "value": ""}, "neither printed nor value"), ({"table": ""}, "needs the table"),
+    ({"id": "first"}, "was there before"), ({"reading": "guessed"}, "reading is 'guessed'"), ({"reading": ""}, "reading is ''"),
+    ({"printed": "", "table": ""}, "reading is 'read'"),
 ])  # fmt: skip
 def test_a_bad_row_is_refused_by_file_and_line(tmp_path, change, message):
     with pytest.raises(ValueError, match=message) as error:
@@ -76,3 +77,19 @@ def test_every_misprint_of_the_paper_is_there():
 def test_the_ablations_are_whole():
     counted = {table: len(published("imagenet64", table)) for table in ("4", "5", "6")}
     assert counted == {"4": 2 * 5 * 4, "5": 2 * 5 * 4, "6": 3 * 4}
+
+
+def test_what_is_inferred_is_marked_and_is_no_misprint():
+    inferred = [row for row in published() if row.reading == "inferred"]
+    assert len(inferred) == 25 and {row.table for row in inferred} == {"2", "3"}
+    assert all(row.printed == row.value or row.evidence == "not known" for row in inferred)
+    assert all(row.reading == "read" for row in published() if row.is_misprint or (row.printed and row.method.startswith("SCoT")))
+
+
+def test_a_number_without_a_known_source_has_none():
+    unknown = {row.id: row.printed for row in published() if row.evidence == "not known"}
+    assert unknown == {
+        "imagenet64.edm.79.is": "48.88", "text-ema.cifar10.ema-of-the-student": "0.9999", "text-ema.imagenet64.ema-of-the-student": "0.9999",
+    }  # fmt: skip
+    assert not any(row.value for row in published() if row.id in unknown)
+    assert not any("Karras" in row.source for row in published() if row.metric != "fid" and "re-run" not in row.source)  # EDM's authors report FID only

@@ -85,7 +85,7 @@ def test_what_cannot_be_a_measurement_is_refused(change, message):
 @pytest.mark.parametrize("content", ["", "{", "[1]", "3", '{"method": "traflow"}', '{"colour": "red"}'])
 def test_corrupt_file_is_named_in_one_line(tmp_path, content):
     records.save(record(), tmp_path)
-    with open(tmp_path / "smoke" / "04_traflow_2d.jsonl", "a") as file:
+    with open(tmp_path / "smoke" / "04_traflow_2d.jsonl", "a", encoding="utf-8") as file:
         file.write(content + "\n")
     with pytest.raises(ValueError, match="04_traflow_2d.jsonl, line 2, is not a result record") as error:
         records.load(tmp_path)

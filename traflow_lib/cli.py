@@ -125,6 +125,14 @@ def notebook(args) -> None:
     print(f"executed: {notebooks.run(args.name, args.profile, args.seed, args.teacher)}")
 
 
+def course(args) -> None:
+    """Make a working copy of the notebooks below runs/, where nothing you do changes the repository."""
+    folder, different = notebooks.working_copy()
+    print(f"your working copy of the course: {folder}")
+    if different:
+        print(f"kept as you left them, other than the repository's: {', '.join(different)}; delete one to get a fresh copy")
+
+
 def store_results(args) -> None:
     """Make this machine's results of a profile the committed reference: records, executed notebooks, linked figures and tables."""
     for file in store.store(args.profile):
@@ -188,11 +196,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--resume", action="store_true", help="as for train")
     one.add_argument("--method", action="append", help="only this method (may be repeated)")
     one.add_argument("--seed", action="append", type=int, help="only this seed (may be repeated)")
-    compare = add("bench", bench, with_recipe=True)
-    compare.add_argument("--method", action="append", help="only this method (may be repeated); teacher is one of them")
-    compare.add_argument("--again", action="store_true", help="measure again what has a record")
-    compare.add_argument("--tune", action="store_true", help="the recipe's search for each method's settings instead (profile: search)")
-    compare.add_argument("--cost", action="store_true", help="the time of each method's training step instead; needs an idle machine")
+    race = add("bench", bench, with_recipe=True)
+    race.add_argument("--method", action="append", help="only this method (may be repeated); teacher is one of them")
+    race.add_argument("--again", action="store_true", help="measure again what has a record")
+    race.add_argument("--tune", action="store_true", help="the recipe's search for each method's settings instead (profile: search)")
+    race.add_argument("--cost", action="store_true", help="the time of each method's training step instead; needs an idle machine")
     draw = add("sample", sample)
     draw.add_argument("checkpoint")
     draw.add_argument("--steps", type=int, default=1, help="network calls a sample")
@@ -224,6 +232,7 @@ def parser() -> argparse.ArgumentParser:
     execute.add_argument("name", help="one of notebooks/, without .ipynb")
     execute.add_argument("--profile", default="laptop")
     execute.add_argument("--seed", type=int)
+    add("course", course)
     add("store", store_results).add_argument("--profile", default="laptop")
     add("tables", write_tables)
     add("compare", compare).add_argument("--profile", default="laptop")

@@ -1,6 +1,8 @@
 """Running the notebooks headlessly by papermill, what they took, and storing executed ones with their outputs."""
 
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,7 +19,7 @@ def names(profile: str | None = None) -> list[str]:
 
 def profiles(name: str) -> list[str]:
     """The profiles a notebook has, as its metadata says; smoke and laptop where it says nothing."""
-    metadata = json.loads(_source(name).read_text())["metadata"]
+    metadata = json.loads(_source(name).read_text(encoding="utf-8"))["metadata"]
     return metadata.get("traflow", {}).get("profiles", ["smoke", "laptop"])
 
 
@@ -51,6 +53,9 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
         raise ValueError(f"notebook {name} has no parameter {', '.join(unknown)}")
     options = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": False, "stdout_file": sys.stdout, "stderr_file": sys.stderr}
     options["extra_arguments"] = ["--IPKernelApp.log_level=CRITICAL"]  # without the kernel's remarks on its own transport and end
+    # the kernel starts in notebooks/: places relative to this folder are told to it as absolute ones, and text is UTF-8 whatever the locale
+    paths.fix_places()
+    os.environ.setdefault("PYTHONUTF8", "1")
     with alone(f"notebook-{name}-{profile}", f"notebook {name} at profile {profile}"):
         try:
             papermill.execute_notebook(str(source), str(partial), parameters, **options)
@@ -65,8 +70,24 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
 
 def _running(partial: Path) -> int | None:
     """The cell at which a notebook was cut off."""
-    states = [cell["metadata"].get("papermill", {}).get("status") for cell in json.loads(partial.read_text())["cells"]]
+    states = [cell["metadata"].get("papermill", {}).get("status") for cell in json.loads(partial.read_text(encoding="utf-8"))["cells"]]
     return states.index("running") if "running" in states else None
+
+
+def working_copy() -> tuple[Path, list[str]]:
+    """The course below runs/, to work in without changing the repository: its folder, and the notebooks there that are other than the repository's.
+
+    What is there stays as the reader left it; what is missing is copied.
+    """
+    folder, different = paths.runs() / "course", []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names():
+        own = folder / f"{name}.ipynb"
+        if not own.exists():
+            shutil.copy(_source(name), own)
+        elif own.read_bytes() != _source(name).read_bytes():
+            different.append(own.name)
+    return folder, different
 
 
 def durations(profile: str) -> str:
@@ -74,7 +95,7 @@ def durations(profile: str) -> str:
     seconds = {}
     for name in names():
         if executed(name, profile).exists():
-            seconds[name] = json.loads(executed(name, profile).read_text())["metadata"]["papermill"]["duration"]
+            seconds[name] = json.loads(executed(name, profile).read_text(encoding="utf-8"))["metadata"]["papermill"]["duration"]
     rows = [[name, _time(value)] for name, value in [*seconds.items(), ("one after another", sum(seconds.values()))]]
     return tables.markdown([f"notebook, profile {profile}", "time"], rows)
 

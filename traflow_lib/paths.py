@@ -1,34 +1,75 @@
-"""Where things live. Notebooks and commands run from different folders; this module is the only one that knows."""
+"""Where things live. Notebooks and commands run from different folders; this module is the only one that knows.
+
+The places can be set by environment variables. A relative one means the same folder for everything that a command starts: it is counted from
+the folder where the command was started. An empty one counts as unset.
+"""
 
 import os
 from pathlib import Path
 
+PLACES = ("TRAFLOW_ROOT", "TRAFLOW_RESULTS", "TRAFLOW_RUNS", "TRAFLOW_DATA", "TRAFLOW_INCEPTION")
+
+
+def fix_places() -> None:
+    """Make the places that the environment names absolute, for kernels and processes that start in other folders. Importing this module does it."""
+    for name in PLACES:
+        if place(name):
+            os.environ[name] = str(place(name))
+
+
+def place(name: str) -> Path | None:
+    """The absolute path that an environment variable names, None if it is unset or empty."""
+    value = os.environ.get(name)
+    return Path(value).absolute() if value else None
+
 
 def root() -> Path:
-    """The repository root: from TRAFLOW_ROOT, else found upwards from this file (editable install), else from the working folder."""
-    if "TRAFLOW_ROOT" in os.environ:
-        starts = [Path(os.environ["TRAFLOW_ROOT"])]
+    """The repository root: from TRAFLOW_ROOT, else found upwards from this file (editable install), else from the working folder.
+
+    ValueError if this file is in one clone of the kit and the working folder in another: nobody wants to run the one in the other by accident.
+    """
+    if given := place("TRAFLOW_ROOT"):
+        own, here = _clone(given), None
     else:
-        starts = [Path(__file__).resolve().parent, Path.cwd()]
-    for start in starts:
-        for folder in (start, *start.parents):
-            if (folder / "pyproject.toml").is_file() and (folder / "traflow_lib").is_dir():
-                return folder
+        own, here = _clone(Path(__file__).resolve().parent), _clone(Path.cwd())
+    if own and here and not own.samefile(here):
+        raise ValueError(
+            f"the working folder is in the clone {here}, but this is the library of the clone {own}: run 'make setup' in {here} and use its .venv "
+            "(after copying or moving a clone, too), or set TRAFLOW_ROOT to the clone that is meant"
+        )
+    if own or here:
+        return own or here
     raise FileNotFoundError(
         "TraFlow-lab's root (the folder with pyproject.toml and traflow_lib/) was not found; run inside the clone or set TRAFLOW_ROOT to it"
     )
 
 
+def _clone(start: Path) -> Path | None:
+    """The clone of the kit that a folder lies in, if any."""
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").is_file() and (folder / "traflow_lib").is_dir():
+            return folder
+    return None
+
+
 def results() -> Path:
-    """This machine's own records, tables, figures and executed notebooks: TRAFLOW_RESULTS, else results/ below runs(), which git ignores."""
-    return Path(os.environ.get("TRAFLOW_RESULTS") or runs() / "results")
+    """This machine's own records, tables, figures and executed notebooks, ignored by git: TRAFLOW_RESULTS, else results/ in runs()."""
+    return place("TRAFLOW_RESULTS") or runs() / "results"
 
 
 def committed(*parts: str) -> Path:
-    """A path under the repository's results/, the committed reference: everything reads it, only the command store writes it."""
+    """A path below results/ of the repository, the committed reference, which everybody reads and no run writes."""
     return root().joinpath("results", *parts)
 
 
 def runs() -> Path:
-    """Working files of training (checkpoints, logs, cached pairs), not committed: TRAFLOW_RUNS, else runs/ of the repository."""
-    return Path(os.environ.get("TRAFLOW_RUNS", root() / "runs"))
+    """Working files of this machine (checkpoints, logs, cached pairs), ignored by git: TRAFLOW_RUNS, else runs/ of the repository."""
+    return place("TRAFLOW_RUNS") or root() / "runs"
+
+
+def data() -> Path:
+    """The published files of the image data sets: TRAFLOW_DATA, else data/ of the repository."""
+    return place("TRAFLOW_DATA") or root() / "data"
+
+
+fix_places()

@@ -8,6 +8,8 @@ from . import paths
 
 METRICS = ("fid", "sfid", "is", "precision", "recall", "throughput")
 SETTING = "setting: "  # prefix of a metric that is a setting of the training, in words or a number
+READINGS = ("read", "inferred")
+UNKNOWN = "not known"  # the evidence of a number without a source
 
 
 @dataclass(frozen=True)
@@ -15,8 +17,10 @@ class Published:
     """One published number, as strings so that every digit stays as it was printed; "" where something does not apply or is not known.
 
     id: stable name of the row; table: where the paper (version 4) prints it, "" if it does not; nfe: network calls a sample; iterations:
-    of training; n_samples: generated for the metric; printed: what the paper says; value: what the method's own source says; params_m and
-    gmacs: millions of parameters and 10^9 multiply-accumulates a call; source, evidence: of `value`, and how it was read.
+    of training; n_samples: generated for the metric; printed: what the paper says; reading: of `printed`, "read" where this kit's notes on
+    the paper say what it prints (settings in the notes' own words), "inferred" where they give one number for the paper's cell and for the
+    method's own source, so that the two are taken to be the same; value: what the method's own source says; params_m and gmacs: millions
+    of parameters and 10^9 multiply-accumulates a call; source, evidence: of `value`, and how it was read.
     """
 
     id: str
@@ -29,6 +33,7 @@ class Published:
     n_samples: str
     metric: str
     printed: str
+    reading: str
     value: str
     params_m: str
     gmacs: str
@@ -43,6 +48,8 @@ class Published:
             raise ValueError("neither printed nor value holds a number")
         if self.printed and not self.table:
             raise ValueError("a printed number needs the table it stands in")
+        if bool(self.printed) != bool(self.reading) or self.reading not in ("", *READINGS):
+            raise ValueError(f"reading is '{self.reading}'; it must be {' or '.join(READINGS)} where a number is printed, and empty elsewhere")
         is_setting = self.metric.startswith(SETTING)
         if not is_setting and self.metric not in METRICS:
             raise ValueError(f"unknown metric '{self.metric}'; there are {', '.join(METRICS)} and '{SETTING}...'")
@@ -51,8 +58,8 @@ class Published:
 
     @property
     def is_misprint(self) -> bool:
-        """The paper prints something else than the method's own source says."""
-        return bool(self.printed) and self.printed != self.value
+        """The paper prints something else than the method's own source says, if that is known."""
+        return bool(self.printed) and self.printed != self.value and self.evidence != UNKNOWN
 
 
 def _check_number(name: str, text: str) -> None:
@@ -70,7 +77,7 @@ def published(dataset: str | None = None, table: str | None = None, metric: str 
     file = file or paths.committed("published.csv")
     known = [field.name for field in fields(Published)]
     rows: dict[str, Published] = {}
-    with open(file, newline="") as stream:
+    with open(file, newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         if wrong := sorted(set(known) ^ set(reader.fieldnames or [])):
             raise ValueError(f"{file.name}, line 1: the fields are {', '.join(known)}; missing or unknown: {', '.join(wrong)}")

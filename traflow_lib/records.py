@@ -4,14 +4,9 @@ A file is <profile>/<recipe>.jsonl below a records folder, one line a record, so
 """
 
 import json
-import platform
-import subprocess
-import sys
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from datetime import UTC, datetime
 from functools import cache
 from hashlib import file_digest, sha256
-from importlib import metadata
 from math import isfinite, sqrt
 from pathlib import Path
 from types import UnionType
@@ -20,9 +15,9 @@ from typing import get_args, get_origin, get_type_hints
 from filelock import FileLock
 
 from . import paths
+from .provenance import provenance
 
 UNGRIDDED = ("dopri5", "halves", "half-mirrored", "training")  # samplers without a number of steps; "training" holds what a step of it costs
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "torchdiffeq", "POT", "scikit-learn", "clean-fid")
 
 
 @dataclass
@@ -171,25 +166,3 @@ def file_sha256(file: Path) -> str:
 def tensor_sha256(tensor) -> str:
     """Checksum of a tensor's values, for data sets that are not one file."""
     return sha256(tensor.contiguous().numpy().tobytes()).hexdigest()
-
-
-def provenance() -> dict:
-    """Commit, versions, device, date and command of this process."""
-    git = lambda *words: subprocess.run(["git", *words], cwd=paths.root(), capture_output=True, text=True).stdout.strip()  # noqa: E731
-    import torch
-
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "git_commit": git("rev-parse", "HEAD") or "unknown",
-        "git_dirty": bool(git("status", "--porcelain", "--untracked-files=no", "--", "traflow_lib", "notebooks")),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "packages": versions,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads",
-        "command": "notebook" if "ipykernel" in sys.modules else " ".join(["python", "-m", "traflow_lib", *sys.argv[1:]]),
-    }

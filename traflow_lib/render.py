@@ -116,5 +116,5 @@ def write(made: list[Table], folder: Path) -> list[Path]:
         }
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
     return list(files)

@@ -73,7 +73,7 @@ class Log:
 
     def __init__(self, folder: Path, config: TrainConfig, process: int = 0):
         self.config, self.since, self.last = config, [], None
-        self.file = open(folder / "log.jsonl", "a") if process == 0 else None
+        self.file = open(folder / "log.jsonl", "a", encoding="utf-8") if process == 0 else None
         self.board = _tensorboard(folder) if config.tensorboard and process == 0 else None
 
     def add(self, step: int, seconds: float, values: dict[str, float]) -> None:
@@ -118,5 +118,5 @@ def _tensorboard(folder: Path):
 
 def read_log(folder: Path, watched: bool = False) -> list[dict]:
     """The lines of a run's log.jsonl, or what was watched; after a resume the later line of a repeated step counts."""
-    lines = (json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines())
+    lines = (json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
     return list({line["step"]: line for line in lines if ("watch" in line) == watched}.values())

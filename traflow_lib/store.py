@@ -8,7 +8,9 @@ from pathlib import Path
 
 from . import cost_tables, evidence, notebooks, own_tables, paper_tables, paths, records, render, tables
 
-LINKED = re.compile(r"results/(?:figures|tables)/[\w./-]+\w")
+# a table in README or docs: the comment says of which records, the lines below it are written by store
+MARKED = re.compile(r"(<!-- table: (\w+) (\w+) (\w+) ([\w-]+)(?:; ([\w ]+))? -->\n)((?:\|.*\n)*)")
+LINKED = re.compile(r"results/(?:figures|tables)/[\w/-]+\.\w+")
 
 
 def store(profile: str) -> list[Path]:
@@ -24,7 +26,28 @@ def store(profile: str) -> list[Path]:
     for file in sorted(paths.committed("records").glob("*/*.jsonl")):
         _drop_stale(file)
     stored += notebooks.store(profile)
+    for file in _texts():
+        file.write_text(with_tables(file.read_text(encoding="utf-8")), encoding="utf-8")
     return stored + write_linked()
+
+
+def with_tables(text: str) -> str:
+    """A text with every marked table as the committed records have it: recipe, profile, data set, metric; and some methods, or all."""
+
+    def table(found: re.Match) -> str:
+        mark, recipe, profile, dataset, metric, methods, _ = found.groups()
+        rows = [row for row in evidence.reference(recipe, profile) if row["dataset"] == dataset and "@" not in row["method"]]
+        rows = [row for row in rows if row["sampler"] != "training" and (not methods or row["method"] in methods.split())]
+        if not any(row["metric"] == metric for row in rows):
+            return f"{mark}| {metric} |\n| --- |\n| {tables.NOT_RUN} |\n"
+        return mark + tables.markdown(*tables.pivot(rows, metric))
+
+    return MARKED.sub(table, text)
+
+
+def _texts() -> list[Path]:
+    """README and docs, whose tables, figures and links are kept equal to the committed results."""
+    return [paths.root() / "README.md", *sorted(paths.root().joinpath("docs").glob("*.md"))]
 
 
 def _changes() -> list[str]:
@@ -51,8 +74,7 @@ def _drop_stale(file: Path) -> None:
 
 def linked() -> set[str]:
     """Figures and tables that README and docs link: what of them is committed."""
-    texts = [paths.root() / "README.md", *paths.root().joinpath("docs").glob("*.md")]
-    return {name for file in texts for name in LINKED.findall(file.read_text(encoding="utf-8"))}
+    return {name for file in _texts() for name in LINKED.findall(file.read_text(encoding="utf-8"))}
 
 
 def write_linked() -> list[Path]:

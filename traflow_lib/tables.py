@@ -81,7 +81,7 @@ def write_all(measured: list[dict], out: Path) -> list[Path]:
         stand_in = " **Stand-in data.**" if first["stand_in"] else ""
         file = out / profile / ("__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-")))) + ".md")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"# {dataset}: {metric}{', ' * bool(budget)}{budget}\n\n{note}{stand_in}\n\n{markdown(header, lines)}")
+        file.write_text(f"# {dataset}: {metric}{', ' * bool(budget)}{budget}\n\n{note}{stand_in}\n\n{markdown(header, lines)}", encoding="utf-8")
         files.append(file)
     return files
 

@@ -46,7 +46,7 @@ def _open(folder: Path) -> Cached | None:
     Reading it all costs a second for about 1.5 GB, once a process, and brings it into memory, where training wants it anyway.
     """
     try:
-        digests = json.loads((folder / "cache.json").read_text())
+        digests = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
         if any(file_sha256(folder / name) != digest for name, digest in digests.items()):
             return None
     except (OSError, ValueError, AttributeError):
@@ -98,7 +98,7 @@ def _build(name: str, split: str, source: Source, folder: Path) -> None:
         if labels:
             np.save(part / "labels.npy", np.concatenate(labels))
         digests = {file.name: file_sha256(file) for file in sorted(part.glob("*.npy"))}
-        (part / "cache.json").write_text(json.dumps(digests) + "\n")
+        (part / "cache.json").write_text(json.dumps(digests) + "\n", encoding="utf-8")
         for file in (*part.iterdir(), part):
             _sync(file)
         shutil.rmtree(folder, ignore_errors=True)  # a damaged one

@@ -1,6 +1,5 @@
 """Image data sets: load(name, split) -> images in [-1, 1] and labels. Real ones are read from their published files once and then from a cache."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,7 +83,7 @@ def _digits(split: str) -> tuple[Tensor, Tensor]:
 
 def data_root(root: Path | str | None = None) -> Path:
     """The folder with the data sets' files: root, else TRAFLOW_DATA, else data/ of the repository."""
-    return Path(root or os.environ.get("TRAFLOW_DATA") or paths.root() / "data")
+    return Path(root or paths.data())
 
 
 def splits(name: str) -> list[str]:

@@ -74,9 +74,9 @@ class _PlainUnpickler(pickle.Unpickler):
     """Builds plain containers and numpy arrays, and refuses every other name before anything is called."""
 
     ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _from_latin1}
-    for _core in ("numpy.core", "numpy._core"):  # the module's name before and since numpy 2
-        ALLOWED[f"{_core}.multiarray", "_reconstruct"] = np._core.multiarray._reconstruct
-        ALLOWED[f"{_core}.numeric", "_frombuffer"] = np._core.numeric._frombuffer
+    for _core in ("numpy.core", "numpy._core"):  # the module's name before and since numpy 2; an array tells the functions themselves
+        ALLOWED[f"{_core}.multiarray", "_reconstruct"] = np.zeros(1).__reduce__()[0]
+        ALLOWED[f"{_core}.numeric", "_frombuffer"] = np.zeros(1).__reduce_ex__(5)[0]
 
     def find_class(self, module: str, name: str):
         if (module, name) not in self.ALLOWED:
@@ -117,7 +117,7 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
     rank = np.arange(classes)
     if order:
         with _reading(order):
-            synsets = {int(number): synset for synset, number, _ in (line.split() for line in order.read_text().splitlines())}
+            synsets = {int(number): synset for synset, number, _ in (line.split() for line in order.read_text(encoding="utf-8").splitlines())}
             _require(set(synsets) == set(range(1, classes + 1)), f"{len(synsets)} classes, not 1..{classes}")
             rank = np.argsort(np.argsort([synsets[number] for number in range(1, classes + 1)]))
     for file in files:
@@ -195,7 +195,7 @@ def partition(file: Path) -> dict[str, list[str]]:
     """CelebA's list_eval_partition.txt: lines `000001.jpg 0`, where 0 is train, 1 valid and 2 test."""
     parts = {"train": [], "valid": [], "test": []}
     with _reading(file):
-        for line in file.read_text().splitlines():
+        for line in file.read_text(encoding="utf-8").splitlines():
             name, part = line.split()
             list(parts.values())[int(part)].append(name)
             _require(0 <= int(part) and Path(name).name == name, f"the line '{line}'")

@@ -93,12 +93,12 @@ def _join(parts: list[Path], file: Path, facts: dict) -> None:
         if name in tensors:
             moments[prefix + "mean"], moments[prefix + "cov"] = mean_and_cov(tensors[name])
     tensor_file.save(file, tensors | moments | {"nfe": torch.stack([part["nfe"] for part in loaded]).max()})
-    file.with_suffix(".json").write_text(json.dumps({"sha256": file_sha256(file), "facts": facts}, indent=1) + "\n")
+    file.with_suffix(".json").write_text(json.dumps({"sha256": file_sha256(file), "facts": facts}, indent=1) + "\n", encoding="utf-8")
 
 
 def _is_whole(file: Path) -> bool:
     try:
-        return json.loads(file.with_suffix(".json").read_text())["sha256"] == file_sha256(file)
+        return json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["sha256"] == file_sha256(file)
     except (OSError, ValueError, KeyError):
         return False
 

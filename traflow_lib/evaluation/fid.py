@@ -8,6 +8,11 @@ from . import inception
 from .evaluate import evaluate
 
 
+def settings(recipe: dict, method: str) -> dict:
+    """The `fid` block for a method; of students outside the recipe's contest (the paper's ablations) with the changes of its `ablation` block."""
+    return recipe["fid"] | ({} if method in ("teacher", *recipe["methods"]) else recipe.get("ablation", {}))
+
+
 def run(experiment: Experiment, methods: list[str] | None = None, say: Callable = print) -> list[Record]:
     """Records of the teacher (by dopri5) and of every method, or of those named, at the recipe's NFE, of the first of its seeds.
 
@@ -23,7 +28,6 @@ def run(experiment: Experiment, methods: list[str] | None = None, say: Callable 
     except FileNotFoundError as error:
         say(f"not run: FID. {error}")
         return found
-    options = recipe["fid"] | {"profile": recipe["profile"], "say": say}
     for method in methods or ["teacher", *recipe["methods"]]:
         if method == "teacher":
             role, own = "teacher", {"solver": "dopri5", "tol": recipe["evaluate"]["reference"]["tol"]}
@@ -31,5 +35,6 @@ def run(experiment: Experiment, methods: list[str] | None = None, say: Callable 
         else:
             role, own = f"{method}-seed{recipe['seeds'][0]}", {"nfe": recipe["evaluate"]["nfe"]}
             experiment.student(method, recipe["seeds"][0])
+        options = settings(recipe, method) | {"profile": recipe["profile"], "say": say}
         found += evaluate(experiment.files[role], experiment.dataset, method=method, **own, **options)
     return found

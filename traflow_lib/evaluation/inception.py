@@ -3,7 +3,6 @@
 clean, legacy_tensorflow: NVIDIA's TorchScript translation of the original TensorFlow network. legacy_pytorch: pytorch-fid's port of it.
 """
 
-import os
 import platform
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .. import paths
 from ..data import fetch
 from ..records import file_sha256
 
@@ -33,17 +33,17 @@ def weights(name: str) -> Path:
 
     FileNotFoundError says where to get it and what to do without it, ValueError that it is another file.
     """
-    if PLACE in os.environ:
-        file = Path(os.environ[PLACE])
-        file = file / name if file.is_dir() else file
+    given = paths.place(PLACE)
+    if given:
+        file = given / name if given.is_dir() else given
     elif name == TORCHSCRIPT:
         file = Path("./" if platform.system() == "Windows" else "/tmp") / name
     else:
         file = Path(torch.hub.get_dir()) / "checkpoints" / name
     way_out = f"name its folder in {PLACE}, or take another extractor (--extractor cnn)"
     if not file.exists():
-        if PLACE in os.environ:
-            raise FileNotFoundError(f"{PLACE} is {os.environ[PLACE]}, where {name} is not; get it from {URLS[name]}, or take --extractor cnn")
+        if given:
+            raise FileNotFoundError(f"{PLACE} is {given}, where {name} is not; get it from {URLS[name]}, or take --extractor cnn")
         try:
             fetch.download(URLS[name], file)
         except FileNotFoundError as error:
