@@ -119,7 +119,7 @@ def test_paper_profile_carries_table_8(name, lr, batch, steps, solver_steps):
     recipe, train = student(name)
     assert (train.optimizer, train.lr, train.batch, train.steps, train.schedule, train.warmup) == ("adam", lr, batch, steps, "constant", 0)
     assert train.decays == [0.999, 0.9999]  # of the student, and of the target network
-    assert train.precision == recipe["precision"] == "fp16"
+    assert settings.training(recipe["student"]["train"], recipe)["precision"] == "fp16"
     assert (recipe["pairs"]["method"], recipe["pairs"]["steps"], recipe["pairs"]["online"]) == ("heun", solver_steps, True)
     assert recipe["teacher"]["file"] == OFFICIAL[name] and recipe["evaluate"]["n"] == 50_000
     assert recipe["students"]["traflow_v4"]["objective"] == "traflow_v4" and "traflow_v4" in recipe["methods"]

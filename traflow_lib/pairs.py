@@ -147,9 +147,14 @@ def labelled(velocity, label: Tensor | None):
     return velocity if label is None else lambda x, t: velocity(x, t, label=label[: len(x)])
 
 
+def chunk(shape: tuple) -> int:
+    """Samples to give a network at a time: of images few, since what one layer leaves must fit into caches, not only into memory."""
+    return 2500 if len(shape) == 1 else 256
+
+
 def make_pairs(
-    teacher, n: int, shape: tuple, seed: int, *, keep_path: bool = False, batch: int = 2048, device: torch.device | str = "cpu", classes: int = 0,
-    folder: Path | None = None, **solver,
+    teacher, n: int, shape: tuple, seed: int, *, keep_path: bool = False, batch: int | None = None, device: torch.device | str = "cpu",
+    classes: int = 0, folder: Path | None = None, **solver,
 ) -> PairCache:  # fmt: skip
     """Solve n pairs from time 1 to 0, pair i depending on (seed, i) alone. Args: solver as in solvers.solve (method=, steps= or tol=);
     keep_path stores every grid state; classes: of a conditional teacher.
@@ -157,7 +162,7 @@ def make_pairs(
     folder: keeps every finished batch there, so that solving goes on where it was stopped, and several processes share the batches.
     A kept path of images is stored in float16 (values stay within a few units; rounding is far below the solver's error).
     """
-    everyone, parts = draws.processes(), []
+    everyone, parts, batch = draws.processes(), [], batch or chunk(shape)
     starts = range(0, n, batch)
     for number, start in enumerate(starts):
         file = folder and folder / f"{start:09d}-{min(n, start + batch):09d}.safetensors"

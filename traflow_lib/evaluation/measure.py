@@ -12,7 +12,7 @@ from ..data.images import from_uint8
 from ..experiment import Experiment
 from ..jump import JumpMap
 from ..locks import alone
-from ..pairs import labelled, sample_labels, sample_noise
+from ..pairs import chunk, labelled, sample_labels, sample_noise
 from ..records import Record
 from ..solvers import solve
 from ..teachers import VelocityField
@@ -22,8 +22,6 @@ from .features import to_uint8
 from .frechet import Statistics, feature_distance, frechet_distance, mean_and_cov
 from .paths import paired_rmse, self_consistency, straightness
 from .transport import mmd, sliced_wasserstein2, wasserstein2
-
-CHUNK = 2500
 
 
 class Measure:
@@ -100,8 +98,9 @@ class Measure:
 
     def _chunks(self, n: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """The first n of the shared noise, and their classes if there are any, in chunks on the experiment's device."""
-        for start in range(0, n, CHUNK):
-            part, device = slice(start, min(start + CHUNK, n)), self.experiment.device
+        size = chunk(self.experiment.shape)
+        for start in range(0, n, size):
+            part, device = slice(start, min(start + size, n)), self.experiment.device
             yield self.noise[part].to(device), None if self.label is None else self.label[part].to(device)
 
     def metrics(self, x: Tensor) -> dict[str, float]:
@@ -142,7 +141,8 @@ class Measure:
     def _geometry(self, method: str, seed: int) -> dict[str, float]:
         """Metrics of the student itself, whatever the number of calls; computed once."""
         if (method, seed) not in self._geometries:
-            noise, label = next(self._chunks(self.settings.get("n_geometry", 1000)))
+            n, device = self.settings.get("n_geometry", 1000), self.experiment.device
+            noise, label = self.noise[:n].to(device), None if self.label is None else self.label[:n].to(device)
             jump = JumpMap(self.experiment.student(method, seed, 8).net, label)
             path = jump.sample(noise, 8, keep_path=True)
             self._geometries[method, seed] = {"self_consistency": self_consistency(jump, noise), "straightness": straightness(path)}
