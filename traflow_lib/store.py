@@ -10,7 +10,7 @@ from . import cost_tables, evidence, notebooks, own_tables, paper_tables, paths,
 
 # a table in README or docs: the comment says of which records, the lines below it are written by store
 MARKED = re.compile(r"(<!-- table: (\w+) (\w+) (\w+) ([\w-]+)(?:; ([\w ]+))? -->\n)((?:\|.*\n)*)")
-LINKED = re.compile(r"results/(?:figures|tables)/[\w/-]+\.\w+")
+LINKED = re.compile(r"(?<!runs/)results/(?:figures|tables)/[\w/-]+\.\w+")
 
 
 def store(profile: str) -> list[Path]:
