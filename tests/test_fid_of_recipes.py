@@ -16,6 +16,7 @@ def experiment(tmp_path, monkeypatch):
     return Experiment(recipes.merge(recipe, {"evaluate": {"nfe": [1, 2]}}), say=lambda line: None)
 
 
+@pytest.mark.slow  # clean-fid's resizing and the stand-in Inception take most of a minute
 def test_teacher_and_students_under_one_protocol(experiment, stand_in):  # noqa: F811
     pytest.importorskip("cleanfid")
     found = fid.run(experiment, ["teacher", "distill"], say=lambda line: None)

@@ -62,7 +62,7 @@ def test_every_notebook_checks_a_claim_that_nbval_compares(name):
 
 
 # the others take half a minute each, and nbval runs them at laptop in the same `make test`
-QUICK = ("00_quickstart", "06_digits", "07_fashion_mnist", "08_cifar10", "12_paper_tables")
+QUICK = ("00_quickstart", "07_fashion_mnist", "12_paper_tables")
 
 
 @pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES])
