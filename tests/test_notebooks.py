@@ -72,7 +72,7 @@ def test_papermill_runs_the_smoke_profile(name, capfd):
 
 
 def test_plain_papermill_runs_from_another_folder(tmp_path):
-    command = [sys.executable, "-m", "papermill", str(FOLDER / "04_traflow_2d.ipynb"), "out.ipynb", "-p", "profile", "smoke", "--no-progress-bar"]
+    command = [sys.executable, "-m", "papermill", str(FOLDER / "00_quickstart.ipynb"), "out.ipynb", "-p", "profile", "smoke", "--no-progress-bar"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "out.ipynb").exists()
