@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from time import time
 
-from traflow_lib import recipes, records
+from traflow_lib import recipes, records, settings
 from traflow_lib.evaluation import cost
 from traflow_lib.experiment import Experiment
 from traflow_lib.run_folder import read_log
@@ -66,7 +66,7 @@ def main(profile: str = "gpu") -> None:
             record = records.Record(
                 recipe="throughput", profile=profile, dataset="shapes32x1", stand_in=True, method=f"{loss} {name}", nfe=0, sampler="training",
                 metrics={"images_per_second": found}, seeds=list(range(len(found))), n_generated=0, n_reference=0, split="none",
-                hash=recipes.fingerprint(header["settings"]), parameters=cost.parameters(net), macs=cost.macs(net, experiment.shape),
+                hash=settings.identity(header["settings"]), parameters=cost.parameters(net), macs=cost.macs(net, experiment.shape),
                 training=header["training"],
             )  # fmt: skip
             file = records.save(record)

@@ -13,7 +13,8 @@ from pathlib import Path
 from . import paths, recipes, records, settings, tables
 from .records import Record
 
-COMMAND = "evaluate-"  # how names of recipes begin that are none: records of the command evaluate, which say all they depend on
+# how names of recipes begin that are none: records of the command evaluate and of the throughput benchmark, which say all they depend on
+COMMANDS = ("evaluate-", "throughput")
 DIFFERENT = 3  # standard deviations over seeds by which a number may differ from the reference
 SAME = 0.01  # by how much (relative) a number of a model that is loaded, not trained, may differ
 SEEDS = "seeds"  # the profile whose records tell how much laptop's numbers vary with the seed
@@ -24,7 +25,7 @@ COMPARED = ("paired_rmse", "sliced_w2", "off_support")  # and Frechet distances:
 
 def stale(record: Record) -> str | None:
     """Why a record does not count any more; None if it does."""
-    if record.recipe.startswith(COMMAND):
+    if record.recipe.startswith(COMMANDS):
         return None
     try:
         imported = record.teacher and json.dumps(record.teacher, sort_keys=True)

@@ -22,7 +22,7 @@ def store(profile: str) -> list[Path]:
     if dirty := _changes():
         raise ValueError(f"commit or undo your changes first, so that results name the code they come from: {', '.join(dirty[:5])}")
     new = sorted((paths.results() / "records" / profile).glob("*.jsonl"))
-    stored = [_store_records(file) for file in new]
+    stored = [records.write(counting, paths.committed("records")) for counting in [_clean(file) for file in new] if counting]
     for file in sorted(paths.committed("records").glob("*/*.jsonl")):
         _drop_stale(file)
     stored += notebooks.store(profile)
@@ -56,12 +56,12 @@ def _changes() -> list[str]:
     return [line[3:] for line in status.stdout.splitlines()]
 
 
-def _store_records(file: Path) -> Path:
-    """Put the records of one of this machine's files that count into the committed one."""
+def _clean(file: Path) -> list[records.Record]:
+    """The records of one of this machine's files that count; all files are looked at before anything is written."""
     counting = [record for record in records.read(file) if not evidence.stale(record)]
     if unclean := [record.key for record in counting if record.provenance.get("git_dirty") is not False]:
         raise ValueError(f"{file.name}: {len(unclean)} records were made from uncommitted changes ({unclean[0]}); run them again")
-    return records.write(counting, paths.committed("records")) if counting else file
+    return counting
 
 
 def _drop_stale(file: Path) -> None:
