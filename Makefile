@@ -51,7 +51,7 @@ reproduce: setup ## run all notebooks by papermill (PROFILE=laptop, ON=local or 
 	@$(BIN)/python -m traflow_lib data fashion_mnist || echo "going on without: notebook 07 shows the committed models and statistics"
 	@bash .ci/timed notebooks 0 $(BIN)/python -m snakemake --profile profiles/$(ON) --config profile=$(PROFILE)
 	@$(BIN)/python -m traflow_lib tables
-	@$(BIN)/python -c 'from traflow_lib import notebooks; print(notebooks.durations("$(PROFILE)"))'
+	@$(BIN)/python -c 'from traflow_lib.reports import notebooks; print(notebooks.durations("$(PROFILE)"))'
 	@$(BIN)/python -m traflow_lib compare --profile $(PROFILE)
 
 gpu: ## notebook 07's GPU recipe without Jupyter, in pieces of PIECE=540 seconds: call it again until it says finished

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from traflow_lib import notebooks, paths
+from traflow_lib.experiments import recipes
+from traflow_lib.files import paths
+from traflow_lib.reports import notebooks
 
 PROFILE = config.get("profile", "laptop")
 LAST = "12_paper_tables"
@@ -21,7 +23,7 @@ LIBRARY = sorted(glob.glob("traflow_lib/**/*.py", recursive=True) + glob.glob("t
 
 # what a notebook may take: minutes (a cluster ends it then, and it goes on when it is started again) and megabytes
 MINUTES = {"smoke": 15, "laptop": 60, "hour": 24 * 60, "rehearsal": 60, "gpu": 4 * 60}.get(PROFILE, 24 * 60)
-ON_GPU = PROFILE in notebooks.GPU_PROFILES
+ON_GPU = PROFILE in recipes.GPU_PROFILES
 
 
 rule all:

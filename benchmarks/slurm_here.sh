@@ -86,6 +86,6 @@ echo "jobs as the controller wrote them down:"
 sed -E 's/ (UserId|GroupId|Name|WorkDir|ReservationName|Tres|Account|QOS|WcKey|Cluster|SubmitTime|EligibleTime|ArrayJobId|ArrayTaskId|DerivedExitCode)=[^ ]*//g' "$folder/jobs.txt"
 completed=$(grep -c "JobState=COMPLETED" "$folder/jobs.txt" || true)
 executed=$(find "$folder/results" -path "*/executed/$profile/*.ipynb" ! -name "*.failed.ipynb" 2> /dev/null | wc -l || true)
-expected=$(.venv/bin/python -c "from traflow_lib import notebooks; print(len({*notebooks.names('$profile'), '12_paper_tables'}))")
+expected=$(.venv/bin/python -c "from traflow_lib.reports import notebooks; print(len({*notebooks.names('$profile'), '12_paper_tables'}))")
 echo "$completed jobs completed, $executed of $expected notebooks executed at profile $profile"
 [ "$status" = 0 ] && [ "$executed" = "$expected" ] && [ "$completed" -ge "$expected" ]

@@ -11,10 +11,10 @@ from pathlib import Path
 from statistics import median
 from time import time
 
-from traflow_lib import recipes, records, settings
-from traflow_lib.evaluation import cost
-from traflow_lib.experiment import Experiment
-from traflow_lib.run_folder import read_log
+from traflow_lib.evaluation import cost, records
+from traflow_lib.experiments import recipes, settings
+from traflow_lib.experiments.experiment import Experiment
+from traflow_lib.training.log import read_log
 
 ALONE = {"weighting": "fixed", "denoising": 0.0}
 LOSSES = {

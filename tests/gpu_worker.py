@@ -4,10 +4,11 @@ import os
 import signal
 import sys
 
-from traflow_lib import cli, models
+from traflow_lib import cli
+from traflow_lib.experiments import networks
 from traflow_lib.pairs import PairCache
 
-fit, save, dies = models.fit, PairCache.save, os.environ.get("DIES")
+fit, save, dies = networks.fit, PairCache.save, os.environ.get("DIES")
 
 
 def dying_fit(net, loss_fn, config, folder, **options):
@@ -32,6 +33,6 @@ def dying_save(pairs, file):
 
 
 if __name__ == "__main__":
-    models.fit, PairCache.save = dying_fit, dying_save
+    networks.fit, PairCache.save = dying_fit, dying_save
     assert sys.argv[1:3] == ["-m", "traflow_lib"]
     sys.exit(cli.main(sys.argv[3:]))

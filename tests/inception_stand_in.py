@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from traflow_lib.evaluation import inception
-from traflow_lib.records import file_sha256
+from traflow_lib.files.checksums import file_sha256
 
 
 class Mixed(nn.Module):

@@ -10,14 +10,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from traflow_lib import draws, locks, recipes
-from traflow_lib.evaluation.collect import collect
+from traflow_lib.evaluation.feature_cache import collect
 from traflow_lib.evaluation.features import Extractor
-from traflow_lib.experiment import Experiment
-from traflow_lib.models import Models
+from traflow_lib.experiments import recipes
+from traflow_lib.experiments.experiment import Experiment
+from traflow_lib.experiments.networks import Networks
+from traflow_lib.files import locks
+from traflow_lib.files.checksums import tensor_sha256
+from traflow_lib.files.processes import processes
 from traflow_lib.nets import build
 from traflow_lib.objectives.base import LossTerms
-from traflow_lib.records import tensor_sha256
 
 CONFIG = {"kind": "mlp", "width": 8, "depth": 1}
 EXTRACTOR = Extractor("mean", "native", "0" * 64, 4, lambda x: x.float().flatten(1))
@@ -29,7 +31,7 @@ def say(line: str) -> None:
 
 def make(folder: Path) -> None:
     """The time it takes to make something."""
-    if draws.processes().is_main_process:
+    if processes().is_main_process:
         say("made")
     while not (folder / "go").exists():
         time.sleep(0.05)
@@ -41,7 +43,7 @@ def network(folder: Path) -> torch.Tensor:
         return lambda net, target, progress: LossTerms(sum(p.square().sum() for p in net.parameters()), {})
 
     own = {"train": {"steps": 3, "batch": 4}, "net": CONFIG, "seed": 0}
-    net = Models("toy", torch.device("cpu"), say).trained("teacher", own, lambda: build(CONFIG), make_loss)
+    net = Networks("toy", torch.device("cpu"), say).trained("teacher", own, lambda: build(CONFIG), make_loss)
     return nn.utils.parameters_to_vector(net.parameters())
 
 

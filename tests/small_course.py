@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from traflow_lib import paths
+from traflow_lib.files import paths
 
 RAN = "import os, pathlib, time\nroot = pathlib.Path(os.environ['TRAFLOW_ROOT'])\nwith open(root / 'ran.txt', 'a') as file:\n    file.write('{name} ')"
 PYTHON = Path(sys.executable)

@@ -8,8 +8,12 @@ from statistics import fmean, stdev
 import torch
 import yaml
 
-from traflow_lib import nets, paths, recipes, records, standard_nets, tables
-from traflow_lib.evaluation import cost
+from traflow_lib import nets
+from traflow_lib.evaluation import cost, records
+from traflow_lib.experiments import recipes
+from traflow_lib.files import paths
+from traflow_lib.nets import sizes
+from traflow_lib.reports import tables
 
 
 @cache
@@ -53,7 +57,7 @@ def recipe_text(number) -> str:
 
 @cache
 def network_text(number) -> str:
-    config = standard_nets.NETWORKS[number.where][2]
+    config = sizes.NETWORKS[number.where][2]
     with torch.device("meta"):
         net = nets.build(config, s_input=number.field.startswith("student"))
     if number.field.endswith("parameters"):

@@ -30,8 +30,8 @@ assert not BLOCKED & set(sys.modules)
 assert not any(importlib.util.find_spec(name) for name in BLOCKED)
 
 import torch
-from traflow_lib import recipes
-from traflow_lib.experiment import Experiment
+from traflow_lib.experiments import recipes
+from traflow_lib.experiments.experiment import Experiment
 from traflow_lib.pairs import sample_noise
 
 torch.set_num_threads(1)

@@ -9,11 +9,11 @@ import torch
 from helpers import NETS, gaussian, random_pairs
 from torch import nn
 
-from traflow_lib import draws, nets, objectives
+from traflow_lib import nets, objectives, randomness
 from traflow_lib.jump import JumpMap
 from traflow_lib.pairs import PairCache
-from traflow_lib.train_config import TrainConfig
 from traflow_lib.training import fit
+from traflow_lib.training.config import TrainConfig
 
 
 def main(folder: Path, method: str, kill_at: int) -> None:
@@ -30,8 +30,8 @@ def main(folder: Path, method: str, kill_at: int) -> None:
     def loss_fn(net: nn.Module, target: nn.Module, progress: float):
         if round(progress * steps) == kill_at:
             os.kill(os.getpid(), getattr(signal, os.environ.get("SIGNAL", "SIGKILL")))
-        batch = pairs.batch(draws.local(train.batch))
-        batch.data = draws.draw(lambda n: torch.randn(n, 2), len(batch.x1))
+        batch = pairs.batch(randomness.local(train.batch))
+        batch.data = randomness.draw(lambda n: torch.randn(n, 2), len(batch.x1))
         return objective(JumpMap(net), JumpMap(target), flow, batch)
 
     trained = fit(net, loss_fn, train, folder, seed=1)

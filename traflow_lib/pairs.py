@@ -12,7 +12,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from . import draws, tensor_file
+from . import randomness
+from .files.processes import processes
+from .files.tensors import save_tensors
 from .flow import chord
 from .solvers import solve
 
@@ -59,7 +61,7 @@ class Batch:
             return self
         if self.data is None:
             raise ValueError('states="data" needs real data in the batch (Batch.data)')
-        return replace(self, x1=draws.normal_like(self.data), x0=self.data, path=None)
+        return replace(self, x1=randomness.normal_like(self.data), x0=self.data, path=None)
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half of the batch."""
@@ -95,7 +97,7 @@ class PairCache:
 
     def batch(self, n: int, path: bool = True, label: Tensor | None = None) -> Batch:
         """n random pairs, of the classes `label` [n] if given; path=False leaves the path out even if it is stored (a chord preset needs none)."""
-        index = draws.integers(0, len(self), n) if label is None else self._of_class(label)
+        index = randomness.integers(0, len(self), n) if label is None else self._of_class(label)
         path = self.path[index].float() if path and self.path is not None else None
         return Batch(self.x1[index], self.x0[index], path, label=None if self.label is None else self.label[index])
 
@@ -103,7 +105,7 @@ class PairCache:
         counts = self.label.bincount(minlength=int(label.max()) + 1)
         if (counts[label] == 0).any():
             raise ValueError(f"there are no pairs of class {label[counts[label] == 0][0].item()}; solve more pairs than {len(self)}")
-        position = (draws.uniform(len(label)) * counts[label]).long()
+        position = (randomness.uniform(len(label)) * counts[label]).long()
         return self.label.argsort()[(counts.cumsum(0) - counts)[label] + position]
 
     def first(self, n: int) -> "PairCache":
@@ -114,7 +116,7 @@ class PairCache:
         return {name: value for name, value in vars(self).items() if value is not None}
 
     def save(self, file: Path) -> None:
-        tensor_file.save(file, self._tensors())
+        save_tensors(file, self._tensors())
 
     @classmethod
     def load(cls, file: Path) -> "PairCache":
@@ -134,9 +136,9 @@ class OnlinePairs:
 
     def batch(self, n: int, path: bool = True, label: Tensor | None = None) -> Batch:
         """n fresh pairs, of the classes `label` [n] if given, else of random ones where there are classes."""
-        noise = draws.normal(n, self.shape).to(self.device)
+        noise = randomness.normal(n, self.shape).to(self.device)
         if label is None and self.classes:
-            label = draws.integers(0, self.classes, n)
+            label = randomness.integers(0, self.classes, n)
         label = None if label is None else label.to(self.device)
         solution = solve(labelled(self.teacher, label), noise, keep_path=path, **self.solver)
         return Batch(noise, solution.x, solution.path.flip(0).transpose(0, 1) if path else None, label=label)
@@ -162,7 +164,7 @@ def make_pairs(
     folder: keeps every finished batch there, so that solving goes on where it was stopped, and several processes share the batches.
     A kept path of images is stored in float16 (values stay within a few units; rounding is far below the solver's error).
     """
-    everyone, parts, batch = draws.processes(), [], batch or chunk(shape)
+    everyone, parts, batch = processes(), [], batch or chunk(shape)
     starts = range(0, n, batch)
     for number, start in enumerate(starts):
         file = folder and folder / f"{start:09d}-{min(n, start + batch):09d}.safetensors"
@@ -189,9 +191,9 @@ def sample_times(n: int, ends: float, intervals: int | None = None, draw: Callab
     With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored paths have states.
     draw(n) -> [3, n] takes the place of the uniforms.
     """
-    s, u, t = draws.draw(draw or (lambda n: torch.rand(3, n)), n, dim=1).sort(dim=0).values
-    t = torch.where(draws.uniform(n) < ends, 1.0, t)
-    s = torch.where(draws.uniform(n) < ends, 0.0, s)
+    s, u, t = randomness.draw(draw or (lambda n: torch.rand(3, n)), n, dim=1).sort(dim=0).values
+    t = torch.where(randomness.uniform(n) < ends, 1.0, t)
+    s = torch.where(randomness.uniform(n) < ends, 0.0, s)
     if intervals is not None:
         s, u, t = (s * intervals).floor() / intervals, (u * intervals).round() / intervals, (t * intervals).ceil() / intervals
     return s, u, t

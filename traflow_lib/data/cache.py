@@ -16,10 +16,10 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from .. import paths
-from ..records import file_sha256
+from ..files import paths
+from ..files.checksums import file_sha256
 from . import fetch
-from .sources import DATASETS, Source
+from .published_sets import DATASETS, Source
 
 VERSION = 1  # of how pixels are made from the sources; raise it when a reader or a resizing changes
 

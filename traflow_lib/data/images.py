@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .. import paths
-from ..draws import integers
-from ..records import tensor_sha256
-from . import shapes
-from .sources import DATASETS, find
+from ..files import paths
+from ..files.checksums import tensor_sha256
+from ..randomness import integers
+from . import drawn
+from .published_sets import DATASETS, find
 
 DIGITS_SPLITS = ["all", "train", "test"]
 SHAPES_SPLITS = {"all": range(60_000), "train": range(50_000), "test": range(50_000, 60_000)}
@@ -90,10 +90,10 @@ def splits(name: str) -> list[str]:
     """The splits of a data set; ValueError lists the data sets that exist."""
     if name == "digits":
         return DIGITS_SPLITS
-    if shapes.parse(name):
+    if drawn.parse(name):
         return list(SHAPES_SPLITS)
     if name not in DATASETS:
-        raise ValueError(f"unknown image data set '{name}'; there are digits, {', '.join(DATASETS)}, and {shapes.NAMES}")
+        raise ValueError(f"unknown image data set '{name}'; there are digits, {', '.join(DATASETS)}, and {drawn.NAMES}")
     return DATASETS[name].splits
 
 
@@ -102,7 +102,7 @@ def shape(name: str) -> tuple[int, int, int]:
     splits(name)
     if name == "digits":
         return (1, 8, 8)
-    if kind := shapes.parse(name):
+    if kind := drawn.parse(name):
         size, channels = kind
         return (channels, size, size)
     return DATASETS[name].shape
@@ -119,9 +119,9 @@ def load(name: str, split: str = "all", root: Path | str | None = None, flip: bo
     if name == "digits":
         pixels, labels = _digits(split)
         images = Images(pixels, labels, flip, tensor_sha256(pixels))
-    elif kind := shapes.parse(name):
-        drawn = shapes.Shapes(SHAPES_SPLITS[split], *kind)
-        images = Images(drawn, drawn.labels, flip, tensor_sha256(drawn[:64]))  # the same code draws the others
+    elif kind := drawn.parse(name):
+        found = drawn.Shapes(SHAPES_SPLITS[split], *kind)
+        images = Images(found, found.labels, flip, tensor_sha256(found[:64]))  # the same code draws the others
     else:
         from .cache import cached  # needs file locks, which not every system has
 

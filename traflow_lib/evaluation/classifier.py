@@ -6,8 +6,8 @@ Its features play Inception's part, and the metric is named after it: FD-digits-
 import torch
 from torch import Tensor, nn
 
-from .. import draws
-from ..nets.classifier import Classifier
+from .. import randomness
+from ..nets.cnn import Classifier
 from ..objectives.base import LossTerms
 
 
@@ -15,7 +15,7 @@ def classification_loss(images: Tensor, labels: Tensor, batch: int):
     """loss_fn for training.fit: cross-entropy on random images, the batch shifted by up to one pixel."""
 
     def loss_fn(net: nn.Module, ema_net: nn.Module, progress: float) -> LossTerms:
-        index = draws.integers(0, len(images), draws.local(batch))
+        index = randomness.integers(0, len(images), randomness.local(batch))
         down, right = torch.randint(-1, 2, (2,)).tolist()
         moved = torch.roll(nn.functional.pad(images[index], (1, 1, 1, 1), value=-1), (down, right), (2, 3))[..., 1:-1, 1:-1]
         return LossTerms(nn.functional.cross_entropy(net(moved.to(net.scale.device)), labels[index].to(net.scale.device)), {})

@@ -2,12 +2,16 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 from time import perf_counter
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from .. import nets
+from ..nets.sizes import NETWORKS
 
 BATCHES = (1, 4, 16, 64, 256)
 
@@ -95,3 +99,12 @@ def _peak_memory(net: nn.Module, shape: tuple, batch: int) -> float | None:
     torch.cuda.reset_peak_memory_stats()
     _call(net, shape, batch)
     return torch.cuda.max_memory_allocated() / 1e6
+
+
+@cache
+def of_standard(name: str, s_input: bool = False) -> tuple[int, int]:
+    """Parameters, and multiply-accumulates of one call on one image, of a network of NETWORKS; s_input: with the student's input for s."""
+    config = NETWORKS[name][2]
+    with torch.device("meta"):
+        net = nets.build(config, s_input=s_input)
+    return parameters(net), macs(net, nets.sample_shape(config))

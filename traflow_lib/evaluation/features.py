@@ -11,16 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .. import nets, recipes
-from ..draws import processes
-from ..records import file_sha256
-from .inception import MODES, Inception
+from .. import nets
+from ..files.checksums import file_sha256
+from .inception import Inception
 
-# the recipe and profile with the classifier of a data set
-CLASSIFIERS = {
-    "digits": ("06_digits", "hour"), "fashion_mnist": ("fashion_mnist", "gpu"), "cifar10": ("cifar10", "gpu"),
-    "shapes32": ("cifar10", "laptop"), "shapes64": ("celeba64", "laptop"),
-}  # fmt: skip
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 KINDS = {"fd": "fid", "sfd": "sfid", "fd-infinity": "fid-infinity"}  # what a metric is called with Inception, if not the same
 
@@ -63,64 +57,15 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callable = print) -> Extractor:
-    """The extractor of a name; mode: Inception's; dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says).
-
-    ValueError, FileNotFoundError and ImportError say in one line what is missing.
-    """
-    kind, _, model = name.partition(":")
-    device = processes().device
-    if name == "inception":
-        return _inception(mode, device)
-    if mode != "clean":
-        raise ValueError(f"--mode {mode} is Inception's ({', '.join(MODES)}); {name} has its own size")
-    if name == "cnn":
-        return _classifier(dataset, say)
-    if kind in ("torchvision", "timm") and "=" in model:
-        model, _, file = model.partition("=")
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"there are no weights {file} for {model}")
-        return (_torchvision if kind == "torchvision" else _timm)(model, Path(file), device)
-    raise ValueError(f"unknown extractor '{name}'; there are inception, cnn, torchvision:MODEL=FILE and timm:MODEL=FILE")
-
-
 def _rgb(pixels: Tensor) -> Tensor:
     return pixels.expand(-1, 3, -1, -1)
 
 
-def _inception(mode: str, device: torch.device) -> Extractor:
+def inception(mode: str, device: torch.device) -> Extractor:
     net = Inception(mode, device)
     own = mode != "legacy_pytorch"  # pytorch-fid's network ends at the features, and its layers have other names
     spatial, logits = (lambda pixels: net.spatial(_rgb(pixels)), net.logits) if own else (None, None)
     return Extractor("inception", mode, file_sha256(net.file), 50, lambda pixels: net.features(_rgb(pixels)), spatial, logits)
-
-
-def _classifier(dataset: str | None, say: Callable) -> Extractor:
-    from ..experiment import Experiment
-
-    if dataset not in CLASSIFIERS:
-        known = ", ".join(CLASSIFIERS)
-        raise ValueError(f"there is no classifier of '{dataset}', only of {known}; take --extractor inception or torchvision:MODEL=FILE")
-    return of_experiment(Experiment(recipes.load(*CLASSIFIERS[dataset]), dataset, say=say))
-
-
-def of_experiment(experiment) -> Extractor:
-    """The classifier of an experiment as extractor, digits-cnn and the like."""
-    net, file = experiment.classifier(), experiment.files["classifier"]
-
-    def scaled(pixels: Tensor) -> Tensor:
-        return (pixels.float() / 127.5 - 1).to(net.scale.device)  # of any numbers, clipped and rounded or not (notebook 11)
-
-    def spatial(pixels: Tensor) -> Tensor:
-        return net.body[:-3](scaled(pixels))[:, :7].flatten(1)  # 7 channels of the last convolution, as many as sFID has of Inception
-
-    def logits(features: Tensor) -> Tensor:
-        return net.head(torch.relu(features.to(net.scale) / net.scale)).to(features)
-
-    def features(pixels: Tensor) -> Tensor:
-        return net.body(scaled(pixels)) * net.scale
-
-    return Extractor(f"{experiment.dataset}-cnn", "native", file_sha256(file), 2000, features, spatial, logits)
 
 
 def _network(name: str, net: nn.Module, file: Path, size: int, normalisation: tuple, device, last: nn.Module | None = None) -> Extractor:
@@ -144,7 +89,7 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _torchvision(model: str, file: Path, device: torch.device) -> Extractor:
+def torchvision_network(model: str, file: Path, device: torch.device) -> Extractor:
     try:
         from torchvision.models import get_model
     except ImportError:
@@ -156,7 +101,7 @@ def _torchvision(model: str, file: Path, device: torch.device) -> Extractor:
     return _network(model, net, file, 299 if model == "inception_v3" else 224, IMAGENET, device, last)
 
 
-def _timm(model: str, file: Path, device: torch.device) -> Extractor:
+def timm_network(model: str, file: Path, device: torch.device) -> Extractor:
     try:
         import timm
     except ImportError:

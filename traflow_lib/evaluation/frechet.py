@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from .. import tensor_file
+from ..files.tensors import save_tensors
 
 CHUNK = 10_000
 
@@ -58,7 +58,7 @@ class Statistics:
     sha256: str
 
     def save(self, file: Path) -> None:
-        tensor_file.save(file, {"mean": self.mean, "cov": self.cov}, {"n": str(self.n), "sha256": self.sha256})
+        save_tensors(file, {"mean": self.mean, "cov": self.cov}, {"n": str(self.n), "sha256": self.sha256})
 
     @classmethod
     def load(cls, file: Path) -> "Statistics":
@@ -70,19 +70,3 @@ class Statistics:
 def feature_distance(a: Tensor, b: Tensor) -> float:
     """Frechet distance between two sets of features [N, D] and [M, D]."""
     return frechet_distance(*mean_and_cov(a), *mean_and_cov(b))
-
-
-def kernel_distance(a: Tensor, b: Tensor, subsets: int = 100, size: int = 1000, seed: int = 0) -> float:
-    """KID (Binkowski et al. 2018): the unbiased squared MMD with the kernel (x.y / D + 1)^3, the mean over random subsets of `size` features.
-
-    a [N, D], b [M, D]. The subsets are clean-fid's after np.random.seed(seed), and so is the value (computed in float64).
-    """
-    a, b = torch.as_tensor(a), torch.as_tensor(b)
-    size, dim, draw, total = min(len(a), len(b), size), a.shape[1], np.random.RandomState(seed), 0.0
-    if size < 2:
-        raise ValueError("KID needs at least two features on each side")
-    for _ in range(subsets):
-        y, x = (features[draw.choice(len(features), size, replace=False)].double() for features in (b, a))
-        within = (x @ x.T / dim + 1) ** 3 + (y @ y.T / dim + 1) ** 3
-        total += ((within.sum() - within.trace()) / (size - 1) - 2 * ((x @ y.T / dim + 1) ** 3).sum() / size).item()
-    return total / subsets / size

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from .. import nets
 from ..data import images
-from ..draws import processes
+from ..files.checksums import file_sha256
+from ..files.processes import processes
 from ..jump import JumpMap
 from ..pairs import labelled, sample_start
-from ..records import file_sha256
 from ..solvers import CALLS_PER_STEP, solve
 from ..teachers import VelocityField, load_network
-from .collect import Features, collect
 from .cost import counting
+from .feature_cache import Features, collect
 from .features import Extractor, to_uint8
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")

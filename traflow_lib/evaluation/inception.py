@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .. import paths
 from ..data import fetch
-from ..records import file_sha256
+from ..files import paths
+from ..files.checksums import file_sha256
 
 MODES = ("clean", "legacy_tensorflow", "legacy_pytorch")
 PLACE = "TRAFLOW_INCEPTION"  # environment variable: the folder with the weights, or their file

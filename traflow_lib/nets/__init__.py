@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from .adm import ADM
-from .classifier import Classifier
+from .cnn import Classifier
 from .compact import truncate as truncate
 from .ddpmpp import DDPMpp
 from .edm import EDM

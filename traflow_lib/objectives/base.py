@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from .. import draws
+from ..files.processes import mean_over_processes
 from ..flow import expand
 from ..jump import JumpMap
 from ..pairs import STATES, Batch, sample_times
@@ -71,7 +71,7 @@ class Objective:
         raise NotImplementedError
 
 
-def on_line(batch: Batch, states: str, ends: float, draw=None) -> tuple[Batch, Tensor, Tensor, Tensor]:
+def on_states(batch: Batch, states: str, ends: float, draw=None) -> tuple[Batch, Tensor, Tensor, Tensor]:
     """The batch on its states, and times s < u < t [B] at which it has them (ends and draw: see pairs.sample_times)."""
     line = batch.on(states)
     s, u, t = (time.to(line.x1) for time in sample_times(len(line.x1), ends, line.intervals, draw))
@@ -150,7 +150,7 @@ def gradient_norm_weights(losses: dict[str, Tensor], reference: str, parameter: 
     The norms are those of the batch over all processes; a batch that is accumulated has weights for each of its parts.
     """
     gradients = {name: torch.autograd.grad(loss, parameter, retain_graph=True)[0] for name, loss in losses.items()}
-    norms = {name: draws.mean_over_processes(gradient).norm().item() for name, gradient in gradients.items()}
+    norms = {name: mean_over_processes(gradient).norm().item() for name, gradient in gradients.items()}
     weights = {name: norms[reference] / max(norm, 1e-8) for name, norm in norms.items()}
     if clip:
         weights = {name: min(max(weight, clip[0]), clip[1]) for name, weight in weights.items()}

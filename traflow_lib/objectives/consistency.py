@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import torch
 
-from .. import draws
+from .. import randomness
 from .base import LossTerms, Objective, distance, earlier_state
 
 
@@ -46,7 +46,7 @@ class Consistency(Objective):
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         line = batch.on(self.states)
         n = line.intervals or self.intervals(batch.progress)  # a stored path is its own grid
-        index = draws.integers(1, n + 1, len(batch.x1)).to(batch.x1)
+        index = randomness.integers(1, n + 1, len(batch.x1)).to(batch.x1)
         t, u, zero = index / n, (index - 1) / n, 0 * index
         with torch.no_grad():
             x_u = line.at(u) if self.solver == "none" else earlier_state(line, teacher, t, u, self.solver, 1)

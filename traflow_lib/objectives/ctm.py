@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..flow import expand
 from ..pairs import Batch
-from .base import LossTerms, Objective, distance, earlier_state, gradient_norm_weights, on_line, stop_gradient
+from .base import LossTerms, Objective, distance, earlier_state, gradient_norm_weights, on_states, stop_gradient
 
 
 def soft_consistency(name: str, student, target, x_t: Tensor, x_u: Tensor, t: Tensor, u: Tensor, s: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class CTM(Objective):
         return self.states == "data" or self.denoising > 0
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, s, u, t = on_line(batch, self.states, self.ends)
+        line, s, u, t = on_states(batch, self.states, self.ends)
         u = {"soft": u, "local": torch.maximum(s, t - 1 / (line.intervals or self.intervals)), "global": s}[self.consistency]
         x_u = earlier_state(line, teacher, t, u, self.solver, self.steps)
         losses = {"consistency": soft_consistency(self.distance, student, target, line.at(t), x_u, t, u, s)}

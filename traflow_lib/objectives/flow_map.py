@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..flow import expand
-from .base import LossTerms, Objective, distance, on_line, velocity_distance
+from .base import LossTerms, Objective, distance, on_states, velocity_distance
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LagrangianMap(Objective):
     distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, s, _, t = on_line(batch, self.states, self.ends)
+        line, s, _, t = on_states(batch, self.states, self.ends)
         landed, slope = student.with_derivative(line.at(t), t, s)
         with torch.no_grad():
             velocity = teacher(landed, s)
@@ -43,7 +43,7 @@ class EulerianMap(Objective):
     distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, s, _, t = on_line(batch, self.states, self.ends)
+        line, s, _, t = on_states(batch, self.states, self.ends)
         x_t = line.at(t)
         with torch.no_grad():
             velocity = teacher(x_t, t)

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import torch
 
-from .. import draws
+from .. import randomness
 from ..flow import expand
-from .base import LossTerms, Objective, distance, on_line, velocity_distance
+from .base import LossTerms, Objective, distance, on_states, velocity_distance
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class MeanFlow(Objective):
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         draw = (lambda k: torch.sigmoid(torch.randn(3, k) - 0.4)) if self.times == "logit_normal" else None
-        line, s, _, t = on_line(batch, self.states, self.ends, draw)
-        s = torch.where(draws.uniform(len(t)).to(t) < self.share, s, t)
+        line, s, _, t = on_states(batch, self.states, self.ends, draw)
+        s = torch.where(randomness.uniform(len(t)).to(t) < self.share, s, t)
         x_t = line.at(t)
         with torch.no_grad():
             velocity = teacher(x_t, t)

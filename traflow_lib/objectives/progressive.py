@@ -7,7 +7,7 @@ starting from the network of the round before, and a round's network is what sam
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .. import draws
+from .. import randomness
 from ..flow import expand
 from .base import LossTerms, Objective, distance, solve_between, velocity_distance
 
@@ -30,7 +30,7 @@ class Progressive(Objective):
         line = batch.on(self.states)
         if line.intervals and line.intervals % self.steps:
             raise ValueError(f"Progressive: {self.steps} steps do not fit stored paths of {line.intervals} intervals")
-        t = (draws.integers(1, self.steps + 1, len(batch.x1)) / self.steps).to(batch.x1)
+        t = (randomness.integers(1, self.steps + 1, len(batch.x1)) / self.steps).to(batch.x1)
         s, x_t = t - 1 / self.steps, line.at(t)
         x_s = solve_between(teacher, x_t, t, s, self.solver, 2)
         change = (x_t - x_s) / expand(t - s, x_t)

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .. import draws
+from .. import randomness
 from ..flow import chord, expand
 from .base import LossTerms, Objective, distance, velocity_distance
 
@@ -38,17 +38,17 @@ class Reflow(Objective):
         x1 = batch.x1
         if batch.progress < self.anneal:
             b = 1 - batch.progress / self.anneal
-            x1 = math.sqrt(1 - b**2) * x1 + b * draws.normal_like(x1)
+            x1 = math.sqrt(1 - b**2) * x1 + b * randomness.normal_like(x1)
         t = self._times(len(x1)).to(x1)
         velocity = student.average_velocity(chord(batch.x0, x1, t), t, t)
         return LossTerms.single("velocity", distance(velocity_distance(self.distance), velocity, x1 - batch.x0))
 
     def _times(self, n: int) -> Tensor:
-        t = draws.uniform(n)
+        t = randomness.uniform(n)
         if self.times == "u_shaped":  # inverse distribution function of e^(a t) on [0, 1], half of the times mirrored
             t = torch.log1p(t * math.expm1(self.steepness)) / self.steepness
-            t = torch.where(draws.uniform(n) < 0.5, t, 1 - t)
-        return torch.where(draws.uniform(n) < self.ends, 1.0, t)
+            t = torch.where(randomness.uniform(n) < 0.5, t, 1 - t)
+        return torch.where(randomness.uniform(n) < self.ends, 1.0, t)
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class FlowGuided(Objective):
     distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        fresh, one = draws.normal_like(batch.x1), torch.ones(len(batch.x1)).to(batch.x1)
+        fresh, one = randomness.normal_like(batch.x1), torch.ones(len(batch.x1)).to(batch.x1)
         with torch.no_grad():
-            t = draws.uniform(len(fresh)).to(fresh)
+            t = randomness.uniform(len(fresh)).to(fresh)
             middle = fresh + expand(t - 1, fresh) * teacher(fresh, one)
             guide = middle - expand(t, fresh) * teacher(middle, t)
         output = distance(self.distance, student(batch.x1, one, 0 * one), batch.x0)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from .. import draws
+from .. import randomness
 from ..flow import expand
 from .base import LossTerms, Objective, distance, velocity_distance
 
@@ -40,9 +40,9 @@ class Shortcut(Objective):
         if finest == 1:
             raise ValueError(f"Shortcut: a stored path of {intervals} intervals cannot be halved; use an even number")
         levels = finest.bit_length() - 1
-        length = 0.5 ** draws.integers(0, levels, n)
-        t = (torch.floor(draws.uniform(n) / length) + 1) * length
-        free = draws.uniform(n) if intervals is None else draws.integers(0, intervals + 1, n) / intervals
+        length = 0.5 ** randomness.integers(0, levels, n)
+        t = (torch.floor(randomness.uniform(n) / length) + 1) * length
+        free = randomness.uniform(n) if intervals is None else randomness.integers(0, intervals + 1, n) / intervals
         own = min(max(round(self.bootstrap * n), 1), n - 1)
         t, s = (torch.cat(times).to(batch.x1) for times in ((t[:own], free[own:]), (t[:own] - length[:own], free[own:])))
         x_t, middle = line.at(t), (t + s)[:own] / 2

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..flow import expand
 from ..jump import JumpMap
 from ..pairs import Batch
-from .base import LossTerms, Objective, distance, gradient_norm_weights, on_line, solve_between, velocity_distance
+from .base import LossTerms, Objective, distance, gradient_norm_weights, on_states, solve_between, velocity_distance
 from .ctm import denoising, soft_consistency
 
 WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
@@ -83,7 +83,7 @@ class TraFlow(Objective):
 
     def __call__(self, student: JumpMap, target: JumpMap, teacher, batch: Batch) -> LossTerms:
         batch, other = batch.halves() if self.separate_pairs else (batch, batch)
-        batch, s, u, t = on_line(batch, self.states, self.ends)
+        batch, s, u, t = on_states(batch, self.states, self.ends)
         x_t = self._states(target, batch, t)
         losses = {}
         if self.output:

@@ -1,0 +1,211 @@
+"""The bench on a tiny recipe: what is recorded, what is skipped, the search, equal time, and methods trained in stages."""
+
+from itertools import count
+from math import log
+
+import pytest
+import torch
+
+from traflow_lib.evaluation import records
+from traflow_lib.experiments import bench, recipes, settings
+from traflow_lib.experiments.experiment import Experiment
+from traflow_lib.files import paths
+from traflow_lib.files.checksums import file_sha256
+from traflow_lib.pairs import PairCache, sample_noise
+from traflow_lib.solvers import solve
+from traflow_lib.teachers import VelocityField
+
+pytest.importorskip("ot")
+pytest.importorskip("torchdiffeq")
+
+TINY = {
+    "net": {"width": 8, "depth": 2},
+    "teacher": {"train": {"steps": 3}},
+    "pairs": {"n": 64},
+    "evaluate": {"n": 64, "n_exact": 20, "reference": {"tol": 1e-2}, "nfe": [1, 2, 4], "teacher_nfe": [2]},
+}  # fmt: skip
+SPLIT = [{"objective": "reflow", "share": 0.75, "calls": 2}, {"objective": "distill", "share": 0.25}]
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("TRAFLOW_RESULTS", str(tmp_path / "results"))
+    # measurements are told apart by their date, which counts whole seconds
+    numbers, provenance = count(), records.provenance
+    monkeypatch.setattr(records, "provenance", lambda: provenance() | {"date": next(numbers)})
+
+
+def silent(line):
+    pass
+
+
+def tiny(*methods, say=silent, **change):
+    recipe = recipes.merge(recipes.load("bench_2d", "smoke"), TINY)
+    return Experiment(recipes.merge(recipe, {"methods": list(methods), "chosen": None, "timed": [], **change}), "8gaussians", say=say)
+
+
+def run(experiment, *which, **options):
+    """Records by (method, sampler, nfe), and what was said."""
+    said = []
+    found = bench.run(experiment, *which, say=said.append, **options)
+    return {(r.method, r.sampler, r.nfe): r for r in found}, said
+
+
+def written():
+    """Each record of this machine with the moment of its measurement."""
+    return {record.key: record.provenance["date"] for file in paths.results().rglob("*.jsonl") for record in records.read(file)}
+
+
+def weights(jump):
+    return torch.cat([value.flatten() for name, value in jump.net.state_dict().items() if not name.startswith("s_")])
+
+
+def test_run_writes_one_record_a_method_sampler_and_number_of_calls():
+    found, _ = run(tiny("distill", "cd"))
+    teacher = {key for key in found if key[0] == "teacher"}
+    assert {key[1] for key in teacher} == {"euler", "dopri5"} and ("teacher", "euler", 2) in teacher
+    assert {key for key in found if key[1] == "jumps"} == {(method, "jumps", nfe) for method in ("distill", "cd") for nfe in (1, 2, 4)}
+    assert {("cd", "renoised", 2), ("cd", "renoised", 4)} <= set(found) and not [key for key in found if key[:2] == ("distill", "renoised")]
+    assert found["cd", "renoised", 2].metrics["paired_rmse"] != found["cd", "jumps", 2].metrics["paired_rmse"]
+    assert len(written()) == len(found)
+
+
+@pytest.mark.parametrize("reference", [{}, {"method": "heun", "steps": 4, "tol": None}])
+def test_second_run_trains_and_measures_nothing_unless_asked(reference):
+    change = {"evaluate": {"reference": reference}}
+    first, _ = run(tiny("distill", **change))
+    times, said = written(), []
+    second, _ = run(tiny("distill", say=said.append, **change))
+    assert written() == times and not said and {key: r.metrics for key, r in first.items()} == {key: r.metrics for key, r in second.items()}
+    third, _ = run(tiny("distill", say=said.append, **change), again=True)
+    assert all(time > times[name] for name, time in written().items()) and not said  # measured anew, from the networks that exist
+    assert {key: r.metrics for key, r in third.items()} == {key: r.metrics for key, r in first.items()}
+
+
+def test_changed_option_measures_its_method_again_and_no_other():
+    run(tiny("distill", "lmd"))
+    times, said = written(), []
+    run(tiny("distill", "lmd", students={"distill": {"options": {"distance": "pseudo_huber"}}}, say=said.append))
+    assert {name for name, time in written().items() if time != times[name]} == {f"8gaussians distill jumps-{nfe} seeds 0" for nfe in (1, 2, 4)}
+    assert said == ["8gaussians: training distill-seed0 for 8 steps"]
+
+
+def test_only_some_methods_and_never_an_unknown_one():
+    assert {key[0] for key in run(tiny("distill", "lmd"), ["lmd"])[0]} == {"lmd"}
+    with pytest.raises(ValueError, match="unknown method 'nope'"):
+        run(tiny("distill"), ["nope"])
+
+
+def test_the_teacher_alone_may_be_asked_for():
+    found, said = run(tiny("distill"), ["teacher"])
+    assert {key[0] for key in found} == {"teacher"} and ("teacher", "euler", 2) in found and said[0].endswith("teacher done")
+
+
+def test_progressive_is_measured_with_the_network_of_each_round():
+    experiment = tiny("progressive", evaluate={"nfe": [1, 2, 4, 8]})
+    found, _ = run(experiment, ["progressive"])
+    by_calls = {nfe: found["progressive", "jumps", nfe] for nfe in (1, 2, 4, 8)}
+    assert {nfe: r.training["steps"] for nfe, r in by_calls.items()} == {8: 2, 4: 4, 2: 6, 1: 8}
+    for number, nfe in enumerate((8, 4, 2, 1)):
+        (file,) = paths.runs().glob(f"*-progressive-seed0-stage{number}-*/model.safetensors")
+        assert by_calls[nfe].checkpoint_sha256 == [file_sha256(file)]
+    assert len({r.checkpoint_sha256[0] for r in by_calls.values()}) == 4
+
+
+def test_equal_time_gives_steps_in_proportion_to_the_cost_of_a_step():
+    cost = {"step_cost": {"distill": 1.0, "lmd": 2.0, "reflow_distill": 0.5}, "time_of": "lmd", "timed": ["distill", "lmd", "reflow_distill"]}
+    experiment = tiny("distill", "lmd", "reflow_distill", **cost)
+    assert bench.methods(experiment.recipe) == ["distill", "lmd", "reflow_distill", "distill@time", "lmd@time", "reflow_distill@time"]
+    assert bench.methods(tiny("distill").recipe) == ["distill"]
+    found, _ = run(experiment, ["distill@time", "lmd@time", "reflow_distill@time"])
+    assert {name: found[f"{name}@time", "jumps", 1].training["steps"] for name in cost["step_cost"]} == {"distill": 16, "lmd": 8, "reflow_distill": 32}
+    with pytest.raises(ValueError, match="unknown method 'distill@tide'"):
+        experiment.student("distill@tide")
+    with pytest.raises(ValueError, match="time"):  # this recipe does not say what steps cost
+        tiny("distill", step_cost=None).student("distill@time")
+
+
+KNOBS = {"cd": {"states": ["data", "path"]}, "reflow_distill": {"ends": [0.0, 0.25]}}
+GRID = {"lr": [1e-3, 1e-1], "distance": ["l2", "pseudo_huber"]}
+SEARCH = {"search": GRID | {"calls": {"reflow_distill": [1]}, "knobs": KNOBS}, "evaluate": {"nfe": [1, 4]}}
+
+
+def named(method, change):
+    return " ".join([method, *(f"{key}={value}" for key, value in change.items())])
+
+
+def test_search_gives_each_method_as_many_trials_and_chooses_by_its_own_records():
+    experiment = tiny("cd", "reflow_distill", **SEARCH)
+    best = bench.tune(experiment, say=silent)
+    found = [record for file in paths.results().rglob("*.jsonl") for record in records.read(file)]
+    errors = {(r.method, r.nfe): log(r.metrics["paired_rmse"][0]) for r in found if r.sampler == "jumps"}
+    for method, calls in {"cd": (1, 4), "reflow_distill": (1,)}.items():
+        chosen, tried = {}, []
+        for key, values in (GRID | KNOBS[method]).items():
+            options = [chosen | {key: value} for value in values]
+            scores = [sum(errors[named(method, option), nfe] for nfe in calls) for option in options]
+            chosen, tried = options[scores.index(min(scores))], tried + options
+        assert best[method] == chosen
+        assert {r.method for r in found if r.method.startswith(method)} == {named(method, change) for change in tried} and len(tried) == 6
+
+
+@pytest.mark.parametrize("method, expected", [
+    ("cd", {"lr": 1e-3, "distance": "l2", "states": "path"}),
+    ("reflow_distill", {"lr": 1e-1, "distance": "pseudo_huber", "ends": 0.25}),
+])  # fmt: skip
+def test_search_judges_a_method_at_the_calls_it_trains(method, expected, monkeypatch):
+    """Made-up errors: the later value wins at one call and loses at four by more, except for the knob, where it wins at both."""
+    trials = []
+
+    def fake(trial, only, say):
+        (name,) = only
+        trials.append(trial.student_settings(name, 0))
+        late = [part in name for part in ("lr=0.1", "distance=pseudo_huber", "states=path", "ends=0.25")]
+        errors = {1: 1 - 0.1 * sum(late), 4: 1 + 0.5 * sum(late[:2]) - 0.1 * sum(late[2:])}
+        return [records.Record("r", "smoke", "d", name, nfe, "jumps", {"paired_rmse": [e]}, [0], 1, 1, "all", "") for nfe, e in errors.items()]
+
+    monkeypatch.setattr(bench, "run", fake)
+    assert bench.tune(tiny(method, **SEARCH), say=silent) == {method: expected}
+    assert [trial[0]["train"]["lr"] for trial in trials[:2]] == [1e-3, 1e-1] and trials[-1][0]["train"]["lr"] == expected["lr"]
+    for stage in trials[-1]:  # a knob goes to the stage that has it
+        assert all(stage["objective"][key] == value for key, value in expected.items() if key in stage["objective"])
+    assert any("ends" in stage["objective"] or "states" in stage["objective"] for stage in trials[-1])
+
+
+def test_cost_of_a_step_is_recorded_for_every_method():
+    relative = bench.step_costs(tiny("distill", "progressive"), repeats=3, say=silent)
+    found = {r.method: r for file in paths.results().rglob("*.jsonl") for r in records.read(file)}
+    assert set(found) == set(relative) == {"distill", "progressive"} and min(relative.values()) == 1
+    for record in found.values():
+        assert record.sampler == "training" and record.nfe == 0 and len(record.seeds) == 3 and min(record.metrics["ms_per_step"]) > 0
+
+
+def test_later_stage_starts_from_the_weights_of_the_one_before():
+    experiment = tiny(students={"two": {"stages": [SPLIT[0], SPLIT[1] | {"train": {"lr": 0.0}}]}})
+    first, last = experiment.student("two", 0, calls=2), experiment.student("two", 0)
+    teacher = weights(VelocityField(experiment.teacher().net))
+    assert torch.equal(weights(first), weights(last)) and not torch.equal(weights(first), teacher)
+    assert experiment.headers["two-seed0"]["training"]["steps"] == 8
+    other = tiny(students={"two": {"stages": SPLIT}})
+    assert not torch.equal(weights(first), weights(other.student("two", 0)))
+
+
+def test_shares_divide_the_steps_and_an_earlier_stages_settings_decide_the_later_one():
+    parts = [tiny(students={"two": {"stages": [SPLIT[0] | {"train": {"lr": lr}}, SPLIT[1]]}}).student_settings("two", 0) for lr in (1e-3, 2e-3)]
+    assert [stage["train"]["steps"] for stage in parts[0]] == [6, 2] and [stage["objective"]["kind"] for stage in parts[0]] == ["Reflow", "Distill"]
+    assert settings.identity(parts[0][1]) != settings.identity(parts[1][1])
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_new_pairs_are_those_of_the_previous_stages_flow(new):
+    again = {"objective": "reflow", "share": 0.25, "new_pairs": new, "train": {"lr": 1e-2}}
+    experiment = tiny(students={"twice": {"stages": [SPLIT[0], again]}})
+    first = experiment.student("twice", 0, calls=2)
+    experiment.student("twice", 0)
+    flows = {"teacher": experiment.teacher(), "first stage": VelocityField(first.net)}
+    ends = {name: solve(flow, sample_noise(1, 0, 64, (2,)), method="rk4", steps=8).x for name, flow in flows.items()}
+    made = [PairCache.load(file).x0 for file in paths.runs().glob("*-pairs-*.safetensors")]
+    origins = sorted(name for name, x in ends.items() for pairs in made if torch.allclose(pairs, x, atol=1e-5))
+    assert len(made) == len(origins) and origins == (["first stage", "teacher"] if new else ["teacher"])
+    assert not torch.allclose(ends["teacher"], ends["first stage"], atol=1e-3)

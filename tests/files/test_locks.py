@@ -1,0 +1,77 @@
+"""Two processes that want the same thing at once: it is made once, both have it, and who waits says so. A killed holder holds nothing."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+WORKER = Path(__file__).parents[1] / "lock_worker.py"
+KINDS = {"network": "toy teacher", "pairs": "teacher pairs of 8gaussians", "features": "features of numbers"}
+
+
+class Worker:
+    """A running lock_worker; what it says is in a file, so that it can be read while it runs."""
+
+    def __init__(self, kind: str, folder: Path, name: str, **environment: str):
+        self.file = folder / f"{name}.txt"
+        variables = os.environ | {"OMP_NUM_THREADS": "1", "TRAFLOW_RUNS": str(folder / "runs")} | environment
+        with self.file.open("w") as stream:
+            self.process = subprocess.Popen([sys.executable, WORKER, kind, folder], env=variables, stdout=stream, stderr=subprocess.STDOUT)
+
+    @property
+    def said(self) -> str:
+        return self.file.read_text()
+
+    def wait_for(self, text: str) -> None:
+        end = time.monotonic() + 120
+        while text not in self.said:
+            assert self.process.poll() is None and time.monotonic() < end, self.said
+            time.sleep(0.05)
+
+    def end(self) -> str:
+        """The checksum it ends with."""
+        assert self.process.wait(120) == 0, self.said
+        return self.said.split("sha256 ")[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_at_once_make_it_once(kind, tmp_path):
+    first = Worker(kind, tmp_path, "first")
+    first.wait_for("made")
+    second = Worker(kind, tmp_path, "second")
+    second.wait_for(f"waiting for {KINDS[kind]}: another process is at it")
+    (tmp_path / "go").touch()
+    assert first.end() == second.end()
+    assert "made" not in second.said and second.said.count("waiting") == 1 and "waiting" not in first.said
+
+
+def test_when_the_holder_is_killed_the_next_goes_on(tmp_path):
+    first = Worker("network", tmp_path, "first")
+    first.wait_for("made")
+    second = Worker("network", tmp_path, "second")
+    second.wait_for("waiting")
+    os.kill(first.process.pid, signal.SIGKILL)
+    second.wait_for("made")
+    (tmp_path / "go").touch()
+    assert second.end() and first.process.wait() == -signal.SIGKILL
+
+
+def test_a_job_of_two_processes_waits_as_one(tmp_path):
+    single = Worker("network", tmp_path, "single")
+    single.wait_for("made")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    job = [Worker("network", tmp_path, f"rank{rank}", RANK=str(rank), LOCAL_RANK=str(rank), **common) for rank in (0, 1)]
+    job[0].wait_for("waiting for toy teacher")
+    time.sleep(2)  # several exchanges of "not yet"
+    assert all(worker.process.poll() is None for worker in job)
+    (tmp_path / "go").touch()
+    assert len({worker.end() for worker in (single, *job)}) == 1
+    assert not any("made" in worker.said for worker in job) and job[0].said.count("waiting") == 1 and "waiting" not in job[1].said

@@ -1,0 +1,105 @@
+"""What surrounds the library: pins and the command line."""
+
+import re
+
+import pytest
+import torch
+import yaml
+
+from traflow_lib import cli
+from traflow_lib.evaluation import records
+from traflow_lib.experiments import recipes
+from traflow_lib.experiments.experiment import Experiment
+from traflow_lib.files import paths
+from traflow_lib.reports import notebooks
+
+ROOT = paths.root()
+
+
+def pins():
+    return [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and not line.startswith("#")]
+
+
+def test_environment_yml_has_exactly_the_locked_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (through_pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert through_pip == pins()
+
+
+def test_every_pin_is_exact_and_names_no_place():
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._]+( ; .+)?", pin) for pin in pins())
+
+
+def test_what_is_installed_is_what_is_locked():
+    from importlib.metadata import version
+
+    for name in ("torch", "numpy", "scipy", "papermill", "nbval", "clean-fid", "filelock", "snakemake", "snakemake-executor-plugin-slurm"):
+        (pin,) = [pin for pin in pins() if pin.lower().startswith(f"{name}==")]
+        assert version(name).split("+")[0] == pin.split("==")[1], "run make setup"
+
+
+def test_a_failing_notebook_stops_the_command_and_is_named(capsys, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("notebooks/04_traflow_2d.ipynb, cell 3 ('x'): AssertionError: 1")
+
+    monkeypatch.setattr(notebooks, "run", fail)
+    assert cli.main(["notebook", "04_traflow_2d"]) == 2
+    assert "cell 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["train", "--recipe", "nope"], "04_traflow_2d"),
+        (["train", "--recipe", "06_digits", "--profile", "nope"], "smoke, laptop, hour"),
+        (["train", "--recipe", "06_digits", "--profile", "smoke", "--data", "nope"], "digits"),
+        (["distill", "--recipe", "04_traflow_2d", "--profile", "smoke", "--method", "nope"], "traflow_path"),
+        (["bench", "--recipe", "04_traflow_2d", "--profile", "smoke", "--method", "nope"], "traflow_path"),
+        (["bench", "--recipe", "bench_2d", "--profile", "smoke", "--data", "nope"], "two_spirals"),
+        (["sample", "nowhere.safetensors"], "no checkpoint"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(arguments, expected, capsys):
+    assert cli.main(arguments) == 2
+    message = capsys.readouterr().err.strip()
+    assert expected in message and "\n" not in message
+
+
+def test_train_distill_and_sample_from_the_command_line(tmp_path, capsys):
+    common = ["--recipe", "06_digits", "--profile", "smoke"]
+    assert cli.main(["train", *common]) == 0
+    assert cli.main(["distill", *common, "--method", "traflow", "--seed", "0"]) == 0
+    experiment = Experiment(recipes.load("06_digits", "smoke"))
+    experiment.student("traflow", 0)
+    out = tmp_path / "x.pt"
+    assert cli.main(["sample", str(experiment.files["traflow-seed0"]), "--samples", "3", "--steps", "2", "--out", str(out)]) == 0
+    assert torch.load(out).shape == (3, 1, 8, 8)
+    assert "3 samples with 2 calls each" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options, called", [
+    ([], ("run", None, False)), (["--again", "--method", "cd", "--method", "ctm"], ("run", ["cd", "ctm"], True)),
+    (["--tune", "--method", "cd"], ("tune", ["cd"])), (["--cost"], ("step_costs",)),
+])  # fmt: skip
+def test_bench_runs_searches_or_times_every_data_set_of_the_recipe(options, called, monkeypatch):
+    calls = []
+    for name in ("run", "tune", "step_costs"):
+
+        def note(experiment, *arguments, name=name, **options):
+            calls.append((experiment.dataset, name, *arguments, *options.values()))
+
+        monkeypatch.setattr(cli.benchmark, name, note)
+    assert cli.main(["bench", "--recipe", "bench_2d", "--profile", "smoke", *options]) == 0
+    assert calls == [(dataset, *called) for dataset in recipes.load("bench_2d", "smoke")["datasets"]]
+
+
+def test_bench_from_the_command_line_writes_records(capsys):
+    assert cli.main(["bench", "--recipe", "06_digits", "--profile", "smoke", "--method", "traflow"]) == 0
+    written = {record.key for record in records.read(paths.results() / "records" / "smoke" / "06_digits.jsonl")}
+    assert {f"digits traflow jumps-{nfe} seeds 0" for nfe in (1, 2, 4)} <= written
+    assert "3 records, profile smoke" in capsys.readouterr().out
+
+
+def test_doctor_says_what_is_installed(capsys):
+    assert cli.main(["doctor"]) == 0
+    assert "torchdiffeq" in capsys.readouterr().out

@@ -1,0 +1,109 @@
+"""Features of many images, kept under runs/features with their checksum: computed batch by batch, each batch safe as soon as it is done.
+
+A killed run loses at most the batch it was at, several processes share the batches, and the same question again is answered from the file.
+Nothing there is needed by anything else: the folder may be deleted at any time.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ..files import paths
+from ..files.checksums import file_sha256, fingerprint
+from ..files.locks import exclusively
+from ..files.processes import processes
+from ..files.tensors import save_tensors
+from .features import Extractor
+from .frechet import mean_and_cov
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Features:
+    """features [N, D] of N images; mean [D] and cov [D, D] of them in float64; nfe: network calls a sample, 0 for data.
+
+    spatial [N, S], spatial_mean and spatial_cov the same for sFID, if it was asked for. from_cache: nothing was computed. facts: what decides them.
+    """
+
+    features: Tensor
+    mean: Tensor
+    cov: Tensor
+    nfe: int
+    facts: dict
+    from_cache: bool
+    spatial: Tensor | None = None
+    spatial_mean: Tensor | None = None
+    spatial_cov: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def collect(
+    images: Callable[[int, int], tuple[Tensor, int]], n: int, facts: dict, extractor: Extractor, *, spatial: bool = False, batch: int = BATCH, say=print
+) -> Features:
+    """Features of images 0..n-1, where images(start, stop) -> (pixels [stop - start, C, H, W] from 0 to 255, network calls an image).
+
+    facts: JSON-able, everything that decides the pixels; with n and the extractor they name the file. spatial: also what sFID needs.
+    """
+    facts = facts | {"n": n, "extractor": extractor.name, "mode": extractor.mode, "extractor_sha256": extractor.sha256, "spatial": spatial}
+    everyone = processes()
+    file = paths.runs() / "features" / f"{facts.get('source', 'images')}-{extractor.name}-{fingerprint(facts)}.safetensors"
+    with exclusively(file.stem, f"features of {facts['what']}", say):
+        if everyone.is_main_process and (file.exists() and not _is_whole(file)):
+            say(f"{file.name} is damaged and made again")
+            file.unlink()
+        everyone.wait_for_everyone()
+        if file.exists():
+            if everyone.is_main_process:
+                say(f"{n:,} features of {facts['what']} from the cache, {file.name}")
+            return _read(file, facts, from_cache=True)
+        folder, found = file.with_suffix(".parts"), 0
+        starts = range(0, n, batch)
+        for start in starts[everyone.process_index :: everyone.num_processes]:
+            stop = min(start + batch, n)
+            part = folder / f"{start:09d}-{stop:09d}.safetensors"
+            if part.exists():
+                found += stop - start
+                continue
+            pixels, nfe = images(start, stop)
+            save_tensors(part, extractor(pixels, spatial) | {"nfe": torch.tensor(nfe)})
+        if found:
+            say(f"{found:,} features of {facts['what']} were there from an interrupted run")
+        everyone.wait_for_everyone()
+        if everyone.is_main_process:
+            _join([folder / f"{start:09d}-{min(start + batch, n):09d}.safetensors" for start in starts], file, facts)
+            shutil.rmtree(folder)
+        everyone.wait_for_everyone()
+        return _read(file, facts, from_cache=False)
+
+
+def _join(parts: list[Path], file: Path, facts: dict) -> None:
+    """One file of all parts with their mean and covariance; beside it, written last, its checksum and what it holds."""
+    loaded = [load_file(part) for part in parts]
+    tensors = {name: torch.cat([part[name] for part in loaded]) for name in ("features", "spatial") if name in loaded[0]}
+    moments = {}
+    for name, prefix in (("features", ""), ("spatial", "spatial_")):
+        if name in tensors:
+            moments[prefix + "mean"], moments[prefix + "cov"] = mean_and_cov(tensors[name])
+    save_tensors(file, tensors | moments | {"nfe": torch.stack([part["nfe"] for part in loaded]).max()})
+    file.with_suffix(".json").write_text(json.dumps({"sha256": file_sha256(file), "facts": facts}, indent=1) + "\n", encoding="utf-8")
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        return json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["sha256"] == file_sha256(file)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _read(file: Path, facts: dict, from_cache: bool) -> Features:
+    tensors = load_file(file)
+    return Features(**tensors | {"nfe": int(tensors["nfe"])}, facts=facts, from_cache=from_cache)

@@ -1,0 +1,1 @@
+"""Recipes and what is trained and measured as they say."""

@@ -1,0 +1,136 @@
+"""The bench: every method of a recipe from the same teacher, pairs, warm start, optimiser steps, batch and seeds, measured alike.
+
+run() trains what is not trained, measures what has no record and returns all records; tune() is the search that gives every method the
+same number of trials; step_costs() measures what a training step of each method costs, which the equal-time budget is made of.
+"""
+
+from copy import deepcopy
+from math import log
+from statistics import median
+from time import time
+
+from .. import objectives
+from ..evaluation import records
+from ..evaluation.records import Record
+from ..files import paths
+from ..solvers import CALLS_PER_STEP
+from .experiment import Experiment
+from .measure import Measure
+from .recipes import EQUAL_TIME
+
+TIME = EQUAL_TIME
+
+
+def methods(recipe: dict) -> list[str]:
+    """The methods a recipe measures at equal steps, and then those it lists as `timed` at equal time."""
+    return recipe["methods"] + [name + TIME for name in recipe.get("timed", [])]
+
+
+def run(experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print) -> list[Record]:
+    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE; of images also the real data.
+
+    These are measured against themselves, half against half, and half-mirrored where training mirrors. They never change, so a record of them
+    is always enough, and without one and without the images they are left out.
+    only: these methods; "teacher" is one of them, with the real data. again: measure also what has a record with the same settings (as
+    notebooks do). The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
+    """
+    recipe, measure, found = experiment.recipe, Measure(experiment), []
+
+    def add(method: str, nfe: int, sampler: str, seeds: list[int], make) -> None:
+        known = None if again else _recorded(experiment, method, nfe, sampler, measure.hash(method, seeds))
+        found.append(known or make())
+
+    def teacher() -> None:
+        for steps in recipe["evaluate"]["teacher_nfe"]:
+            add("teacher", steps, "euler", [0], lambda steps=steps: measure.teacher(method="euler", steps=steps))
+        reference = recipe["evaluate"]["reference"]
+        calls = CALLS_PER_STEP[reference["method"]] * reference["steps"] if reference["method"] in CALLS_PER_STEP else 0
+        add("teacher", calls, reference["method"], [0], lambda: measure.teacher(**reference))
+        if "classifier" in recipe:
+            real("halves", measure.halves)
+            if recipe.get("data", {}).get("flip"):
+                real("half-mirrored", measure.mirrored)
+
+    def real(sampler: str, make) -> None:
+        known = _recorded(experiment, "real data", 0, sampler, measure.hash("real data", [0]))
+        try:
+            found.append(known or make())
+            records.save(found[-1])  # a committed one counts as this machine's, too
+        except FileNotFoundError as error:
+            say(f"not measured: real data, {sampler}; {error}")
+
+    def student(method: str) -> None:
+        single = method in recipe.get("sweep", [])
+        calls, seeds = ([1], recipe["seeds"][:1]) if single else (recipe["evaluate"]["nfe"], recipe["seeds"])
+        for sampler in objectives.build(experiment.student_settings(method, seeds[0])[-1]["objective"]).samplers:
+            for steps in calls:
+                add(method, steps, sampler, seeds, lambda args=(method, steps, seeds, sampler): measure.student(*args))
+
+    for method in ["teacher", *methods(recipe), *recipe.get("sweep", [])] if only is None else only:
+        teacher() if method == "teacher" else student(method)
+        say(f"{experiment.dataset}: {method} done")
+    say(f"{experiment.dataset}: {len(found)} records, profile {recipe['profile']}")
+    return found
+
+
+def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, fingerprint: str) -> Record | None:
+    """The record of this measurement, this machine's own before a committed one, if there is one of these settings."""
+    recipe = experiment.recipe
+    for folder in (paths.results() / "records", paths.committed("records")):
+        file = folder / records.file_of(recipe["profile"], recipe["recipe"])
+        for record in records.read(file) if file.exists() else []:
+            asked = (record.dataset, record.method, record.sampler, record.hash) == (experiment.dataset, method, sampler, fingerprint)
+            if asked and (record.nfe == nfe or sampler in records.UNGRIDDED):
+                return record
+    return None
+
+
+def tune(experiment: Experiment, only: list[str] | None = None, say=print) -> dict[str, dict]:
+    """The recipe's `search`, the same for every method: the learning rate, then the distance, then the method's own main knob.
+
+    Each is set to its best value before the next is tried, by the mean log paired error on the validation seed over the recipe's NFE, or
+    over `calls` for methods that train fewer.
+    Every trial is a record, its method named "cd lr=0.003 distance=l2". Returns the best settings of each method.
+    """
+    recipe, best = experiment.recipe, {}
+    for method in only or recipe["methods"]:
+        search = recipe["search"]
+        grid = {"lr": search["lr"], "distance": search["distance"], **search["knobs"].get(method, {})}
+        chosen: dict = {}
+        for key, values in grid.items():
+            scores = {value: _trial(experiment, method, chosen | {key: value}) for value in values}
+            chosen[key] = min(scores, key=scores.get)
+        best[method] = chosen
+        say(f"{experiment.dataset}: {method} {chosen}, score {min(scores.values()):.3f}")
+    return best
+
+
+def _trial(experiment: Experiment, method: str, change: dict) -> float:
+    """Score of one setting; train and record it unless that was done."""
+    name = " ".join([method, *(f"{key}={value}" for key, value in change.items())])
+    trial = Experiment(experiment.recipe, experiment.dataset, say=lambda line: None)
+    search = experiment.recipe["search"]
+    calls = search["calls"].get(method, experiment.recipe["evaluate"]["nfe"])
+    found = [record for record in run(trial, [name], say=lambda line: None) if record.sampler == "jumps" and record.nfe in calls]
+    return sum(log(value) for record in found for value in record.metrics["paired_rmse"]) / len(found)
+
+
+def step_costs(experiment: Experiment, repeats: int = 3, say=print) -> dict[str, float]:
+    """Milliseconds a training step of each method takes, recorded, and returned relative to the cheapest. Needs an idle machine."""
+    recipe, steps = deepcopy(experiment.recipe), 200 if experiment.is_toy else 20
+    recipe["student"]["train"] |= {"steps": steps, "warmup": 0}
+    times: dict[str, list[float]] = {method: [] for method in recipe["methods"]}
+    trial, measure = Experiment(recipe, experiment.dataset, say=lambda line: None), Measure(experiment)
+    fresh = int(time())  # seeds that were never trained, so that every call measures anew
+    for repeat in range(repeats):
+        for method in times:  # taking turns, so that a slow minute hits every method
+            seed = fresh + repeat
+            trial.student(method, seed)
+            training = trial.headers[f"{method}-seed{seed}"]["training"]
+            times[method].append(1000 * training["seconds"] / training["steps"])
+    for method, values in times.items():
+        measure.record_cost(method, values)
+    cheapest = min(median(values) for values in times.values())
+    relative = {method: round(median(values) / cheapest, 2) for method, values in times.items()}
+    say(f"{experiment.dataset}: {relative}")
+    return relative

@@ -1,0 +1,68 @@
+"""Feature extractors by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..evaluation.features import Extractor, inception, timm_network, torchvision_network
+from ..evaluation.inception import MODES
+from ..files.checksums import file_sha256
+from ..files.processes import processes
+from . import recipes
+
+# the recipe and profile with the classifier of a data set
+CLASSIFIERS = {
+    "digits": ("06_digits", "hour"), "fashion_mnist": ("fashion_mnist", "gpu"), "cifar10": ("cifar10", "gpu"),
+    "shapes32": ("cifar10", "laptop"), "shapes64": ("celeba64", "laptop"),
+}  # fmt: skip
+
+
+def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callable = print) -> Extractor:
+    """The extractor of a name; mode: Inception's; dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says).
+
+    ValueError, FileNotFoundError and ImportError say in one line what is missing.
+    """
+    kind, _, model = name.partition(":")
+    device = processes().device
+    if name == "inception":
+        return inception(mode, device)
+    if mode != "clean":
+        raise ValueError(f"--mode {mode} is Inception's ({', '.join(MODES)}); {name} has its own size")
+    if name == "cnn":
+        return _classifier(dataset, say)
+    if kind in ("torchvision", "timm") and "=" in model:
+        model, _, file = model.partition("=")
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"there are no weights {file} for {model}")
+        return (torchvision_network if kind == "torchvision" else timm_network)(model, Path(file), device)
+    raise ValueError(f"unknown extractor '{name}'; there are inception, cnn, torchvision:MODEL=FILE and timm:MODEL=FILE")
+
+
+def _classifier(dataset: str | None, say: Callable) -> Extractor:
+    from ..experiments.experiment import Experiment
+
+    if dataset not in CLASSIFIERS:
+        known = ", ".join(CLASSIFIERS)
+        raise ValueError(f"there is no classifier of '{dataset}', only of {known}; take --extractor inception or torchvision:MODEL=FILE")
+    return of_experiment(Experiment(recipes.load(*CLASSIFIERS[dataset]), dataset, say=say))
+
+
+def of_experiment(experiment) -> Extractor:
+    """The classifier of an experiment as extractor, digits-cnn and the like."""
+    net, file = experiment.classifier(), experiment.files["classifier"]
+
+    def scaled(pixels: Tensor) -> Tensor:
+        return (pixels.float() / 127.5 - 1).to(net.scale.device)  # of any numbers, clipped and rounded or not (notebook 11)
+
+    def spatial(pixels: Tensor) -> Tensor:
+        return net.body[:-3](scaled(pixels))[:, :7].flatten(1)  # 7 channels of the last convolution, as many as sFID has of Inception
+
+    def logits(features: Tensor) -> Tensor:
+        return net.head(torch.relu(features.to(net.scale) / net.scale)).to(features)
+
+    def features(pixels: Tensor) -> Tensor:
+        return net.body(scaled(pixels)) * net.scale
+
+    return Extractor(f"{experiment.dataset}-cnn", "native", file_sha256(file), 2000, features, spatial, logits)

@@ -1,0 +1,40 @@
+"""FID and its kin, by Inception, of a recipe's teacher and students: what the paper's tables hold. Its settings are the recipe's `fid` block."""
+
+from collections.abc import Callable
+
+from ..evaluation import inception
+from ..evaluation.records import Record
+from .evaluate import evaluate
+from .experiment import Experiment
+
+
+def settings(recipe: dict, method: str) -> dict:
+    """The `fid` block for a method; of students outside the recipe's contest (the paper's ablations) with the changes of its `ablation` block."""
+    return recipe["fid"] | ({} if method in ("teacher", *recipe["methods"]) else recipe.get("ablation", {}))
+
+
+def run(experiment: Experiment, methods: list[str] | None = None, say: Callable = print) -> list[Record]:
+    """Records of the teacher (by dopri5) and of every method, or of those named, at the recipe's NFE, of the first of its seeds.
+
+    Features are kept, so a second call answers from them. Empty, after a line that says why, if the recipe has no `fid` block or Inception's
+    weights are not here.
+    """
+    recipe, found = experiment.recipe, []
+    if "fid" not in recipe:
+        say(f"not run: FID; profile {recipe['profile']} has another ruler, the classifier of its data set")
+        return found
+    try:
+        inception.weights(inception.TORCHSCRIPT)
+    except FileNotFoundError as error:
+        say(f"not run: FID. {error}")
+        return found
+    for method in methods or ["teacher", *recipe["methods"]]:
+        if method == "teacher":
+            role, own = "teacher", {"solver": "dopri5", "tol": recipe["evaluate"]["reference"]["tol"]}
+            experiment.teacher()
+        else:
+            role, own = f"{method}-seed{recipe['seeds'][0]}", {"nfe": recipe["evaluate"]["nfe"]}
+            experiment.student(method, recipe["seeds"][0])
+        options = settings(recipe, method) | {"profile": recipe["profile"], "say": say}
+        found += evaluate(experiment.files[role], experiment.dataset, method=method, **own, **options)
+    return found

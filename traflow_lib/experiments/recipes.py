@@ -1,0 +1,106 @@
+"""Recipes: what each notebook trains and measures, as data. One YAML a notebook: shared settings, then profiles that change some."""
+
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from .. import objectives
+
+FOLDER = Path(__file__).parents[1] / "recipes"
+GPU_PROFILES = ("gpu", "paper", "rehearsal")  # those made for a GPU
+EQUAL_TIME = "@time"  # suffix of a method trained for equal time instead of equal steps
+
+
+def names() -> list[str]:
+    """The recipes that exist, which are the numbers and names of notebooks."""
+    return sorted(file.stem for file in FOLDER.glob("*.yaml"))
+
+
+def load(name: str, profile: str, teacher: Path | str | None = None, precision: str | None = None) -> dict:
+    """The settings of one recipe at one profile, which may change another one (`like`); a ValueError lists what exists if either is unknown.
+
+    teacher: a checkpoint file that takes the place of the recipe's own teacher; precision: of training and sampling in place of the
+    recipe's, which is float32 where it says nothing.
+    """
+    if name not in names():
+        raise ValueError(f"unknown recipe '{name}'; there are {', '.join(names())}")
+    recipe = deepcopy(_content(FOLDER / f"{name}.yaml"))
+    profiles = recipe.pop("profiles")
+    if profile not in profiles:
+        raise ValueError(f"unknown profile '{profile}' for {name}; there are {', '.join(profiles)}")
+    change = dict(profiles[profile] or {})
+    base = merge(recipe, profiles[change.pop("like")]) if "like" in change else recipe
+    recipe = merge(base, change) | {"recipe": name, "profile": profile} | ({"precision": precision} if precision else {})
+    return recipe | {"teacher": {"kind": "checkpoint", "file": str(Path(teacher).resolve())}} if teacher else recipe
+
+
+@cache
+def _content(file: Path) -> dict:
+    return yaml.load(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def merge(base: dict, change: dict) -> dict:
+    """base with the leaves of change in place of its own; blocks are merged key by key."""
+    merged = deepcopy(base)
+    for key, value in change.items():
+        both_blocks = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both_blocks else deepcopy(value)
+    return merged
+
+
+def with_choice(student: dict, choice: dict) -> dict:
+    """A student's settings with a learning rate (`lr`) and options chosen for it, as in a recipe's `chosen` block.
+
+    An option of a method trained in stages goes to every stage whose objective has it.
+    """
+    student = deepcopy(student)
+    if "lr" in choice:
+        student["train"]["lr"] = choice["lr"]
+    for stage in student.get("stages", [student]):
+        known = objectives.get(stage.get("objective", student.get("objective"))).__dataclass_fields__
+        stage["options"] = stage.get("options", {}) | {key: value for key, value in choice.items() if key in known}
+    return student
+
+
+def parse(method: str) -> tuple[str, dict, str]:
+    """A method's parts: its name, settings that a trial of the search changes ("cd lr=0.003 distance=l2"), and its budget ("distill@time")."""
+    words, _, budget = method.partition("@")
+    name, *changes = words.split(" ")
+    return name, {key: _value(text) for key, _, text in (change.partition("=") for change in changes)}, budget
+
+
+def _value(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def student(recipe: dict, method: str) -> dict:
+    """The settings of one method of a recipe, with what a search chose for it.
+
+    "name@time" is the method `name` with as many steps as take the time that the recipe's reference method needs for its own.
+    """
+    name, trial, budget = parse(method)
+    if name not in recipe["students"] or budget not in ("", "time"):
+        raise ValueError(f"unknown method '{method}' in recipe {recipe['recipe']}; there are {', '.join(recipe['students'])}")
+    settings = merge(recipe["student"], recipe["students"][name] or {})
+    if choice := trial or (recipe.get("chosen") or {}).get(name):
+        settings = with_choice(settings, choice)
+    if budget:
+        if not recipe.get("step_cost"):
+            raise ValueError(f"recipe {recipe['recipe']} has no step_cost to make '{method}' from; bench --cost measures it")
+        cost = recipe["step_cost"]
+        settings["train"]["steps"] = round(settings["train"]["steps"] * cost[recipe["time_of"]] / cost[name])
+    return settings
+
+
+def stages(settings: dict) -> list[dict]:
+    """A student's settings as the stages it is trained in, one unless the recipe lists several with their `share` of the steps."""
+    shared = {key: value for key, value in settings.items() if key != "stages"}
+    each = [merge(shared, stage) for stage in settings.get("stages", [{"share": 1}])]
+    for stage in each:
+        stage["train"]["steps"] = round(stage["train"]["steps"] * stage.pop("share"))
+    return each

@@ -1,0 +1,1 @@
+"""What lies below everything: places, tensors on disk, checksums, locks, processes."""

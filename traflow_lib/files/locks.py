@@ -1,0 +1,40 @@
+"""One process at a time for what is to be done once: training a network, solving pairs, collecting features, executing a notebook."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from accelerate.utils import gather_object
+from filelock import FileLock, Timeout
+
+from . import paths
+from .processes import processes
+
+PATIENCE = 60  # seconds of waiting between two exchanges of a job's processes, well below the time-outs of their barriers
+
+
+@contextmanager
+def exclusively(name: str, what: str, say: Callable = print) -> Iterator[None]:
+    """Inside, no other process that shares runs/ is in exclusively(name); one that has to wait says in one line what for.
+
+    Of a job with several processes the main one takes the lock for all. The system frees it when its holder dies, so none is ever stale.
+    """
+    main, patience = processes().is_main_process, 0
+    file = paths.runs() / "locks" / f"{name}.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    try:
+        while not any(gather_object([main and _taken(lock, patience)])):
+            if main and not patience:
+                say(f"waiting for {what}: another process is at it")
+            patience = PATIENCE
+        yield
+    finally:
+        lock.release()
+
+
+def _taken(lock: FileLock, seconds: float) -> bool:
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        return False
+    return True

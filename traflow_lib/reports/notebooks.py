@@ -1,0 +1,132 @@
+"""Running the notebooks headlessly by papermill, what they took, and storing executed ones with their outputs."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from ..files import paths
+from . import tables
+
+
+def names(profile: str | None = None) -> list[str]:
+    """The numbered notebooks, in order; profile: only those that have it."""
+    found = sorted(file.stem for file in paths.root().joinpath("notebooks").glob("[0-9][0-9]_*.ipynb"))
+    return [name for name in found if profile in (None, *profiles(name))]
+
+
+def profiles(name: str) -> list[str]:
+    """The profiles a notebook has, as its metadata says; smoke and laptop where it says nothing."""
+    metadata = json.loads(_source(name).read_text(encoding="utf-8"))["metadata"]
+    return metadata.get("traflow", {}).get("profiles", ["smoke", "laptop"])
+
+
+def executed(name: str, profile: str) -> Path:
+    """Where the executed copy of a notebook belongs."""
+    return paths.results() / "executed" / profile / f"{name}.ipynb"
+
+
+def _source(name: str) -> Path:
+    return paths.root() / "notebooks" / f"{name}.ipynb"
+
+
+def run(name: str, profile: str, seed: int | None = None, teacher: Path | None = None) -> Path:
+    """Execute one notebook at a profile, showing what its cells print; returns the executed copy. Two of the same take turns.
+
+    A failing cell raises RuntimeError naming notebook, cell and error; the notebook up to there is kept beside the executed ones.
+    """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    from ..files.locks import exclusively
+
+    if name not in names():
+        raise ValueError(f"unknown notebook '{name}'; there are {', '.join(names())}")
+    out = executed(name, profile)
+    partial = out.with_name(f"{name}.failed.ipynb")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    source, kept = _source(name), f"[kept: {partial}]"
+    parameters = {"profile": profile} | ({} if seed is None else {"seed": seed}) | ({"teacher": str(teacher.resolve())} if teacher else {})
+    if unknown := set(parameters) - set(papermill.inspect_notebook(str(source))):
+        raise ValueError(f"notebook {name} has no parameter {', '.join(unknown)}")
+    options = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": False, "stdout_file": sys.stdout, "stderr_file": sys.stderr}
+    options["extra_arguments"] = ["--IPKernelApp.log_level=CRITICAL"]  # without the kernel's remarks on its own transport and end
+    # the kernel starts in notebooks/: places relative to this folder are told to it as absolute ones, and text is UTF-8 whatever the locale
+    paths.fix_places()
+    os.environ.setdefault("PYTHONUTF8", "1")
+    with exclusively(f"notebook-{name}-{profile}", f"notebook {name} at profile {profile}"):
+        try:
+            papermill.execute_notebook(str(source), str(partial), parameters, **options)
+        except papermill.PapermillExecutionError as error:
+            line = error.source.strip().splitlines()[0] if error.source.strip() else ""
+            raise RuntimeError(f"notebooks/{name}.ipynb, cell {error.cell_index} ('{line}'): {error.ename}: {error.evalue} {kept}") from None
+        except DeadKernelError:
+            raise RuntimeError(f"notebooks/{name}.ipynb, cell {_running(partial)}: its kernel was killed, often for want of memory {kept}") from None
+        partial.replace(out)
+    return out
+
+
+def _running(partial: Path) -> int | None:
+    """The cell at which a notebook was cut off."""
+    states = [cell["metadata"].get("papermill", {}).get("status") for cell in json.loads(partial.read_text(encoding="utf-8"))["cells"]]
+    return states.index("running") if "running" in states else None
+
+
+def working_copy() -> tuple[Path, list[str]]:
+    """The course below runs/, to work in without changing the repository: its folder, and the notebooks there that are other than the repository's.
+
+    What is there stays as the reader left it; what is missing is copied.
+    """
+    folder, different = paths.runs() / "course", []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names():
+        own = folder / f"{name}.ipynb"
+        if not own.exists():
+            shutil.copy(_source(name), own)
+        elif own.read_bytes() != _source(name).read_bytes():
+            different.append(own.name)
+    return folder, different
+
+
+def durations(profile: str) -> str:
+    """What each notebook executed at a profile took, and all of them one after another, as a Markdown table."""
+    seconds = {}
+    for name in names():
+        if executed(name, profile).exists():
+            seconds[name] = json.loads(executed(name, profile).read_text(encoding="utf-8"))["metadata"]["papermill"]["duration"]
+    rows = [[name, _time(value)] for name, value in [*seconds.items(), ("one after another", sum(seconds.values()))]]
+    return tables.markdown([f"notebook, profile {profile}", "time"], rows)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def store(profile: str) -> list[Path]:
+    """Copy executed notebooks over the sources, outputs included, without what papermill added and without warnings on stderr."""
+    import nbformat
+
+    stored = []
+    for name in names():
+        if not executed(name, profile).exists():
+            print(f"skipped {name}: not executed at profile {profile}", file=sys.stderr)
+            continue
+        notebook = nbformat.read(executed(name, profile), as_version=4)
+        notebook.metadata.pop("papermill", None)
+        notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+        count = 0
+        for cell in notebook.cells:
+            for key in ("papermill", "execution"):
+                cell.metadata.pop(key, None)
+            if cell.cell_type == "code":
+                count += 1
+                cell.execution_count = count
+                cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+                for output in cell.outputs:
+                    if "execution_count" in output:
+                        output.execution_count = count
+        nbformat.write(notebook, _source(name))
+        stored.append(_source(name))
+    return stored

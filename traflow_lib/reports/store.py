@@ -1,0 +1,106 @@
+"""Making this machine's results the repository's reference: the one command that writes into results/ and notebooks/."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ..evaluation import records
+from ..files import paths
+from . import cost_tables, evidence, notebooks, own_tables, paper_tables, rendering, tables
+
+# a table in README or docs: the comment says of which records, the lines below it are written by store
+MARKED = re.compile(r"(<!-- table: (\w+) (\w+) (\w+) ([\w-]+)(?:; ([\w ]+))? -->\n)((?:\|.*\n)*)")
+LINKED = re.compile(r"(?<!runs/)results/(?:figures|tables)/[\w/-]+\.\w+")
+
+
+def store(profile: str) -> list[Path]:
+    """Copy the executed notebooks, the records, and the figures and tables that README and docs link; returns what was written.
+
+    ValueError where the checkout holds changes that are not committed, or a record comes from such a state: a reference names its commit.
+    Committed records whose recipe has changed are dropped.
+    """
+    if dirty := _changes():
+        raise ValueError(f"commit or undo your changes first, so that results name the code they come from: {', '.join(dirty[:5])}")
+    new = sorted((paths.results() / "records" / profile).glob("*.jsonl"))
+    stored = [records.write(counting, paths.committed("records")) for counting in [_clean(file) for file in new] if counting]
+    for file in sorted(paths.committed("records").glob("*/*.jsonl")):
+        _drop_stale(file)
+    stored += notebooks.store(profile)
+    for file in _texts():
+        file.write_text(with_tables(file.read_text(encoding="utf-8")), encoding="utf-8")
+    return stored + write_linked()
+
+
+def with_tables(text: str) -> str:
+    """A text with every marked table as the committed records have it: recipe, profile, data set, metric; and some methods, or all."""
+
+    def table(found: re.Match) -> str:
+        mark, recipe, profile, dataset, metric, methods, _ = found.groups()
+        rows = [row for row in evidence.reference(recipe, profile) if row["dataset"] == dataset and "@" not in row["method"]]
+        rows = [row for row in rows if row["sampler"] != "training" and (not methods or row["method"] in methods.split())]
+        if not any(row["metric"] == metric for row in rows):
+            return f"{mark}| {metric} |\n| --- |\n| {tables.NOT_RUN} |\n"
+        return mark + tables.markdown(*tables.pivot(rows, metric))
+
+    return MARKED.sub(table, text)
+
+
+def _texts() -> list[Path]:
+    """README and docs, whose tables, figures and links are kept equal to the committed results."""
+    return [paths.root() / "README.md", *sorted(paths.root().joinpath("docs").glob("*.md"))]
+
+
+def _changes() -> list[str]:
+    """Changed and untracked files of the checkout."""
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=paths.root(), capture_output=True, text=True, check=True)
+    return [line[3:] for line in status.stdout.splitlines()]
+
+
+def _clean(file: Path) -> list[records.Record]:
+    """The records of one of this machine's files that count; all files are looked at before anything is written."""
+    counting = [record for record in records.read(file) if not evidence.stale(record)]
+    if unclean := [record.key for record in counting if record.provenance.get("git_dirty") is not False]:
+        raise ValueError(f"{file.name}: {len(unclean)} records were made from uncommitted changes ({unclean[0]}); run them again")
+    return counting
+
+
+def _drop_stale(file: Path) -> None:
+    counting = [record for record in records.read(file) if not evidence.stale(record)]
+    file.unlink()
+    if counting:
+        records.write(counting, paths.committed("records"))
+    file.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def linked() -> set[str]:
+    """Figures and tables that README and docs link: what of them is committed."""
+    return {name for file in _texts() for name in LINKED.findall(file.read_text(encoding="utf-8"))}
+
+
+def write_linked() -> list[Path]:
+    """The committed figures (this machine's, where it made them) and tables (of the committed records); others go."""
+    wanted, out = linked(), paths.runs() / "reference-tables"
+    write_tables(evidence.reference(), out)
+    written = []
+    for name in sorted(wanted):
+        kind, _, rest = name.removeprefix("results/").partition("/")
+        source, target = (out if kind == "tables" else paths.results() / kind) / rest, paths.root() / name
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+            written.append(target)
+        elif not target.exists():
+            print(f"missing: {name}, which README or docs link", file=sys.stderr)
+    for kind in ("figures", "tables"):
+        for file in paths.committed(kind).rglob("*.*"):
+            if file.relative_to(paths.root()).as_posix() not in wanted:
+                file.unlink()
+    return written
+
+
+def write_tables(measured: list[dict], out: Path) -> list[Path]:
+    """All tables of these measurements as files below `out`, in place of what is there; returns them."""
+    made = paper_tables.build(measured) + cost_tables.build(measured) + own_tables.build(measured)
+    return tables.write_all(measured, out) + rendering.write(made, out)

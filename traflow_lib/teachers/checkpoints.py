@@ -1,0 +1,74 @@
+"""Trained networks on disk: safetensors with the network's configuration and origin in the header, and teachers made from them."""
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from .. import nets
+from ..files.checksums import file_sha256
+from ..files.tensors import save_tensors
+from . import releases
+from .velocity import VelocityField
+
+
+def save_network(file: Path, net: nn.Module, config: dict, **header) -> None:
+    """Write weights with the `net` block that builds them; header: JSON-able facts such as statistics of the training."""
+    save_tensors(file, net.state_dict(), {"network": json.dumps(config), **{key: json.dumps(value) for key, value in header.items()}})
+
+
+def read_header(file: Path) -> dict:
+    """The facts stored beside the weights; a file that is not a checkpoint of this kit raises ValueError."""
+    try:
+        with safe_open(file, "pt") as content:
+            header = content.metadata() or {}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no checkpoint {file}") from None
+    except SafetensorError as error:
+        raise ValueError(f"{file.name} is not a whole safetensors file: {error}") from None
+    if "network" not in header:
+        raise ValueError(f"{file.name} was not written by this kit: its header names no network")
+    return {key: json.loads(value) for key, value in header.items()}
+
+
+def load_network(file: Path) -> tuple[nn.Module, dict]:
+    """The network in a checkpoint of this kit or of a release (RectifiedFlow .pth, EDM .pkl), every tensor checked, and the header.
+
+    A release's header holds the configuration found and the source. ValueError, in one line, where a file does not fit or is not whole.
+    """
+    if not file.exists():
+        raise FileNotFoundError(f"there is no checkpoint {file}")
+    if file.suffix in releases.READERS:
+        config, tensors, source = releases.READERS[file.suffix](file)
+        header = {"network": config, "source": source}
+    else:
+        header = read_header(file)
+        tensors = load_file(file)
+    net = nets.build(header["network"], s_input=header.get("s_input", False))
+    nets.load_exactly(net, tensors, file.name)
+    return net.eval(), header
+
+
+def load_teacher(path: str | Path, precision: str = "fp32") -> VelocityField:
+    """The velocity field in a checkpoint of this kit or of a release, or in a folder with a diffusers UNet2DModel.
+
+    A student's is its F(x, t, t). precision: "fp32", "bf16" or "fp16". Errors as load_network().
+    """
+    path = Path(path)
+    if path.is_dir():
+        from .diffusers_unet import load_unet  # needs the optional diffusers
+
+        return VelocityField(load_unet(path), precision)
+    return VelocityField(load_network(path)[0], precision)
+
+
+def import_teacher(file: Path, out: Path | None = None) -> Path:
+    """Rewrite a release's checkpoint in this kit's format, with the source's SHA-256 in the header; returns the new file."""
+    if file.suffix not in releases.READERS:
+        raise ValueError(f"{file.name} is no checkpoint of a release: their files end in {', '.join(releases.READERS)}")
+    net, header = load_network(file)
+    out = out or file.with_suffix(".safetensors")
+    save_network(out, net, header["network"], source=header["source"] | {"sha256": file_sha256(file)})
+    return out

@@ -1,0 +1,62 @@
+"""What a training leaves in its folder: checkpoints, written whole or not at all, and the log."""
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+from accelerate.utils import gather_object
+
+
+class Checkpoints:
+    """The files checkpoint-STEP.pt of one folder, each holding everything that decides the next step.
+
+    parts: what has state_dict() and load_state_dict(), by name. identity: settings that must be the same when the run goes on. keep: how
+    many files stay. With several processes every one calls save() and load(); the first writes.
+    """
+
+    def __init__(self, folder: Path, parts: dict, identity: dict, keep: int, process: int = 0):
+        self.folder, self.parts, self.identity, self.keep, self.process = folder, parts, identity, keep, process
+
+    def files(self) -> list[Path]:
+        """Whole checkpoints, newest first."""
+        return sorted(self.folder.glob("checkpoint-*.pt"), reverse=True)
+
+    def save(self, step: int, seconds: float) -> Path:
+        """Write checkpoint-STEP.pt beside its place, then rename it; older ones than the last `keep` go."""
+        # the generator of the CPU draws the batches, so its state is also the position in the data; a GPU's own makes the dropout
+        device = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+        random = gather_object([{"cpu": torch.get_rng_state(), "cuda": device}])
+        file = self.folder / f"checkpoint-{step:09d}.pt"
+        if self.process == 0:
+            content = {name: part.state_dict() for name, part in self.parts.items()}
+            part = file.with_suffix(".part")
+            with open(part, "wb") as stream:
+                torch.save(content | {"step": step, "seconds": seconds, "random": random, "identity": self.identity}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(file)
+            for old in self.files()[self.keep :]:
+                old.unlink()
+        return file
+
+    def load(self) -> tuple[int, float]:
+        """Restore the newest whole checkpoint; returns its step and seconds, (0, 0.0) when there is none. A damaged one is named."""
+        for file in self.files():
+            try:
+                content = torch.load(file, weights_only=True, map_location="cpu")
+            except Exception as error:  # whatever a damaged zip or pickle raises
+                print(f"{file} is damaged ({type(error).__name__}); trying the one before it", file=sys.stderr)
+                continue
+            if content["identity"] != self.identity:
+                raise ValueError(f"{file} belongs to a run with other settings; delete its folder or choose another")
+            for name, part in self.parts.items():
+                part.load_state_dict(content[name])
+            random = content["random"][min(self.process, len(content["random"]) - 1)]
+            torch.set_rng_state(random["cpu"])
+            if random["cuda"] is not None and torch.cuda.is_available():
+                torch.cuda.set_rng_state(random["cuda"])
+            return content["step"], content["seconds"]
+        if damaged := self.files():
+            raise ValueError(f"no checkpoint in {self.folder} can be read; delete {', '.join(file.name for file in damaged)} to start anew")
+        return 0, 0.0

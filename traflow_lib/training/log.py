@@ -1,0 +1,63 @@
+"""The log of a training: one line of JSON now and then."""
+
+import json
+from pathlib import Path
+
+from .config import TrainConfig
+
+
+class Log:
+    """log.jsonl: every log_every steps the averages since the last line, learning rate, seconds and samples a second; and what `watch` found.
+
+    Only the first process writes.
+    """
+
+    def __init__(self, folder: Path, config: TrainConfig, process: int = 0):
+        self.config, self.since, self.last = config, [], None
+        self.file = open(folder / "log.jsonl", "a", encoding="utf-8") if process == 0 else None
+        self.board = _tensorboard(folder) if config.tensorboard and process == 0 else None
+
+    def add(self, step: int, seconds: float, values: dict[str, float]) -> None:
+        """The values of one step."""
+        self.last = self.last or seconds
+        self.since.append(values)
+        if step % self.config.log_every == 0 and self.file:
+            averages = {name: sum(one[name] for one in self.since) / len(self.since) for name in values}
+            if len(self.since) > 1:  # the first step of a process, which warms up, is not timed
+                averages["samples_per_second"] = round((len(self.since) - 1) * self.config.batch / max(seconds - self.last, 1e-9), 1)
+            self._write({"step": step, "seconds": round(seconds, 2), "lr": self.config.lr_at(step - 1), **averages})
+            self.since, self.last = [], None
+
+    def watched(self, step: int, values: dict[str, float]) -> None:
+        """What was measured between steps."""
+        self._write({"step": step, "watch": values})
+
+    def _write(self, line: dict) -> None:
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
+        if self.board:
+            for name, value in (line.get("watch") or line).items():
+                self.board.add_scalar(name, value, line["step"])
+            self.board.flush()
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_) -> None:
+        for stream in (self.file, self.board):
+            if stream:
+                stream.close()
+
+
+def _tensorboard(folder: Path):
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ImportError("training option tensorboard needs the package: pip install tensorboard") from None
+    return SummaryWriter(folder / "tensorboard")
+
+
+def read_log(folder: Path, watched: bool = False) -> list[dict]:
+    """The lines of a run's log.jsonl, or what was watched; after a resume the later line of a repeated step counts."""
+    lines = (json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    return list({line["step"]: line for line in lines if ("watch" in line) == watched}.values())
