@@ -37,7 +37,7 @@ def imports(name: str, path: Path, known: set[str]) -> set[str]:
     """The package's modules that a module imports anywhere in its text, inside functions too."""
     package = name.split(".") if path.name == "__init__.py" and name != "__init__" else name.split(".")[:-1]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             targets = [alias.name.split(".") for alias in node.names if alias.name.split(".")[0] == "traflow_lib"]
             found |= {".".join(target[1:]) or "__init__" for target in targets}
