@@ -185,6 +185,7 @@ class Experiment:
                     self.models.say(f"{self.dataset}: solving {own['n']:,} teacher pairs")
                     parts = file.with_suffix(".parts")
                     pairs = make_pairs(velocity, own["n"], self.shape, own["seed"], keep_path=True, folder=parts, **options)
+                    process.wait_for_everyone()  # until all have read the parts
                     if process.is_main_process:
                         pairs.save(file)
                         shutil.rmtree(parts)
