@@ -33,7 +33,10 @@ VARIANTS = {
     "bf16 channels_last batch-512": {"precision": "bf16", "channels_last": True, "batch": 512},
     "bf16 channels_last online": {"precision": "bf16", "channels_last": True, "online": True},
 }
-WINDOWS, STEPS = 3, 6  # speeds are read from the log, one a window; the first, in which kernels are chosen and compiled, is not counted
+WINDOWS, STEPS = (
+    3,
+    6,
+)  # speeds are read from the log, one a window; the first, in which kernels are chosen and compiled, is not counted
 
 
 def speeds(recipe: dict, loss: str, variant: dict) -> tuple[Experiment, str, list[float]]:
@@ -41,24 +44,43 @@ def speeds(recipe: dict, loss: str, variant: dict) -> tuple[Experiment, str, lis
     train = PLAIN | {key: value for key, value in variant.items() if key != "online"}
     if recipe["profile"] == "smoke":
         train["batch"] //= 16
-    train |= {"steps": (WINDOWS + 1) * STEPS, "log_every": STEPS, "warmup": 0, "watch_every": 0, "save_every": 10**6}
-    change = {"student": {"train": train}, "students": {loss: LOSSES[loss]}, "pairs": {"online": variant.get("online", False)}}
+    train |= {
+        "steps": (WINDOWS + 1) * STEPS,
+        "log_every": STEPS,
+        "warmup": 0,
+        "watch_every": 0,
+        "save_every": 10**6,
+    }
+    change = {
+        "student": {"train": train},
+        "students": {loss: LOSSES[loss]},
+        "pairs": {"online": variant.get("online", False)},
+    }
     experiment = Experiment(recipes.merge(recipe, change), say=lambda line: None)
     seed = int(time())  # never trained before, so that it is trained now
     experiment.student(loss, seed)
     role = f"{loss}-seed{seed}"
-    return experiment, role, [line["samples_per_second"] for line in read_log(experiment.files[role].parent)[1:]]
+    return (
+        experiment,
+        role,
+        [line["samples_per_second"] for line in read_log(experiment.files[role].parent)[1:]],
+    )
 
 
 def main(profile: str = "gpu") -> None:
     recipe = recipes.load("fashion_mnist", profile)
     teacher = {"steps": 1, "batch": 8, "warmup": 0, "watch_every": 0}
-    recipe = recipes.merge(recipe, {"recipe": "throughput", "dataset": "shapes32x1", "teacher": {"train": teacher}, "pairs": {"n": 64}})
+    recipe = recipes.merge(
+        recipe,
+        {"recipe": "throughput", "dataset": "shapes32x1", "teacher": {"train": teacher}, "pairs": {"n": 64}},
+    )
     for loss in LOSSES:
         for name, variant in VARIANTS.items():
             try:
                 experiment, role, found = speeds(recipe, loss, variant)
-            except Exception as error:  # one that does not run (memory, a compiler's limit) must not cost the others
+            except (
+                Exception
+            ) as error:  # one that does not run (memory, a compiler's limit) must not cost the others
                 print(f"{loss} {name}: failed, {type(error).__name__}: {str(error).splitlines()[0]}")
                 continue
             header = experiment.headers[role]

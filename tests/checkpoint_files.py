@@ -18,16 +18,31 @@ def fill(rows) -> dict[str, Tensor]:
     for name, shape in rows:
         values = torch.randn(shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
         norm = len(shape) == 1 and name.endswith("weight")
-        tensors[name] = 1 + 0.2 * values if norm else values * (0.1 if len(shape) == 1 else values[0].numel() ** -0.5)
+        tensors[name] = (
+            1 + 0.2 * values if norm else values * (0.1 if len(shape) == 1 else values[0].numel() ** -0.5)
+        )
     return tensors
 
 
 def rectified_flow_content(tensors: dict[str, Tensor]) -> dict:
     """What RectifiedFlow saves: the wrapped model (other weights than the EMA's), the EMA list, Adam's state and the step."""
-    model = OrderedDict({"module.sigmas": torch.linspace(50, 0.01, 1000)} | {f"module.{name}": value + 1 for name, value in tensors.items()})
-    states = {i: {"step": 5, "exp_avg": torch.zeros(1), "exp_avg_sq": torch.zeros(1)} for i in range(len(tensors))}
-    optimizer = {"state": states, "param_groups": [{"lr": 2e-4, "betas": (0.9, 0.999), "params": list(range(len(tensors)))}]}
-    return {"optimizer": optimizer, "model": model, "ema": {"decay": 0.999999, "num_updates": 9, "shadow_params": list(tensors.values())}, "step": 600_000}
+    model = OrderedDict(
+        {"module.sigmas": torch.linspace(50, 0.01, 1000)}
+        | {f"module.{name}": value + 1 for name, value in tensors.items()}
+    )
+    states = {
+        i: {"step": 5, "exp_avg": torch.zeros(1), "exp_avg_sq": torch.zeros(1)} for i in range(len(tensors))
+    }
+    optimizer = {
+        "state": states,
+        "param_groups": [{"lr": 2e-4, "betas": (0.9, 0.999), "params": list(range(len(tensors)))}],
+    }
+    return {
+        "optimizer": optimizer,
+        "model": model,
+        "ema": {"decay": 0.999999, "num_updates": 9, "shadow_params": list(tensors.values())},
+        "step": 600_000,
+    }
 
 
 def _reconstruct_persistent_obj(meta):
@@ -47,7 +62,13 @@ class Stored(nn.Module):
 
     def __reduce__(self):
         state = {name: value for name, value in vars(self).items() if name != "class_name"}
-        meta = {"type": "class", "version": 6, "module_src": "raise SystemExit", "class_name": self.class_name, "state": state}
+        meta = {
+            "type": "class",
+            "version": 6,
+            "module_src": "raise SystemExit",
+            "class_name": self.class_name,
+            "state": state,
+        }
         return _reconstruct_persistent_obj, (meta,), None
 
 
@@ -60,7 +81,14 @@ def edm_network(kind: str, tensors: dict[str, Tensor], buffers=(), **init_kwargs
         for depth, name in enumerate(parents):
             if name not in module._modules:
                 plain = name in ("enc", "dec")
-                module.add_module(name, nn.ModuleDict() if plain else Stored("UNetBlock" if depth < len(parents) - 1 else "Conv2d", skip_scale=np.sqrt(0.5)))
+                module.add_module(
+                    name,
+                    nn.ModuleDict()
+                    if plain
+                    else Stored(
+                        "UNetBlock" if depth < len(parents) - 1 else "Conv2d", skip_scale=np.sqrt(0.5)
+                    ),
+                )
             module = module._modules[name]
         module.register_parameter(leaf, nn.Parameter(tensor))
         module.register_buffer("resample_filter", None)
@@ -72,7 +100,16 @@ def edm_network(kind: str, tensors: dict[str, Tensor], buffers=(), **init_kwargs
                 module.add_module(name, Stored("Conv2d", weight=None, bias=None))
             module = module._modules[name]
         module.register_buffer(leaf, torch.full(shape, 0.25))
-    top = Stored("EDMPrecond", label_dim=0, use_fp16=True, sigma_min=0, sigma_max=float("inf"), sigma_data=0.5, _init_args=(), _init_kwargs=init_kwargs)
+    top = Stored(
+        "EDMPrecond",
+        label_dim=0,
+        use_fp16=True,
+        sigma_min=0,
+        sigma_max=float("inf"),
+        sigma_data=0.5,
+        _init_args=(),
+        _init_kwargs=init_kwargs,
+    )
     top.add_module("model", unet)
     return top
 
@@ -81,7 +118,10 @@ def write_pickle(path, content, protocol: int = 4):
     """Pickle with EDM's module present under its name while writing only."""
     persistence = ModuleType("torch_utils.persistence")
     persistence._reconstruct_persistent_obj = _reconstruct_persistent_obj
-    with mock.patch.dict(sys.modules, {"torch_utils": SimpleNamespace(persistence=persistence), "torch_utils.persistence": persistence}):
+    with mock.patch.dict(
+        sys.modules,
+        {"torch_utils": SimpleNamespace(persistence=persistence), "torch_utils.persistence": persistence},
+    ):
         path.write_bytes(pickle.dumps(content, protocol=protocol))
     return path
 

@@ -32,7 +32,9 @@ def layout(kind, size, width, multipliers, blocks, attention, classes=0, augment
     add("map_layer1", embed, embed)
     if classes:
         add("map_label", embed, classes, bias=False)
-    levels = [(f"{size >> i}x{size >> i}", width * m, (size >> i) in attention) for i, m in enumerate(multipliers)]
+    levels = [
+        (f"{size >> i}x{size >> i}", width * m, (size >> i) in attention) for i, m in enumerate(multipliers)
+    ]
     now = width if song else levels[0][1]
     add(f"enc.{levels[0][0]}_conv", now, channels, 3, 3)
     skips = [now]
@@ -53,7 +55,9 @@ def layout(kind, size, width, multipliers, blocks, attention, classes=0, augment
         for j in range(blocks + 1):
             block(f"dec.{res}_block{j}", now + skips.pop(), out, attend=attend and (j == blocks or not song))
             now = out
-    last = (f"dec.{levels[0][0]}_aux_norm", f"dec.{levels[0][0]}_aux_conv") if song else ("out_norm", "out_conv")
+    last = (
+        (f"dec.{levels[0][0]}_aux_norm", f"dec.{levels[0][0]}_aux_conv") if song else ("out_norm", "out_conv")
+    )
     add(last[0], now)
     add(last[1], channels, now, 3, 3)
     return rows
@@ -68,7 +72,9 @@ def network(kind, tensors, x, noise_label, label=None):
         return F.conv2d(h, weight, tensors[f"{name}.bias"], padding=weight.shape[-1] // 2)
 
     def norm(h, name):
-        return F.group_norm(h, min(32, h.shape[1] // 4), tensors[f"{name}.weight"], tensors[f"{name}.bias"], eps)
+        return F.group_norm(
+            h, min(32, h.shape[1] // 4), tensors[f"{name}.weight"], tensors[f"{name}.bias"], eps
+        )
 
     def linear(h, name):
         return F.linear(h, tensors[f"{name}.weight"], tensors[f"{name}.bias"])
@@ -100,11 +106,15 @@ def network(kind, tensors, x, noise_label, label=None):
         return (x + attend(x, name)) * scale if f"{name}.qkv.weight" in tensors else x
 
     half = tensors["map_layer0.weight"].shape[1] // 2
-    angles = noise_label[:, None] * torch.tensor([10000 ** (-i / (half - 1 if song else half)) for i in range(half)]).to(x)
+    angles = noise_label[:, None] * torch.tensor(
+        [10000 ** (-i / (half - 1 if song else half)) for i in range(half)]
+    ).to(x)
     emb = torch.cat([angles.sin(), angles.cos()] if song else [angles.cos(), angles.sin()], 1)
     emb = linear(F.silu(linear(emb, "map_layer0")), "map_layer1")
     emb = F.silu(emb if label is None else emb + tensors["map_label.weight"][:, label].T)
-    stem, *names = dict.fromkeys(".".join(name.split(".")[:2]) for name in tensors if name[:4] in ("enc.", "dec."))
+    stem, *names = dict.fromkeys(
+        ".".join(name.split(".")[:2]) for name in tensors if name[:4] in ("enc.", "dec.")
+    )
     h = conv(x, stem)
     skips = [h]
     for name in (n for n in names if "aux" not in n):

@@ -18,7 +18,11 @@ def dying_fit(net, loss_fn, config, folder, **options):
     def dying(*arguments):
         nonlocal steps
         steps += 1
-        if steps == 2 and (folder.name.split("-")[1] == "teacher" if dies == "teacher" else dies == "student" and "seed" in folder.name):
+        if steps == 2 and (
+            folder.name.split("-")[1] == "teacher"
+            if dies == "teacher"
+            else dies == "student" and "seed" in folder.name
+        ):
             os.kill(os.getpid(), signal.SIGTERM)
         return loss_fn(*arguments)
 

@@ -10,19 +10,35 @@ from traflow_lib.pairs import Batch
 
 NETS = {
     "mlp": ({"kind": "mlp", "width": 16, "depth": 3}, (2,)),
-    "ddpmpp": ({"kind": "ddpmpp", "size": 8, "channels": 1, "width": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "dropout": 0.1}, (1, 8, 8)),
+    "ddpmpp": (
+        {
+            "kind": "ddpmpp",
+            "size": 8,
+            "channels": 1,
+            "width": 8,
+            "multipliers": [1, 2],
+            "blocks": 1,
+            "attention": [4],
+            "dropout": 0.1,
+        },
+        (1, 8, 8),
+    ),
 }
 
 
 def gaussian(dtype=torch.float64) -> GaussianFlow:
     """An anisotropic Gaussian whose covariance is not diagonal."""
-    return GaussianFlow(torch.tensor([1.0, -0.5], dtype=dtype), torch.tensor([[1.0, 0.6], [0.6, 0.5]], dtype=dtype))
+    return GaussianFlow(
+        torch.tensor([1.0, -0.5], dtype=dtype), torch.tensor([[1.0, 0.6], [0.6, 0.5]], dtype=dtype)
+    )
 
 
 def mixture(dtype=torch.float64) -> GaussianMixtureFlow:
     """Three unlike components with unlike weights."""
     means = torch.tensor([[1.5, 0.0], [-1.0, 1.2], [-0.5, -1.5]], dtype=dtype)
-    covs = torch.tensor([[[0.3, 0.1], [0.1, 0.2]], [[0.2, -0.1], [-0.1, 0.4]], [[0.25, 0.0], [0.0, 0.25]]], dtype=dtype)
+    covs = torch.tensor(
+        [[[0.3, 0.1], [0.1, 0.2]], [[0.2, -0.1], [-0.1, 0.4]], [[0.25, 0.0], [0.0, 0.25]]], dtype=dtype
+    )
     return GaussianMixtureFlow(means, covs, torch.tensor([0.5, 0.3, 0.2], dtype=dtype))
 
 
@@ -84,4 +100,6 @@ def frozen_target() -> JumpMap:
 
 def random_pairs(n: int = 32, **extra) -> Batch:
     """A batch whose x_1, xhat_0, path (8 intervals) and data need not belong together for what is tested with it."""
-    return Batch(**dict(zip(("x1", "x0", "data"), torch.randn(3, n, 2))) | {"path": torch.randn(n, 9, 2)} | extra)
+    return Batch(
+        **dict(zip(("x1", "x0", "data"), torch.randn(3, n, 2))) | {"path": torch.randn(n, 9, 2)} | extra
+    )

@@ -32,8 +32,12 @@ def fashion(root: Path, n: int = 5) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     folder.mkdir(parents=True)
     for seed, (split, prefix) in enumerate({"train": "train", "test": "t10k"}.items()):
         pixels, labels = noise(n, 28, 28, seed=seed), noise(n, seed=seed + 9) % 10
-        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(struct.pack(">IIII", 0x803, n, 28, 28) + pixels.tobytes()))
-        (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(struct.pack(">II", 0x801, n) + labels.tobytes()))
+        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(
+            gzip.compress(struct.pack(">IIII", 0x803, n, 28, 28) + pixels.tobytes())
+        )
+        (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(
+            gzip.compress(struct.pack(">II", 0x801, n) + labels.tobytes())
+        )
         made[split] = pixels, labels
     return made
 
@@ -42,11 +46,47 @@ def python2_batch(pixels: np.ndarray, labels: list[int]) -> bytes:
     """The very opcodes Python 2 wrote: a dict with byte-string keys and an array rebuilt by numpy.core, protocol 2."""
     text = lambda content: b"T" + struct.pack("<i", len(content)) + content  # noqa: E731
     number = lambda value: b"J" + struct.pack("<i", value)  # noqa: E731
-    dtype = b"cnumpy\ndtype\n" + text(b"u1") + number(0) + number(1) + b"\x87R(" + number(3) + text(b"|") + b"NNN" + b"".join(map(number, (-1, -1, 0))) + b"tb"
-    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n" + number(0) + b"\x85" + text(b"b") + b"\x87R"
-    array += b"(" + number(1) + number(pixels.shape[0]) + number(pixels.shape[1]) + b"\x86" + dtype + b"\x89" + text(pixels.tobytes()) + b"tb"
+    dtype = (
+        b"cnumpy\ndtype\n"
+        + text(b"u1")
+        + number(0)
+        + number(1)
+        + b"\x87R("
+        + number(3)
+        + text(b"|")
+        + b"NNN"
+        + b"".join(map(number, (-1, -1, 0)))
+        + b"tb"
+    )
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+        + number(0)
+        + b"\x85"
+        + text(b"b")
+        + b"\x87R"
+    )
+    array += (
+        b"("
+        + number(1)
+        + number(pixels.shape[0])
+        + number(pixels.shape[1])
+        + b"\x86"
+        + dtype
+        + b"\x89"
+        + text(pixels.tobytes())
+        + b"tb"
+    )
     listed = b"](" + b"".join(map(number, labels)) + b"e"
-    return b"\x80\x02}(" + text(b"data") + array + text(b"labels") + listed + text(b"batch_label") + text(b"training batch 1 of 5") + b"u."
+    return (
+        b"\x80\x02}("
+        + text(b"data")
+        + array
+        + text(b"labels")
+        + listed
+        + text(b"batch_label")
+        + text(b"training batch 1 of 5")
+        + b"u."
+    )
 
 
 def cifar(root: Path, n: int = 4, pack: bool = False) -> dict[str, tuple[np.ndarray, list[int]]]:
@@ -58,7 +98,9 @@ def cifar(root: Path, n: int = 4, pack: bool = False) -> dict[str, tuple[np.ndar
         made[name] = pixels, labels
         files[name] = python2_batch(pixels, labels)
         if name in ("data_batch_4", "data_batch_5"):
-            files[name] = pickle.dumps({b"data": pixels, b"labels": labels}, protocol=2 if name == "data_batch_4" else 5)
+            files[name] = pickle.dumps(
+                {b"data": pixels, b"labels": labels}, protocol=2 if name == "data_batch_4" else 5
+            )
     if pack:
         with tarfile.open(root / "cifar-10-python.tar.gz", "w:gz") as archive:
             for name in reversed(files):  # the published archive is not in order either
@@ -78,7 +120,9 @@ def celeba(root: Path, pack: bool = False, n: int = 5) -> dict[str, np.ndarray]:
     folder = root / "celeba"
     (folder / "img_align_celeba").mkdir(parents=True)
     files = {f"{i + 1:06d}.jpg": encode(noise(218, 178, 3, seed=i), "jpeg") for i in range(n)}
-    (folder / "list_eval_partition.txt").write_text("".join(f"{name} {part}\n" for name, part in zip(files, [0, 0, 1, 2, 0])))
+    (folder / "list_eval_partition.txt").write_text(
+        "".join(f"{name} {part}\n" for name, part in zip(files, [0, 0, 1, 2, 0]))
+    )
     for name, content in files.items():
         (folder / "img_align_celeba" / name).write_bytes(content)
     if pack:
@@ -98,7 +142,10 @@ def edm_zip(file: Path, labels: list[int] | None, n: int = 5) -> np.ndarray:
     with zipfile.ZipFile(file, "w") as archive:
         for i in reversed(range(n)):
             archive.writestr(names[i], encode(pixels[i]))
-        archive.writestr("dataset.json", json.dumps({"labels": labels and [[name, label] for name, label in zip(names, labels)][::-1]}))
+        archive.writestr(
+            "dataset.json",
+            json.dumps({"labels": labels and [[name, label] for name, label in zip(names, labels)][::-1]}),
+        )
     return pixels
 
 

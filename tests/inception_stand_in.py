@@ -25,13 +25,20 @@ class Mixed(nn.Module):
 class StandIn(nn.Module):
     def __init__(self):
         super().__init__()
-        stem = nn.Sequential(nn.Conv2d(3, 8, 17, stride=17), nn.ReLU())  # 299 -> 17, as Inception's at this depth
+        stem = nn.Sequential(
+            nn.Conv2d(3, 8, 17, stride=17), nn.ReLU()
+        )  # 299 -> 17, as Inception's at this depth
         self.layers = nn.Sequential(OrderedDict(conv=stem, mixed_6=Mixed(), pool2=nn.AvgPool2d(17)))
         self.output = nn.Linear(2048, 1008)
 
-    def forward(self, img: Tensor, return_features: bool = False, use_fp16: bool = False, no_output_bias: bool = False) -> Tensor:
+    def forward(
+        self, img: Tensor, return_features: bool = False, use_fp16: bool = False, no_output_bias: bool = False
+    ) -> Tensor:
         x = img.float()
-        rows, columns = torch.arange(299) * x.size(2) / 299, torch.arange(299) * x.size(3) / 299  # TensorFlow 1's bilinear resizing
+        rows, columns = (
+            torch.arange(299) * x.size(2) / 299,
+            torch.arange(299) * x.size(3) / 299,
+        )  # TensorFlow 1's bilinear resizing
         top, left = rows.long(), columns.long()
         down, right = (rows - top)[:, None], columns - left
         below, beside = (top + 1).clamp(max=x.size(2) - 1), (left + 1).clamp(max=x.size(3) - 1)

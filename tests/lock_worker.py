@@ -69,4 +69,11 @@ def features(folder: Path) -> torch.Tensor:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     locks.PATIENCE = 0.5  # several exchanges while a test waits
-    say("sha256 " + tensor_sha256({"network": network, "pairs": pairs, "features": features}[sys.argv[1]](Path(sys.argv[2])).detach()))
+    say(
+        "sha256 "
+        + tensor_sha256(
+            {"network": network, "pairs": pairs, "features": features}[sys.argv[1]](
+                Path(sys.argv[2])
+            ).detach()
+        )
+    )

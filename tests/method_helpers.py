@@ -35,7 +35,9 @@ class Straight(nn.Module):
 
     def forward(self, z: Tensor, t: Tensor, s: Tensor) -> Tensor:
         t = t[:, None]
-        x1 = torch.linalg.solve(t[..., None] * torch.eye(len(self.M)).to(z) + (1 - t[..., None]) * self.M, z - (1 - t) * self.m)
+        x1 = torch.linalg.solve(
+            t[..., None] * torch.eye(len(self.M)).to(z) + (1 - t[..., None]) * self.M, z - (1 - t) * self.m
+        )
         return x1 - x1 @ self.M.T - self.m
 
 

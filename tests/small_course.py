@@ -26,20 +26,42 @@ def course(folder: Path, notebooks: dict[str, str], profiles: list[str]) -> Path
         shutil.copy(paths.root() / name, folder / name)
     (folder / "notebooks").mkdir()
     for name, source in notebooks.items():
-        parameters = nbformat.v4.new_code_cell('profile = "laptop"\nseed = 0', metadata={"tags": ["parameters"]})
-        cells = [parameters, nbformat.v4.new_code_cell(RAN.format(name=name)), nbformat.v4.new_code_cell(source)]
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}})
+        parameters = nbformat.v4.new_code_cell(
+            'profile = "laptop"\nseed = 0', metadata={"tags": ["parameters"]}
+        )
+        cells = [
+            parameters,
+            nbformat.v4.new_code_cell(RAN.format(name=name)),
+            nbformat.v4.new_code_cell(source),
+        ]
+        notebook = nbformat.v4.new_notebook(
+            cells=cells,
+            metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}},
+        )
         notebook.metadata["traflow"] = {"profiles": profiles}
         nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
     return folder
 
 
 def environment(folder: Path) -> dict[str, str]:
-    own = {"TRAFLOW_ROOT": folder, "PYTHONPATH": folder, "TRAFLOW_RUNS": folder / "runs", "TRAFLOW_RESULTS": "results"}
+    own = {
+        "TRAFLOW_ROOT": folder,
+        "PYTHONPATH": folder,
+        "TRAFLOW_RUNS": folder / "runs",
+        "TRAFLOW_RESULTS": "results",
+    }
     return os.environ | {name: str(value) for name, value in own.items()}
 
 
 def reproduce(folder: Path, profile: str, *options: str) -> subprocess.CompletedProcess:
     """What make reproduce starts, to its end; stdout and stderr together."""
     command = [*COMMAND, f"profile={profile}", *options]
-    return subprocess.run(command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )

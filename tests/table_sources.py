@@ -29,7 +29,13 @@ def record_text(number, folders) -> str:
     record = next(found for folder in folders if (found := recorded(folder / name).get(key)))
     if number.field in record["metrics"]:
         values = record["metrics"][number.field]
-        spread = stdev(values) / len(values) ** 0.5 if len(values) > 1 else record["errors"].get(number.field, [None])[0] if "errors" in record else None
+        spread = (
+            stdev(values) / len(values) ** 0.5
+            if len(values) > 1
+            else record["errors"].get(number.field, [None])[0]
+            if "errors" in record
+            else None
+        )
         return tables.number(fmean(values), spread)
     training = record["training"]
     special = {

@@ -5,7 +5,14 @@ import torch
 from helpers import gaussian, mixture
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from traflow_lib.flow import EmpiricalFlow, GaussianFlow, GaussianMixtureFlow, chord, per_sample, velocity_loss
+from traflow_lib.flow import (
+    EmpiricalFlow,
+    GaussianFlow,
+    GaussianMixtureFlow,
+    chord,
+    per_sample,
+    velocity_loss,
+)
 
 TIMES = [0.02, 0.3, 0.7, 0.98]
 
@@ -54,7 +61,11 @@ def test_mixture_log_prob_is_the_density_of_the_noised_mixture(t):
     flow, x = mixture(), torch.randn(20, 2).double()
     cov = flow.eigvecs @ torch.diag_embed(flow.eigvals) @ flow.eigvecs.mT
     noised = MultivariateNormal((1 - t) * flow.means, t**2 * torch.eye(2).double() + (1 - t) ** 2 * cov)
-    assert torch.allclose(flow.log_prob(x, t), MixtureSameFamily(Categorical(logits=flow.log_weights), noised).log_prob(x), atol=1e-9)
+    assert torch.allclose(
+        flow.log_prob(x, t),
+        MixtureSameFamily(Categorical(logits=flow.log_weights), noised).log_prob(x),
+        atol=1e-9,
+    )
 
 
 @pytest.mark.parametrize("t", TIMES)
@@ -86,17 +97,27 @@ def test_mixture_of_near_points_is_the_empirical_flow(t):
 
 def test_empirical_flow_keeps_the_shape_of_images():
     points, x = torch.randn(5, 1, 4, 4), torch.randn(3, 1, 4, 4)
-    assert torch.allclose(EmpiricalFlow(points)(x, 0.5), EmpiricalFlow(points.flatten(1))(x.flatten(1), 0.5).reshape(x.shape))
+    assert torch.allclose(
+        EmpiricalFlow(points)(x, 0.5), EmpiricalFlow(points.flatten(1))(x.flatten(1), 0.5).reshape(x.shape)
+    )
 
 
-@pytest.mark.parametrize("flow", [gaussian(torch.float32), mixture(torch.float32), EmpiricalFlow(torch.randn(6, 2))], ids=["gaussian", "mixture", "empirical"])
+@pytest.mark.parametrize(
+    "flow",
+    [gaussian(torch.float32), mixture(torch.float32), EmpiricalFlow(torch.randn(6, 2))],
+    ids=["gaussian", "mixture", "empirical"],
+)
 def test_velocity_at_noise_time_is_x_minus_the_data_mean(flow):
     x = torch.randn(20, 2)
     mean = flow.points.mean(0) if isinstance(flow, EmpiricalFlow) else flow.log_weights.exp() @ flow.means
-    assert torch.allclose(flow(x, 1.0), x - mean, atol=1e-5) and torch.allclose(flow(x, 1 - 1e-6), x - mean, atol=1e-4)
+    assert torch.allclose(flow(x, 1.0), x - mean, atol=1e-5) and torch.allclose(
+        flow(x, 1 - 1e-6), x - mean, atol=1e-4
+    )
 
 
-@pytest.mark.parametrize("flow", [gaussian(torch.float32), mixture(torch.float32)], ids=["gaussian", "mixture"])
+@pytest.mark.parametrize(
+    "flow", [gaussian(torch.float32), mixture(torch.float32)], ids=["gaussian", "mixture"]
+)
 def test_velocity_at_data_time_is_minus_x(flow):
     x = 5 * torch.randn(200, 2)  # far into the tails as well
     assert torch.allclose(flow(x, 0.0), -x, atol=1e-4) and torch.allclose(flow(x, 1e-6), -x, atol=1e-3)
@@ -104,7 +125,9 @@ def test_velocity_at_data_time_is_minus_x(flow):
 
 @pytest.mark.parametrize("t", [1e-6, 1e-4, 1e-2, 0.5, 1 - 1e-6, 1.0])
 @pytest.mark.parametrize(
-    "cov", [torch.diag(torch.tensor([4.0, 1e-6])), torch.tensor([[1.0, 1.0], [1.0, 1.0]]), torch.zeros(2, 2)], ids=["flat", "singular", "point"]
+    "cov",
+    [torch.diag(torch.tensor([4.0, 1e-6])), torch.tensor([[1.0, 1.0], [1.0, 1.0]]), torch.zeros(2, 2)],
+    ids=["flat", "singular", "point"],
 )
 def test_velocity_is_finite_for_thin_covariances(cov, t):
     flow = GaussianMixtureFlow(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), cov.expand(2, 2, 2))

@@ -43,6 +43,12 @@ print("sampled")
 
 def test_library_trains_and_samples_without_the_optional_packages(tmp_path):
     environment = os.environ | {"TRAFLOW_RUNS": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    result = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
     assert result.returncode == 0, result.stderr
-    assert "training teacher" in result.stdout and "training traflow" in result.stdout and "sampled" in result.stdout
+    assert (
+        "training teacher" in result.stdout
+        and "training traflow" in result.stdout
+        and "sampled" in result.stdout
+    )

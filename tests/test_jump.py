@@ -21,7 +21,9 @@ def test_exact_gaussian_jump_is_the_ode_solution():
     pytest.importorskip("torchdiffeq")
     flow, x = gaussian(), torch.randn(50, 2).double()
     for t, s in [(1.0, 0.0), (1.0, 0.4), (0.7, 0.1)]:
-        assert torch.allclose(flow.jump(x, t, s), solve(flow, x, t, s, method="dopri5", tol=1e-8).x, atol=1e-6)
+        assert torch.allclose(
+            flow.jump(x, t, s), solve(flow, x, t, s, method="dopri5", tol=1e-8).x, atol=1e-6
+        )
 
 
 def test_exact_gaussian_jump_stays_put_at_equal_times():
@@ -57,7 +59,9 @@ def test_untrained_student_is_the_teachers_euler_step_to_the_last_bit(kind):
     student = JumpMap(nets.warm_start(nets.build(config, s_input=True), teacher).eval())
     x, t, s = inputs(shape)
     duration = (s - t).reshape(-1, *[1] * len(shape))
-    assert torch.equal(student(x, t, s), x + duration * teacher(x, t)) and not torch.equal(student(x, t, s), x)
+    assert torch.equal(student(x, t, s), x + duration * teacher(x, t)) and not torch.equal(
+        student(x, t, s), x
+    )
     assert torch.equal(student.sample(x, 1), solve(teacher, x, method="euler", steps=1).x)
 
 
@@ -104,7 +108,9 @@ def test_gradient_through_the_derivative_equals_double_backward(kind):
     student, shape = random_student(kind, torch.float64)
     x, t, s = inputs(shape, dtype=torch.float64)
     parameters, weight = list(student.parameters()), torch.randn_like(x)
-    forward = torch.autograd.grad((weight * student.with_derivative(x, t, s)[1]).sum(), parameters, allow_unused=True)
+    forward = torch.autograd.grad(
+        (weight * student.with_derivative(x, t, s)[1]).sum(), parameters, allow_unused=True
+    )
     s = s.requires_grad_()
     slope = torch.autograd.grad((weight * student(x, t, s)).sum(), s, create_graph=True)[0].sum()
     backward = torch.autograd.grad(slope, parameters, allow_unused=True)
@@ -144,7 +150,9 @@ def test_one_renoised_step_is_the_plain_jump_and_two_go_back_up_with_fresh_noise
     student, shape = random_student(kind)
     noise, fresh = torch.randn(3, *shape), torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     assert torch.equal(renoised(student, noise, 1), student(noise, 1.0, 0.0))
-    assert torch.allclose(renoised(student, noise, 2), student((student(noise, 1.0, 0.0) + fresh) / 2, 0.5, 0.0), atol=1e-6)
+    assert torch.allclose(
+        renoised(student, noise, 2), student((student(noise, 1.0, 0.0) + fresh) / 2, 0.5, 0.0), atol=1e-6
+    )
 
 
 def test_renoised_sampling_is_decided_by_its_generator_alone():

@@ -41,7 +41,9 @@ def test_noise_is_standard_normal():
 
 
 def test_pairs_are_the_same_whatever_the_batch():
-    one, other = (make_pairs(mixture(), 20, (2,), seed=0, keep_path=True, batch=batch, **RK4) for batch in (3, 64))
+    one, other = (
+        make_pairs(mixture(), 20, (2,), seed=0, keep_path=True, batch=batch, **RK4) for batch in (3, 64)
+    )
     assert torch.equal(one.x1, other.x1)
     assert torch.allclose(one.x0, other.x0, atol=1e-5) and torch.allclose(one.path, other.path, atol=1e-5)
 
@@ -65,7 +67,12 @@ def test_saved_pairs_come_back_unchanged(tmp_path, keep_path):
 def test_first_pairs_are_a_prefix_with_their_paths():
     pairs = make_pairs(mixture(), 10, (2,), seed=0, keep_path=True, **RK4)
     few = pairs.first(3)
-    assert len(few) == 3 and torch.equal(few.x1, pairs.x1[:3]) and torch.equal(few.x0, pairs.x0[:3]) and torch.equal(few.path, pairs.path[:3])
+    assert (
+        len(few) == 3
+        and torch.equal(few.x1, pairs.x1[:3])
+        and torch.equal(few.x0, pairs.x0[:3])
+        and torch.equal(few.path, pairs.path[:3])
+    )
 
 
 def test_batch_without_a_path_is_the_chord():
@@ -73,7 +80,13 @@ def test_batch_without_a_path_is_the_chord():
     assert torch.equal(Batch(x1, x0).at(t), chord(x0, x1, t)) and Batch(x1, x0).intervals is None
 
 
-@pytest.mark.parametrize("states, message", [("path", 'states="path" needs batches with the teacher\'s path'), ("data", 'states="data" needs real data')])
+@pytest.mark.parametrize(
+    "states, message",
+    [
+        ("path", 'states="path" needs batches with the teacher\'s path'),
+        ("data", 'states="data" needs real data'),
+    ],
+)
 def test_states_that_a_batch_does_not_have_are_refused_in_one_line(states, message):
     with pytest.raises(ValueError, match=message) as error:
         Batch(torch.randn(5, 2), torch.randn(5, 2)).on(states)
@@ -82,7 +95,9 @@ def test_states_that_a_batch_does_not_have_are_refused_in_one_line(states, messa
 
 def test_states_of_a_batch_are_on_the_chord_the_path_or_random_chords_of_data():
     batch, t = gaussian_batch(gaussian(), 9, intervals=8), torch.full((9,), 0.25).double()
-    assert torch.equal(batch.on("chord").at(t), chord(batch.x0, batch.x1, t)) and torch.equal(batch.on("path").at(t), batch.path[:, 2])
+    assert torch.equal(batch.on("chord").at(t), chord(batch.x0, batch.x1, t)) and torch.equal(
+        batch.on("path").at(t), batch.path[:, 2]
+    )
     one, other = batch.on("data"), batch.on("data")
     assert torch.equal(one.at(0 * t), batch.data) and one.intervals is None
     assert not torch.isclose(one.x1, other.x1).any() and not torch.isclose(one.x1, batch.x1).any()
@@ -92,8 +107,14 @@ def test_halves_split_all_that_the_batch_holds():
     batch = gaussian_batch(gaussian(), 8)
     first, second = batch.halves()
     for name in ("x1", "x0", "path", "data"):
-        assert torch.equal(torch.cat([getattr(first, name), getattr(second, name)]), getattr(batch, name)) and len(getattr(first, name)) == 4
-    assert Batch(batch.x1, batch.x0, progress=0.3).halves()[1].path is None and Batch(batch.x1, batch.x0, progress=0.3).halves()[1].progress == 0.3
+        assert (
+            torch.equal(torch.cat([getattr(first, name), getattr(second, name)]), getattr(batch, name))
+            and len(getattr(first, name)) == 4
+        )
+    assert (
+        Batch(batch.x1, batch.x0, progress=0.3).halves()[1].path is None
+        and Batch(batch.x1, batch.x0, progress=0.3).halves()[1].progress == 0.3
+    )
 
 
 def test_batch_with_a_path_is_the_teachers_state_at_each_samples_time():
@@ -103,7 +124,11 @@ def test_batch_with_a_path_is_the_teachers_state_at_each_samples_time():
     assert batch.intervals == 8 and torch.allclose(batch.at(t), flow.jump(batch.x1, 1.0, t), atol=1e-12)
 
 
-@pytest.mark.parametrize("cache", [lambda: make_pairs(mixture(torch.float32), 6, (2,), seed=0, keep_path=True, **RK4), image_pairs], ids=["vectors", "images"])
+@pytest.mark.parametrize(
+    "cache",
+    [lambda: make_pairs(mixture(torch.float32), 6, (2,), seed=0, keep_path=True, **RK4), image_pairs],
+    ids=["vectors", "images"],
+)
 def test_path_ends_at_the_noise_and_the_output(cache):
     """Image paths are stored in float16: relative rounding 2^-11."""
     batch = cache().batch(16)
@@ -116,11 +141,17 @@ def test_batch_keeps_noise_and_output_together():
     cache = make_pairs(mixture(torch.float32), 6, (2,), seed=0, **RK4)
     batch = cache.batch(50)
     index = torch.cdist(batch.x1, cache.x1).argmin(dim=1)
-    assert torch.equal(batch.x1, cache.x1[index]) and torch.equal(batch.x0, cache.x0[index]) and len(index.unique()) == 6
+    assert (
+        torch.equal(batch.x1, cache.x1[index])
+        and torch.equal(batch.x0, cache.x0[index])
+        and len(index.unique()) == 6
+    )
 
 
 @pytest.mark.parametrize("path", [False, True])
-@pytest.mark.parametrize("source", [image_pairs, lambda: OnlinePairs(shrink, (1, 4, 4), **RK4)], ids=["cache", "online"])
+@pytest.mark.parametrize(
+    "source", [image_pairs, lambda: OnlinePairs(shrink, (1, 4, 4), **RK4)], ids=["cache", "online"]
+)
 def test_both_sources_have_one_interface(source, path):
     batch = source().batch(3, path=path)
     assert batch.x1.shape == batch.x0.shape == (3, 1, 4, 4)
@@ -132,7 +163,9 @@ def test_online_pairs_are_solved_afresh_from_the_same_teacher():
     online = OnlinePairs(flow, (2,), method="rk4", steps=40)
     one, other = online.batch(5), online.batch(5)
     assert not torch.equal(one.x1, other.x1)
-    assert torch.allclose(one.x0, flow.jump(one.x1, 1.0, 0.0), atol=1e-4) and torch.allclose(one.at(torch.ones(5)), one.x1)
+    assert torch.allclose(one.x0, flow.jump(one.x1, 1.0, 0.0), atol=1e-4) and torch.allclose(
+        one.at(torch.ones(5)), one.x1
+    )
 
 
 @pytest.mark.parametrize("intervals", [None, 1, 4, 24])

@@ -39,7 +39,9 @@ def imports(name: str, path: Path, known: set[str]) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            targets = [alias.name.split(".") for alias in node.names if alias.name.split(".")[0] == "traflow_lib"]
+            targets = [
+                alias.name.split(".") for alias in node.names if alias.name.split(".")[0] == "traflow_lib"
+            ]
             found |= {".".join(target[1:]) or "__init__" for target in targets}
         elif isinstance(node, ast.ImportFrom):
             base = node.module.split(".") if node.module else []
@@ -66,7 +68,9 @@ def upward(graph: dict[str, set[str]]) -> list[str]:
     def level(module: str) -> int:
         return LEVEL[module.split(".")[0]]
 
-    return sorted(f"{one} imports {other}" for one in graph for other in graph[one] if level(other) > level(one))
+    return sorted(
+        f"{one} imports {other}" for one in graph for other in graph[one] if level(other) > level(one)
+    )
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
@@ -88,7 +92,9 @@ def rooms(graph: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def test_every_room_has_its_level():
-    assert {name.split(".")[0] for name in modules(PACKAGE)} <= LEVEL.keys(), "a new room: give it a level here"
+    assert {name.split(".")[0] for name in modules(PACKAGE)} <= LEVEL.keys(), (
+        "a new room: give it a level here"
+    )
 
 
 def test_no_room_imports_one_above_it():
@@ -109,8 +115,14 @@ def test_the_top_of_the_package_can_be_read_at_a_glance():
     ("files", "faults"),
     [
         ({"flow.py": "from .evaluation import frechet"}, ["flow imports evaluation.frechet"]),
-        ({"flow.py": "def f():\n    import traflow_lib.evaluation.frechet"}, ["flow imports evaluation.frechet"]),
-        ({"nets/mlp.py": "from ..evaluation.frechet import distance"}, ["nets.mlp imports evaluation.frechet"]),
+        (
+            {"flow.py": "def f():\n    import traflow_lib.evaluation.frechet"},
+            ["flow imports evaluation.frechet"],
+        ),
+        (
+            {"nets/mlp.py": "from ..evaluation.frechet import distance"},
+            ["nets.mlp imports evaluation.frechet"],
+        ),
         ({"evaluation/frechet.py": "from ..flow import chord"}, []),
     ],
 )

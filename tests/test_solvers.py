@@ -33,12 +33,17 @@ def fine():
 def test_order_of_convergence(method, order, fine):
     """Halving the step divides the error by 2^order. On a mixture: on one Gaussian the midpoint rule happens to be of order 3."""
     x, exact = fine
-    coarse, half = ((solve(mixture(), x, 1.0, 0.2, method=method, steps=steps).x - exact).norm().item() for steps in (25, 50))
+    coarse, half = (
+        (solve(mixture(), x, 1.0, 0.2, method=method, steps=steps).x - exact).norm().item()
+        for steps in (25, 50)
+    )
     assert math.log2(coarse / half) == pytest.approx(order, abs=0.25)
 
 
 @pytest.mark.parametrize(
-    "options", [{"method": "euler", "steps": 200}, {"method": "heun", "steps": 30}, {"method": "rk4", "steps": 10}], ids=lambda o: o["method"]
+    "options",
+    [{"method": "euler", "steps": 200}, {"method": "heun", "steps": 30}, {"method": "rk4", "steps": 10}],
+    ids=lambda o: o["method"],
 )
 def test_solvers_converge_to_the_closed_form(options):
     flow, x = gaussian(), torch.randn(100, 2).double()
@@ -52,7 +57,11 @@ def test_dopri5_reaches_its_tolerance(tol):
     assert (solve(flow, x, method="dopri5", tol=tol).x - flow.jump(x, 1.0, 0.0)).abs().max() <= 20 * tol
 
 
-@pytest.mark.parametrize("options", [*({"method": m, "steps": 3} for m in CALLS_PER_STEP), {"method": "dopri5", "tol": 1e-4}], ids=lambda o: o["method"])
+@pytest.mark.parametrize(
+    "options",
+    [*({"method": m, "steps": 3} for m in CALLS_PER_STEP), {"method": "dopri5", "tol": 1e-4}],
+    ids=lambda o: o["method"],
+)
 def test_nfe_is_the_number_of_calls_made(options):
     if options["method"] == "dopri5":
         pytest.importorskip("torchdiffeq")
@@ -76,13 +85,19 @@ def test_one_euler_step_is_x_minus_v():
     assert torch.allclose(solve(mixture(), x, method="euler", steps=1).x, x - mixture()(x, 1.0))
 
 
-@pytest.mark.parametrize("options", [{"method": "rk4", "steps": 5}, {"method": "dopri5", "tol": 1e-6, "steps": 5}], ids=lambda o: o["method"])
+@pytest.mark.parametrize(
+    "options",
+    [{"method": "rk4", "steps": 5}, {"method": "dopri5", "tol": 1e-6, "steps": 5}],
+    ids=lambda o: o["method"],
+)
 def test_kept_path_runs_from_start_to_endpoint_on_an_even_grid(options):
     if options["method"] == "dopri5":
         pytest.importorskip("torchdiffeq")
     flow, x = gaussian(), torch.randn(7, 2).double()
     solution = solve(flow, x, keep_path=True, **options)
-    assert solution.path.shape == (6, 7, 2) and torch.allclose(solution.times, torch.linspace(1, 0, 6).double())
+    assert solution.path.shape == (6, 7, 2) and torch.allclose(
+        solution.times, torch.linspace(1, 0, 6).double()
+    )
     assert torch.equal(solution.path[0], x) and torch.equal(solution.path[-1], solution.x)
     for state, time in zip(solution.path, solution.times):
         assert torch.allclose(state, flow.jump(x, 1.0, time), atol=1e-2)

@@ -21,11 +21,23 @@ def main(folder: Path, method: str, kill_at: int) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     source = random_pairs(64)
-    pairs, flow, objective = PairCache(source.x1, source.x0, source.path), gaussian(torch.float32), objectives.get(method)
+    pairs, flow, objective = (
+        PairCache(source.x1, source.x0, source.path),
+        gaussian(torch.float32),
+        objectives.get(method),
+    )
     config, _ = NETS["mlp"]
     net = nets.build(config, s_input=objective.s_input)
     steps = int(os.environ.get("STEPS", 10))
-    train = TrainConfig(steps=steps, batch=16, lr=0.01, ema=[0.9, 0.99], save_every=3, log_every=1, micro_batch=int(os.environ.get("MICRO_BATCH", 0)))
+    train = TrainConfig(
+        steps=steps,
+        batch=16,
+        lr=0.01,
+        ema=[0.9, 0.99],
+        save_every=3,
+        log_every=1,
+        micro_batch=int(os.environ.get("MICRO_BATCH", 0)),
+    )
 
     def loss_fn(net: nn.Module, target: nn.Module, progress: float):
         if round(progress * steps) == kill_at:
@@ -36,7 +48,13 @@ def main(folder: Path, method: str, kill_at: int) -> None:
 
     trained = fit(net, loss_fn, train, folder, seed=1)
     if int(os.environ.get("RANK", 0)) == 0:
-        torch.save({"net": net.state_dict(), **{str(decay): average.state_dict() for decay, average in trained.averages.items()}}, folder / "final.pt")
+        torch.save(
+            {
+                "net": net.state_dict(),
+                **{str(decay): average.state_dict() for decay, average in trained.averages.items()},
+            },
+            folder / "final.pt",
+        )
 
 
 if __name__ == "__main__":

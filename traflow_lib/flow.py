@@ -12,7 +12,9 @@ def per_sample(t: float | Tensor, x: Tensor) -> Tensor:
     """A time (scalar or [B]) as a tensor [B] in the dtype and on the device of x."""
     t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
     if t.ndim > 1 or (t.ndim == 1 and t.shape[0] not in (1, x.shape[0])):
-        raise ValueError(f"time must be a scalar or have one value a sample; got shape {tuple(t.shape)} for a batch of {x.shape[0]}")
+        raise ValueError(
+            f"time must be a scalar or have one value a sample; got shape {tuple(t.shape)} for a batch of {x.shape[0]}"
+        )
     return t.expand(x.shape[0])
 
 
@@ -44,7 +46,9 @@ class GaussianMixtureFlow:
     def __init__(self, means: Tensor, covs: Tensor, weights: Tensor | None = None):
         means, covs = torch.as_tensor(means), torch.as_tensor(covs)
         if covs.shape != (*means.shape, means.shape[-1]):
-            raise ValueError(f"means [K, D] and covs [K, D, D] expected; got {tuple(means.shape)} and {tuple(covs.shape)}")
+            raise ValueError(
+                f"means [K, D] and covs [K, D, D] expected; got {tuple(means.shape)} and {tuple(covs.shape)}"
+            )
         self.means = means
         self.eigvals, self.eigvecs = torch.linalg.eigh(covs)
         if self.eigvals.min() < -1e-6 * self.eigvals.abs().max():
@@ -66,7 +70,9 @@ class GaussianMixtureFlow:
 
     def _log_joint(self, coords: Tensor, variances: Tensor) -> Tensor:
         tiny = torch.finfo(coords.dtype).tiny
-        normal = -0.5 * (coords.square() / variances.clamp(min=tiny) + torch.log(2 * torch.pi * variances.clamp(min=tiny)))
+        normal = -0.5 * (
+            coords.square() / variances.clamp(min=tiny) + torch.log(2 * torch.pi * variances.clamp(min=tiny))
+        )
         return normal.sum(-1) + self.log_weights.to(coords)
 
     def __call__(self, x: Tensor, t: float | Tensor) -> Tensor:
@@ -74,7 +80,9 @@ class GaussianMixtureFlow:
         coords, variances = self._diagonalise(x, t)
         posterior = torch.softmax(self._log_joint(coords, variances), dim=1)
         # x_1 - x_0 given component k: -m_k + (t I - (1-t) C) S^-1 (x - (1-t) m_k), diagonal in the eigenbasis
-        gain = (t[:, None, None] - (1 - t[:, None, None]) * self.eigvals.to(x)) / variances.clamp(min=torch.finfo(x.dtype).tiny)
+        gain = (t[:, None, None] - (1 - t[:, None, None]) * self.eigvals.to(x)) / variances.clamp(
+            min=torch.finfo(x.dtype).tiny
+        )
         each = torch.einsum("kde,bke->bkd", self.eigvecs.to(x), gain * coords) - self.means.to(x)
         return (posterior[..., None] * each).sum(1)
 
@@ -82,7 +90,9 @@ class GaussianMixtureFlow:
         """n data points [n, D]."""
         component = torch.multinomial(self.log_weights.exp(), n, replacement=True, generator=generator)
         unit = torch.randn(n, self.means.shape[1], generator=generator, dtype=self.means.dtype)
-        return self.means[component] + torch.einsum("bde,be->bd", self.eigvecs[component], self.eigvals[component].sqrt() * unit)
+        return self.means[component] + torch.einsum(
+            "bde,be->bd", self.eigvecs[component], self.eigvals[component].sqrt() * unit
+        )
 
 
 class GaussianFlow(GaussianMixtureFlow):

@@ -40,13 +40,17 @@ class JumpMap(nn.Module):
         t, s = per_sample(t, x), per_sample(s, x)
         return _jvp(lambda s: self(x, t, s), (s,), (torch.ones_like(s),))
 
-    def along(self, x: Tensor, t: float | Tensor, s: float | Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
+    def along(
+        self, x: Tensor, t: float | Tensor, s: float | Tensor, velocity: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """F(x_t, t, s) and its total derivative dF/dt where x_t moves with `velocity` [B, ...] and s stands still."""
         t, s = per_sample(t, x), per_sample(s, x)
         return _jvp(lambda x, t: self._average(x, t, s), (x, t), (velocity, torch.ones_like(t)))
 
     @torch.no_grad()
-    def sample(self, noise: Tensor, steps: int = 1, keep_path: bool = False, renoise: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self, noise: Tensor, steps: int = 1, keep_path: bool = False, renoise: torch.Generator | None = None
+    ) -> Tensor:
         """Jumps from t = 1 to 0 on an even grid, `steps` network calls; [B, ...], or the path [steps + 1, B, ...].
 
         The jumps are deterministic, so the output is a function of `noise`. With `renoise` it is a consistency model's sampler: jump

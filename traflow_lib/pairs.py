@@ -23,16 +23,22 @@ STATES = ("chord", "path", "data")
 
 def sample_noise(seed: int, start: int, stop: int, shape: tuple) -> Tensor:
     """Standard normal x_1 for samples start..stop-1, [stop - start, *shape]. Sample i depends on (seed, i) alone, never on the batch."""
-    rows = [np.random.default_rng((seed, i)).standard_normal(shape, dtype=np.float32) for i in range(start, stop)]
+    rows = [
+        np.random.default_rng((seed, i)).standard_normal(shape, dtype=np.float32) for i in range(start, stop)
+    ]
     return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, *shape)
 
 
 def sample_labels(seed: int, start: int, stop: int, classes: int) -> Tensor:
     """Classes of samples start..stop-1, [stop - start], each depending on (seed, i) alone, as the noise does."""
-    return torch.tensor([np.random.default_rng((seed, i, 1)).integers(classes) for i in range(start, stop)], dtype=torch.int64)
+    return torch.tensor(
+        [np.random.default_rng((seed, i, 1)).integers(classes) for i in range(start, stop)], dtype=torch.int64
+    )
 
 
-def sample_start(seed: int, start: int, stop: int, shape: tuple, classes: int, device: torch.device | str) -> tuple[Tensor, Tensor | None]:
+def sample_start(
+    seed: int, start: int, stop: int, shape: tuple, classes: int, device: torch.device | str
+) -> tuple[Tensor, Tensor | None]:
     """x_1 of samples start..stop-1 and, of a class-conditional flow, their classes, on a device."""
     label = sample_labels(seed, start, stop, classes).to(device) if classes else None
     return sample_noise(seed, start, stop, shape).to(device), label
@@ -71,7 +77,10 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The batch on another device."""
-        return replace(self, **{name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)})
+        return replace(
+            self,
+            **{name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)},
+        )
 
     @property
     def intervals(self) -> int | None:
@@ -99,12 +108,16 @@ class PairCache:
         """n random pairs, of the classes `label` [n] if given; path=False leaves the path out even if it is stored (a chord preset needs none)."""
         index = randomness.integers(0, len(self), n) if label is None else self._of_class(label)
         path = self.path[index].float() if path and self.path is not None else None
-        return Batch(self.x1[index], self.x0[index], path, label=None if self.label is None else self.label[index])
+        return Batch(
+            self.x1[index], self.x0[index], path, label=None if self.label is None else self.label[index]
+        )
 
     def _of_class(self, label: Tensor) -> Tensor:
         counts = self.label.bincount(minlength=int(label.max()) + 1)
         if (counts[label] == 0).any():
-            raise ValueError(f"there are no pairs of class {label[counts[label] == 0][0].item()}; solve more pairs than {len(self)}")
+            raise ValueError(
+                f"there are no pairs of class {label[counts[label] == 0][0].item()}; solve more pairs than {len(self)}"
+            )
         position = (randomness.uniform(len(label)) * counts[label]).long()
         return self.label.argsort()[(counts.cumsum(0) - counts)[label] + position]
 
@@ -125,14 +138,22 @@ class PairCache:
     @classmethod
     def joined(cls, parts: list["PairCache"]) -> "PairCache":
         """The pairs of all parts, one after the other."""
-        return cls(**{name: torch.cat([part._tensors()[name] for part in parts]) for name in parts[0]._tensors()})
+        return cls(
+            **{name: torch.cat([part._tensors()[name] for part in parts]) for name in parts[0]._tensors()}
+        )
 
 
 class OnlinePairs:
     """Fresh pairs from the teacher at every call, as the paper does it; costs nfe teacher calls a sample. classes: of a conditional teacher."""
 
     def __init__(self, teacher, shape: tuple, device: torch.device | str = "cpu", classes: int = 0, **solver):
-        self.teacher, self.shape, self.device, self.classes, self.solver = teacher, tuple(shape), device, classes, solver
+        self.teacher, self.shape, self.device, self.classes, self.solver = (
+            teacher,
+            tuple(shape),
+            device,
+            classes,
+            solver,
+        )
 
     def batch(self, n: int, path: bool = True, label: Tensor | None = None) -> Batch:
         """n fresh pairs, of the classes `label` [n] if given, else of random ones where there are classes."""
@@ -181,11 +202,16 @@ def make_pairs(
             parts.pop().save(file)
     if folder:
         everyone.wait_for_everyone()
-        parts = [PairCache.load(folder / f"{start:09d}-{min(n, start + batch):09d}.safetensors") for start in starts]
+        parts = [
+            PairCache.load(folder / f"{start:09d}-{min(n, start + batch):09d}.safetensors")
+            for start in starts
+        ]
     return PairCache.joined(parts)
 
 
-def sample_times(n: int, ends: float, intervals: int | None = None, draw: Callable[[int], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
+def sample_times(
+    n: int, ends: float, intervals: int | None = None, draw: Callable[[int], Tensor] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Times s < u < t [n] each: three sorted uniforms; then t := 1 with probability `ends`, and s := 0 with probability `ends`.
 
     With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored paths have states.
@@ -195,5 +221,9 @@ def sample_times(n: int, ends: float, intervals: int | None = None, draw: Callab
     t = torch.where(randomness.uniform(n) < ends, 1.0, t)
     s = torch.where(randomness.uniform(n) < ends, 0.0, s)
     if intervals is not None:
-        s, u, t = (s * intervals).floor() / intervals, (u * intervals).round() / intervals, (t * intervals).ceil() / intervals
+        s, u, t = (
+            (s * intervals).floor() / intervals,
+            (u * intervals).round() / intervals,
+            (t * intervals).ceil() / intervals,
+        )
     return s, u, t

@@ -42,7 +42,15 @@ def _step(velocity, x: Tensor, t: Tensor, h: Tensor, method: str) -> Tensor:
 
 @torch.no_grad()
 def solve(
-    velocity, x: Tensor, t0: float = 1.0, t1: float = 0.0, *, method: str = "heun", steps: int | None = None, tol: float | None = None, keep_path: bool = False
+    velocity,
+    x: Tensor,
+    t0: float = 1.0,
+    t1: float = 0.0,
+    *,
+    method: str = "heun",
+    steps: int | None = None,
+    tol: float | None = None,
+    keep_path: bool = False,
 ) -> Solution:
     """Carry x from time t0 to t1 along dx/dt = velocity(x, t).
 
@@ -66,7 +74,9 @@ def solve(
     return Solution(x, steps * CALLS_PER_STEP[method], times, torch.stack(path) if keep_path else None)
 
 
-def _dopri5(velocity, x: Tensor, t0: float, t1: float, tol: float, intervals: int, keep_path: bool) -> Solution:
+def _dopri5(
+    velocity, x: Tensor, t0: float, t1: float, tol: float, intervals: int, keep_path: bool
+) -> Solution:
     from torchdiffeq import odeint
 
     nfe = 0

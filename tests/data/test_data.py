@@ -31,7 +31,9 @@ def test_a_good_part_of_the_square_is_off_a_toys_support(name):
 def test_toy_samples_are_pairs_of_floats_that_the_seed_decides(name):
     toy = toys.get(name)
     assert toy.sample(7, seeded()).shape == (7, 2) and toy.sample(7, seeded()).dtype == torch.float32
-    assert torch.equal(toy.sample(7, seeded()), toy.sample(7, seeded())) and not torch.equal(toy.sample(7, seeded()), toy.sample(7, seeded(1)))
+    assert torch.equal(toy.sample(7, seeded()), toy.sample(7, seeded())) and not torch.equal(
+        toy.sample(7, seeded()), toy.sample(7, seeded(1))
+    )
 
 
 @pytest.mark.parametrize("name", toys.TOYS)
@@ -56,14 +58,24 @@ def test_eight_gaussians_samples_belong_to_its_closed_form():
 def test_digits_are_1797_images_between_minus_one_and_one():
     digits, labels = images.load("digits")
     x = digits[:]
-    assert digits.shape == x.shape == (1797, 1, 8, 8) and x.dtype == torch.float32 and x.min() == -1 and x.max() == 1
+    assert (
+        digits.shape == x.shape == (1797, 1, 8, 8)
+        and x.dtype == torch.float32
+        and x.min() == -1
+        and x.max() == 1
+    )
     assert labels.shape == (1797,) and labels.unique().tolist() == list(range(10))
 
 
 def test_digit_splits_are_disjoint_and_cover_everything():
     everything, train, test = (images.load("digits", split) for split in ("all", "train", "test"))
-    rows = [torch.cat([x[:].flatten(1), labels[:, None].float()], dim=1) for x, labels in (everything, train, test)]
-    assert len(rows[1]) + len(rows[2]) == len(rows[0]) and torch.equal(torch.cat(rows[1:]).unique(dim=0), rows[0].unique(dim=0))
+    rows = [
+        torch.cat([x[:].flatten(1), labels[:, None].float()], dim=1)
+        for x, labels in (everything, train, test)
+    ]
+    assert len(rows[1]) + len(rows[2]) == len(rows[0]) and torch.equal(
+        torch.cat(rows[1:]).unique(dim=0), rows[0].unique(dim=0)
+    )
     assert len(torch.cat(rows[1:]).unique(dim=0)) == len(rows[1].unique(dim=0)) + len(rows[2].unique(dim=0))
 
 

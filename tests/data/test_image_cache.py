@@ -30,17 +30,24 @@ def root(cifar_root):
 
 def test_the_published_checksums_and_counts_are_required(root, monkeypatch):
     monkeypatch.delenv(fetch.UNVERIFIED)
-    with pytest.raises(ValueError, match="data_batch_1: its MD5 is [0-9a-f]{32}, that of the published file c99cafc152244af753f735de768cd75f; delete it"):
+    with pytest.raises(
+        ValueError,
+        match="data_batch_1: its MD5 is [0-9a-f]{32}, that of the published file c99cafc152244af753f735de768cd75f; delete it",
+    ):
         images.load("cifar10", root=root)
     imagenet_npz(root)
-    with pytest.raises(ValueError, match=r"imagenet64 \(valid\) has 2 images in .*val_data.npz, not the published 50,000"):
+    with pytest.raises(
+        ValueError, match=r"imagenet64 \(valid\) has 2 images in .*val_data.npz, not the published 50,000"
+    ):
         images.load("imagenet64", "valid", root)
 
 
 def test_images_of_another_size_are_refused(tmp_path, monkeypatch):
     fashion(tmp_path)
     monkeypatch.setattr(readers, "idx", lambda pairs, pad: iter([(noise(2, 1, 30, 30), None)]))
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.gz has images of shape \(1, 30, 30\), not \(1, 32, 32\)"):
+    with pytest.raises(
+        ValueError, match=r"train-images-idx3-ubyte.gz has images of shape \(1, 30, 30\), not \(1, 32, 32\)"
+    ):
         images.load("fashion_mnist", root=tmp_path)
 
 
@@ -70,7 +77,9 @@ def test_a_damaged_cache_is_made_again(root, file, damage):
     victim = x.file.with_name(file)
     content = bytearray(victim.read_bytes())
     content[-3] ^= 1
-    victim.unlink() if damage == "gone" else victim.write_bytes(content if damage == "byte" else content[: len(content) // 2])
+    victim.unlink() if damage == "gone" else victim.write_bytes(
+        content if damage == "byte" else content[: len(content) // 2]
+    )
     if damage != "gone":
         os.utime(victim, ns=(state.st_atime_ns, state.st_mtime_ns))
     again, labels = images.load("cifar10", "train", root)
@@ -93,11 +102,18 @@ print(len(x), x.sha256)
 
 
 def start(root, pause: float) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", LOAD, str(root), str(pause)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", LOAD, str(root), str(pause)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def test_processes_that_load_at_once_build_once_and_see_the_same(root):
-    outputs = [process.communicate(timeout=120)[0].split() for process in [start(root, 0.5) for _ in range(3)]]
+    outputs = [
+        process.communicate(timeout=120)[0].split() for process in [start(root, 0.5) for _ in range(3)]
+    ]
     assert sorted(map(len, outputs)) == [2, 2, 3], outputs
     assert len({tuple(output[-2:]) for output in outputs}) == 1 and outputs[0][-2] == "20"
 
@@ -133,7 +149,9 @@ def server(tmp_path, monkeypatch):
         def log_message(self, *arguments):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path / "web")) as web:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path / "web")
+    ) as web:
         thread = threading.Thread(target=web.serve_forever, args=(0.02,))
         thread.start()
         url = f"http://127.0.0.1:{web.server_port}/cifar-10-python.tar.gz"
@@ -148,26 +166,36 @@ def test_the_command_fetches_what_is_missing_and_prepares_it(tmp_path, server, c
     assert cli.main(["data", "cifar10", "--root", str(tmp_path / "data")]) == 0
     train, test = capsys.readouterr().out.splitlines()
     x, _ = images.load("cifar10", "train", tmp_path / "data")
-    assert train == f"cifar10 train: 20 images of shape (3, 32, 32), cache {x.file}, sha256 {x.sha256}" and "test: 4 images" in test
+    assert (
+        train == f"cifar10 train: 20 images of shape (3, 32, 32), cache {x.file}, sha256 {x.sha256}"
+        and "test: 4 images" in test
+    )
 
 
 def test_a_fetched_file_that_is_not_the_published_one_is_thrown_away(tmp_path, server, capsys, monkeypatch):
     monkeypatch.delenv(fetch.UNVERIFIED)
     cifar(server, pack=True)
     assert cli.main(["data", "cifar10", "--root", str(tmp_path / "data")]) == 2
-    assert "that of the published file c58f30108f718f92721af3b95e74349a" in capsys.readouterr().err and not list((tmp_path / "data").iterdir())
+    assert (
+        "that of the published file c58f30108f718f92721af3b95e74349a" in capsys.readouterr().err
+        and not list((tmp_path / "data").iterdir())
+    )
 
 
 def test_without_internet_the_command_says_what_to_get_and_where_to_put_it(tmp_path, server, capsys):
     assert cli.main(["data", "cifar10", "--root", str(tmp_path / "data")]) == 2  # the server has no such file
-    message = (
-        r"^error: http://\S+/cifar-10-python.tar.gz could not be fetched \(.*404.*\); get it in another way and put it at \S+/data/cifar-10-python.tar.gz\n$"
-    )
+    message = r"^error: http://\S+/cifar-10-python.tar.gz could not be fetched \(.*404.*\); get it in another way and put it at \S+/data/cifar-10-python.tar.gz\n$"
     assert re.search(message, capsys.readouterr().err) and not list((tmp_path / "data").iterdir())
 
 
 def test_a_connection_that_breaks_off_leaves_no_file(tmp_path, server, capsys, monkeypatch):
     cifar(server, pack=True)
-    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "copyfile", lambda self, source, out: out.write(source.read(100)))
+    monkeypatch.setattr(
+        http.server.SimpleHTTPRequestHandler,
+        "copyfile",
+        lambda self, source, out: out.write(source.read(100)),
+    )
     assert cli.main(["data", "cifar10", "--root", str(tmp_path / "data")]) == 2
-    assert "could not be fetched (the connection ended after 100 of" in capsys.readouterr().err and not list((tmp_path / "data").iterdir())
+    assert "could not be fetched (the connection ended after 100 of" in capsys.readouterr().err and not list(
+        (tmp_path / "data").iterdir()
+    )

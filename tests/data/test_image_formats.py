@@ -32,10 +32,16 @@ def test_fashion_mnist_is_padded_with_black(tmp_path):
     for split in ("train", "test"):
         x, labels = images.load("fashion_mnist", split, tmp_path)
         pixels = levels(x)
-        assert x.shape == (5, 1, 32, 32) and np.array_equal(pixels[:, 0, 2:-2, 2:-2], made[split][0]) and labels.tolist() == made[split][1].tolist()
+        assert (
+            x.shape == (5, 1, 32, 32)
+            and np.array_equal(pixels[:, 0, 2:-2, 2:-2], made[split][0])
+            and labels.tolist() == made[split][1].tolist()
+        )
         pixels[:, 0, 2:-2, 2:-2] = 0
         assert not pixels.any()
-    assert np.array_equal(levels(images.load("fashion_mnist", root=tmp_path)[0])[5:, 0, 2:-2, 2:-2], made["test"][0])
+    assert np.array_equal(
+        levels(images.load("fashion_mnist", root=tmp_path)[0])[5:, 0, 2:-2, 2:-2], made["test"][0]
+    )
 
 
 @pytest.mark.parametrize("pack", [False, True], ids=["folder", "tar.gz"])
@@ -43,7 +49,9 @@ def test_cifar10(tmp_path, pack):
     made = cifar(tmp_path, pack=pack)
     for split, names in {"train": CIFAR_NAMES[:5], "test": CIFAR_NAMES[5:], "all": CIFAR_NAMES}.items():
         x, labels = images.load("cifar10", split, tmp_path)
-        assert np.array_equal(levels(x), np.concatenate([made[name][0] for name in names]).reshape(-1, 3, 32, 32))
+        assert np.array_equal(
+            levels(x), np.concatenate([made[name][0] for name in names]).reshape(-1, 3, 32, 32)
+        )
         assert labels.dtype == torch.int64 and labels.tolist() == sum((made[name][1] for name in names), [])
 
 
@@ -53,7 +61,9 @@ def test_celeba_is_the_central_140_pixels_shrunk_to_64_in_the_official_partition
     for split, chosen in {"train": [0, 1, 4], "valid": [2], "test": [3], "all": [0, 1, 4, 2, 3]}.items():
         x, labels = images.load("celeba64", split, tmp_path)
         assert labels is None
-        crops = torch.from_numpy(np.stack([made[i][39:179, 19:159] for i in chosen])).permute(0, 3, 1, 2).double()
+        crops = (
+            torch.from_numpy(np.stack([made[i][39:179, 19:159] for i in chosen])).permute(0, 3, 1, 2).double()
+        )
         expected = torch.nn.functional.interpolate(crops, size=(64, 64), mode="bilinear", antialias=True)
         assert (torch.from_numpy(levels(x)) - expected).abs().max() <= 1
 
@@ -76,16 +86,23 @@ def test_zips_of_png_are_read_in_the_order_of_names(tmp_path):
 
 def test_imagenet_npz_labels_count_from_zero(tmp_path):
     made = imagenet_npz(tmp_path)
-    for split, names in {"train": [f"train_data_batch_{i}" for i in range(1, 11)], "valid": ["val_data"]}.items():
+    for split, names in {
+        "train": [f"train_data_batch_{i}" for i in range(1, 11)],
+        "valid": ["val_data"],
+    }.items():
         x, labels = images.load("imagenet64", split, tmp_path)
-        assert np.array_equal(levels(x), np.concatenate([made[name][0] for name in names]).reshape(-1, 3, 64, 64))
+        assert np.array_equal(
+            levels(x), np.concatenate([made[name][0] for name in names]).reshape(-1, 3, 64, 64)
+        )
         assert labels.tolist() == np.concatenate([made[name][1] - 1 for name in names]).tolist()
 
 
 def test_imagenet_npz_labels_follow_the_order_of_synsets_when_it_is_known(tmp_path):
     imagenet_npz(tmp_path)
     before = images.load("imagenet64", "valid", tmp_path)[1]
-    (tmp_path / "imagenet64" / "map_clsloc.txt").write_text("".join(f"n{20_000 - number:08d} {number} name\n" for number in range(1, 1001)))
+    (tmp_path / "imagenet64" / "map_clsloc.txt").write_text(
+        "".join(f"n{20_000 - number:08d} {number} name\n" for number in range(1, 1001))
+    )
     assert torch.equal(images.load("imagenet64", "valid", tmp_path)[1], 999 - before)
 
 
@@ -117,7 +134,11 @@ def half(content: bytes) -> bytes:
 
 def flipped(content: bytes) -> bytes:
     middle = len(content) // 2
-    return content[:middle] + bytes(byte ^ 0xFF for byte in content[middle : middle + 16]) + content[middle + 16 :]
+    return (
+        content[:middle]
+        + bytes(byte ^ 0xFF for byte in content[middle : middle + 16])
+        + content[middle + 16 :]
+    )
 
 
 def rezip(change):
@@ -125,9 +146,14 @@ def rezip(change):
 
     def damage(content: bytes, tmp_path) -> bytes:
         file = tmp_path / "copy.zip"
-        with zipfile.ZipFile(tmp_path / "ffhq64" / "ffhq-64x64.zip") as old, zipfile.ZipFile(file, "w") as new:
+        with (
+            zipfile.ZipFile(tmp_path / "ffhq64" / "ffhq-64x64.zip") as old,
+            zipfile.ZipFile(file, "w") as new,
+        ):
             for name in old.namelist():
-                new.writestr(name, change(old.read(name)) if name == "00000/img00000000.png" else old.read(name))
+                new.writestr(
+                    name, change(old.read(name)) if name == "00000/img00000000.png" else old.read(name)
+                )
         return file.read_bytes()
 
     return damage
@@ -183,11 +209,15 @@ def test_damaged_files_are_named_and_leave_nothing(tmp_path, make, name, split, 
     if damage is None:
         file.unlink()
     else:
-        file.write_bytes(damage(file.read_bytes(), tmp_path) if damage.__name__ == "damage" else damage(file.read_bytes()))
+        file.write_bytes(
+            damage(file.read_bytes(), tmp_path) if damage.__name__ == "damage" else damage(file.read_bytes())
+        )
     with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
         images.load(name, split, tmp_path)
     assert "\n" not in str(caught.value)
-    assert not list(tmp_path.glob("runs/images/*.part")) and not list(tmp_path.glob("runs/images/*/images.npy"))
+    assert not list(tmp_path.glob("runs/images/*.part")) and not list(
+        tmp_path.glob("runs/images/*/images.npy")
+    )
 
 
 def test_an_object_array_in_an_npz_is_not_unpickled(tmp_path):

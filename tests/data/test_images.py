@@ -22,7 +22,9 @@ def root(cifar_root):
 
 def test_digits_are_what_they_were():
     x, labels = images.load("digits")
-    assert x.sha256 == tensor_sha256(x[:]) == "8aa4a98f227fcb6c0e09f481387d6fb1d13ed860d89d558098140c841f9d9acf"
+    assert (
+        x.sha256 == tensor_sha256(x[:]) == "8aa4a98f227fcb6c0e09f481387d6fb1d13ed860d89d558098140c841f9d9acf"
+    )
     torch.manual_seed(3)
     drawn = x.sample(50)
     torch.manual_seed(3)
@@ -32,7 +34,9 @@ def test_digits_are_what_they_were():
 @pytest.mark.parametrize("name", ["cifar10", "digits", "shapes16"])
 def test_every_index_gives_the_same_images(root, name):
     x, labels = images.load(name, "train", root)
-    assert len(x) == len(labels) == x.shape[0] and x[:7].shape == (7, *x.shape[1:]) and x[3].shape == x.shape[1:]
+    assert (
+        len(x) == len(labels) == x.shape[0] and x[:7].shape == (7, *x.shape[1:]) and x[3].shape == x.shape[1:]
+    )
     for index in (torch.tensor([5, 2, 2]), np.array([5, 2, 2]), [5, 2, 2]):
         assert torch.equal(x[index], torch.stack([x[5], x[2], x[2]]))
     assert torch.equal(x[-2:], x[torch.arange(len(x) - 2, len(x))]) and x[:7].dtype == torch.float32
@@ -42,7 +46,9 @@ def test_every_index_gives_the_same_images(root, name):
 
 def test_batches_are_every_image_once_in_order(root):
     x, _ = images.load("cifar10", root=root)
-    assert [len(batch) for batch in x.batches(10)] == [10, 10, 4] and torch.equal(torch.cat(list(x.batches(10))), x[:])
+    assert [len(batch) for batch in x.batches(10)] == [10, 10, 4] and torch.equal(
+        torch.cat(list(x.batches(10))), x[:]
+    )
 
 
 def test_samples_come_with_their_labels_and_from_every_image(root):
@@ -79,14 +85,20 @@ def test_shapes_depend_on_seed_and_number_alone():
     assert first.shape == (300, 3, 24, 24) and len(np.unique(first.reshape(300, -1), axis=0)) == 300
     for chosen in ([7], [299, 0, 7], list(range(40, 81))):
         assert np.array_equal(drawn.draw(np.array(chosen), 24), first[chosen])
-    assert drawn.draw(np.array([10**12]), 24).std() > 0 and not np.array_equal(drawn.draw(np.arange(3), 24, seed=1), first[:3])
+    assert drawn.draw(np.array([10**12]), 24).std() > 0 and not np.array_equal(
+        drawn.draw(np.arange(3), 24, seed=1), first[:3]
+    )
     assert tensor_sha256(torch.from_numpy(first)).startswith("a494")  # on every machine
 
 
 def test_shapes_have_any_size_and_channels_and_six_kinds():
     train, labels = images.load("shapes20x1", "train")
     test, _ = images.load("shapes20x1", "test")
-    assert train.shape == (50_000, 1, 20, 20) and test.shape == (10_000, 1, 20, 20) and not torch.equal(train[:5], test[:5])
+    assert (
+        train.shape == (50_000, 1, 20, 20)
+        and test.shape == (10_000, 1, 20, 20)
+        and not torch.equal(train[:5], test[:5])
+    )
     assert (labels.bincount(minlength=6) > 8_000).all() and len(labels.unique()) == len(drawn.KINDS) == 6
     assert torch.equal(images.load("shapes20x1")[0][50_000:50_005], test[:5])
 
@@ -124,12 +136,21 @@ def test_the_cache_delivers_20_000_colour_images_a_second(root):
     assert rate(images.load("cifar10", root=root, flip=True)[0]) >= 20_000
 
 
-@pytest.mark.skipif(not published_sets.DEBIAN_FASHION_MNIST.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(
+    not published_sets.DEBIAN_FASHION_MNIST.is_dir(),
+    reason="Debian's package dataset-fashion-mnist is not installed",
+)
 def test_the_real_fashion_mnist(tmp_path, monkeypatch):
     monkeypatch.delenv(fetch.UNVERIFIED)
     x, labels = images.load("fashion_mnist", "train", tmp_path / "nothing", flip=True)
-    assert x.shape == (60_000, 1, 32, 32) and (labels.bincount() == 6_000).all() and labels[:5].tolist() == [9, 0, 0, 3, 0]
-    assert x[:].mean().item() == pytest.approx(2 * 0.2860 * (28 / 32) ** 2 - 1, abs=1e-4)  # the known mean of its pixels, and the black border
+    assert (
+        x.shape == (60_000, 1, 32, 32)
+        and (labels.bincount() == 6_000).all()
+        and labels[:5].tolist() == [9, 0, 0, 3, 0]
+    )
+    assert x[:].mean().item() == pytest.approx(
+        2 * 0.2860 * (28 / 32) ** 2 - 1, abs=1e-4
+    )  # the known mean of its pixels, and the black border
     assert len(images.load("fashion_mnist", "test", tmp_path / "nothing")[0]) == 10_000 and rate(x) >= 20_000
 
 

@@ -65,5 +65,9 @@ def test_calls_of_a_teacher_are_those_the_solver_tells(method):
 def test_cost_of_a_call():
     found = cost.measure(OneConvolution(), (3, 8, 8), batches=(1, 2, 64), repeats=2)
     assert (found.parameters, found.macs, found.flops) == (140, 8640, 17280)
-    assert found.latency_ms > 0 and found.best_batch in (1, 2, 64) and found.images_per_second >= 1000 / found.latency_ms * 0.99
+    assert (
+        found.latency_ms > 0
+        and found.best_batch in (1, 2, 64)
+        and found.images_per_second >= 1000 / found.latency_ms * 0.99
+    )
     assert found.peak_memory_mb is None, "CUDA tells its memory, a CPU does not"

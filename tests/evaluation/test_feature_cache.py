@@ -8,7 +8,14 @@ from traflow_lib.evaluation.features import Extractor
 from traflow_lib.evaluation.frechet import mean_and_cov
 from traflow_lib.files import paths
 
-SPATIAL = Extractor("mean", "native", "0" * 64, 4, lambda x: x.float().flatten(1), spatial=lambda x: x.float().mean(1).flatten(1))
+SPATIAL = Extractor(
+    "mean",
+    "native",
+    "0" * 64,
+    4,
+    lambda x: x.float().flatten(1),
+    spatial=lambda x: x.float().mean(1).flatten(1),
+)
 PLAIN = Extractor("mean", "native", "0" * 64, 4, lambda x: x.float().flatten(1))
 
 
@@ -31,12 +38,25 @@ class Images:
 
 
 def run(images, n=10, batch=4, extractor=PLAIN, said=None, **options):
-    return collect(images, n, {"what": "numbers"}, extractor, batch=batch, say=(said if said is not None else []).append, **options)
+    return collect(
+        images,
+        n,
+        {"what": "numbers"},
+        extractor,
+        batch=batch,
+        say=(said if said is not None else []).append,
+        **options,
+    )
 
 
 def test_features_come_in_order_with_their_moments():
     found = run(Images())
-    assert found.features[:, 0].tolist() == list(range(10)) and len(found) == 10 and found.nfe == 3 and not found.from_cache
+    assert (
+        found.features[:, 0].tolist() == list(range(10))
+        and len(found) == 10
+        and found.nfe == 3
+        and not found.from_cache
+    )
     mean, cov = mean_and_cov(found.features)
     assert torch.equal(found.mean, mean) and torch.equal(found.cov, cov) and found.mean.dtype == torch.float64
 
@@ -44,7 +64,12 @@ def test_features_come_in_order_with_their_moments():
 def test_second_call_answers_from_the_cache_and_says_so():
     first, images, said = run(Images()), Images(), []
     second = run(images, said=said)
-    assert second.from_cache and images.asked == [] and torch.equal(second.features, first.features) and second.nfe == 3
+    assert (
+        second.from_cache
+        and images.asked == []
+        and torch.equal(second.features, first.features)
+        and second.nfe == 3
+    )
     assert len(said) == 1 and said[0].startswith("10 features of numbers from the cache")
 
 
@@ -56,7 +81,9 @@ def test_killing_it_loses_at_most_one_batch(killed_at):
     found = run(images, said=said)
     assert [start for start, _ in images.asked] == [start for start in (0, 4, 8) if start >= killed_at]
     assert found.features[:, 0].tolist() == list(range(10))
-    assert said == ([f"{killed_at} features of numbers were there from an interrupted run"] if killed_at else [])
+    assert said == (
+        [f"{killed_at} features of numbers were there from an interrupted run"] if killed_at else []
+    )
 
 
 def test_damaged_file_is_made_again():
@@ -91,5 +118,7 @@ def test_spatial_features_are_kept_beside():
 
 
 def test_extractor_without_spatial_features_says_who_has_them():
-    with pytest.raises(ValueError, match="mean .native. gives no spatial features; sFID has them from inception"):
+    with pytest.raises(
+        ValueError, match="mean .native. gives no spatial features; sFID has them from inception"
+    ):
         run(Images(), spatial=True)

@@ -20,12 +20,16 @@ def pixels(n: int, channels: int = 3, size: int = 16) -> torch.Tensor:
 def test_pixels_are_those_a_file_would_hold():
     x = torch.tensor([-1.3, -1.0, -1 + 0.9 / 255, -1 + 1.1 / 255, 0.0, 1.0, 1.2])
     assert features.to_uint8(x).tolist() == [0, 0, 0, 1, 128, 255, 255]
-    assert torch.equal(features.to_uint8(torch.arange(256) / 127.5 - 1), torch.arange(256, dtype=torch.uint8)), "bytes come back as they were"
+    assert torch.equal(
+        features.to_uint8(torch.arange(256) / 127.5 - 1), torch.arange(256, dtype=torch.uint8)
+    ), "bytes come back as they were"
 
 
 @pytest.fixture(scope="module")
 def digits_experiment():
-    return Experiment(recipes.load("06_digits", "hour"), say=lambda line: None)  # whose classifier is committed
+    return Experiment(
+        recipes.load("06_digits", "hour"), say=lambda line: None
+    )  # whose classifier is committed
 
 
 def test_the_kits_classifier_as_an_extractor(digits_experiment):
@@ -33,19 +37,32 @@ def test_the_kits_classifier_as_an_extractor(digits_experiment):
     x, _ = images.load("digits", "test")
     kept = features.to_uint8(x[:50])
     found = extractor(kept, spatial=True)
-    assert torch.allclose(found["features"], net.features(kept / 127.5 - 1), atol=1e-6) and found["spatial"].shape == (50, 7 * 2 * 2)
+    assert torch.allclose(found["features"], net.features(kept / 127.5 - 1), atol=1e-6) and found[
+        "spatial"
+    ].shape == (50, 7 * 2 * 2)
     assert torch.allclose(extractor.logits(found["features"]), net(kept / 127.5 - 1), atol=1e-4)
-    assert extractor.name == "digits-cnn" and extractor.sha256 == file_sha256(digits_experiment.files["classifier"])
+    assert extractor.name == "digits-cnn" and extractor.sha256 == file_sha256(
+        digits_experiment.files["classifier"]
+    )
 
 
 @pytest.mark.parametrize(
-    "kind, name", [("fd", "fd-digits-cnn-uint8"), ("sfd", "sfd-digits-cnn-uint8"), ("kid", "kid-digits-cnn-uint8"), ("precision", "precision-digits-cnn-uint8")]
+    "kind, name",
+    [
+        ("fd", "fd-digits-cnn-uint8"),
+        ("sfd", "sfd-digits-cnn-uint8"),
+        ("kid", "kid-digits-cnn-uint8"),
+        ("precision", "precision-digits-cnn-uint8"),
+    ],
 )
 def test_metrics_are_named_after_the_extractor(kind, name):
     assert load("cnn", "digits").metric(kind) == name
 
 
-@pytest.mark.parametrize("kind, name", [("fd", "fid-clean"), ("sfd", "sfid-clean"), ("is", "is-clean"), ("fd-infinity", "fid-infinity-clean")])
+@pytest.mark.parametrize(
+    "kind, name",
+    [("fd", "fid-clean"), ("sfd", "sfid-clean"), ("is", "is-clean"), ("fd-infinity", "fid-infinity-clean")],
+)
 def test_only_inceptions_is_fid_and_tells_its_mode(kind, name):
     assert features.Extractor("inception", "clean", "0", 1, lambda x: x).metric(kind) == name
 
@@ -57,7 +74,12 @@ def test_torchvision_model_with_weights_on_disk(tmp_path):
     extractor, x = load(f"torchvision:resnet18={file}"), pixels(2, size=224)
     mean, deviation = (torch.tensor(values)[:, None, None] for values in features.IMAGENET)
     with torch.no_grad():
-        assert torch.allclose(extractor.logits(extractor(x)["features"]), net((x / 255 - mean) / deviation), rtol=1e-4, atol=1e-4)
+        assert torch.allclose(
+            extractor.logits(extractor(x)["features"]),
+            net((x / 255 - mean) / deviation),
+            rtol=1e-4,
+            atol=1e-4,
+        )
     assert extractor(pixels(3, channels=1))["features"].shape == (3, 512)
     assert (extractor.metric("fd"), extractor.mode) == ("fd-resnet18", "224px")
 
@@ -92,7 +114,11 @@ def test_without_timm_it_says_so(tmp_path):
         ("torchvision:resnet18", {}, "unknown extractor"),
         ("torchvision:resnet18=nowhere.pth", {}, "there are no weights nowhere.pth for resnet18"),
         ("cnn", {"dataset": "imagenet64"}, "there is no classifier of 'imagenet64', only of digits"),
-        ("cnn", {"dataset": "digits", "mode": "legacy_tensorflow"}, "--mode legacy_tensorflow is Inception's"),
+        (
+            "cnn",
+            {"dataset": "digits", "mode": "legacy_tensorflow"},
+            "--mode legacy_tensorflow is Inception's",
+        ),
     ],
 )
 def test_what_is_missing_is_said_in_a_line(name, options, complaint):

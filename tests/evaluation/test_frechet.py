@@ -10,13 +10,19 @@ from traflow_lib.evaluation import frechet
 from traflow_lib.evaluation.frechet import feature_distance, frechet_distance, mean_and_cov
 from traflow_lib.evaluation.kernel import kernel_distance
 
-pytestmark = pytest.mark.filterwarnings("ignore:The `disp` argument is deprecated")  # in clean-fid's call of scipy
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The `disp` argument is deprecated"
+)  # in clean-fid's call of scipy
 
 
 def features(n, dim, seed, scale=1.0):
     """Correlated features with an uneven spectrum, as a network's are."""
     generator = torch.Generator().manual_seed(seed)
-    mixing = torch.randn(dim, dim, generator=generator, dtype=torch.float64) * torch.linspace(1, 0.05, dim).double() / dim**0.5
+    mixing = (
+        torch.randn(dim, dim, generator=generator, dtype=torch.float64)
+        * torch.linspace(1, 0.05, dim).double()
+        / dim**0.5
+    )
     return scale * torch.randn(n, dim, generator=generator, dtype=torch.float64) @ mixing.T + 0.1 * seed
 
 
@@ -24,7 +30,9 @@ def test_mean_and_covariance_are_numpys():
     x = features(100, 5, 0)
     mean, cov = mean_and_cov(x.float())
     assert mean.dtype == cov.dtype == torch.float64
-    assert np.allclose(mean, x.numpy().mean(0), atol=1e-6) and np.allclose(cov, np.cov(x.numpy(), rowvar=False), atol=1e-6)
+    assert np.allclose(mean, x.numpy().mean(0), atol=1e-6) and np.allclose(
+        cov, np.cov(x.numpy(), rowvar=False), atol=1e-6
+    )
 
 
 def test_one_dimensional_features_are_allowed():
@@ -35,7 +43,9 @@ def test_one_dimensional_features_are_allowed():
 def test_diagonal_gaussians_have_the_analytic_distance():
     mu1, mu2, sd1, sd2 = torch.rand(4, 10).double()
     expected = (mu1 - mu2).square().sum() + (sd1 - sd2).square().sum()
-    assert frechet_distance(mu1, sd1.square().diag(), mu2, sd2.square().diag()) == pytest.approx(expected.item(), rel=1e-10)
+    assert frechet_distance(mu1, sd1.square().diag(), mu2, sd2.square().diag()) == pytest.approx(
+        expected.item(), rel=1e-10
+    )
 
 
 @pytest.mark.parametrize("n", [500, 20], ids=["full rank", "rank deficient"])
@@ -49,11 +59,24 @@ def test_distance_is_symmetric():
     assert feature_distance(a, b) == pytest.approx(feature_distance(b, a), rel=1e-10)
 
 
-@pytest.mark.parametrize("dim, n, m", [(64, 1000, 1000), (512, 2000, 1500), (64, 40, 30), (64, 40, 1000), (64, 1000, 40), (512, 200, 200), (512, 200, 2000)])
+@pytest.mark.parametrize(
+    "dim, n, m",
+    [
+        (64, 1000, 1000),
+        (512, 2000, 1500),
+        (64, 40, 30),
+        (64, 40, 1000),
+        (64, 1000, 40),
+        (512, 200, 200),
+        (512, 200, 2000),
+    ],
+)
 def test_equals_clean_fid_whatever_the_ranks(dim, n, m):
     cleanfid = pytest.importorskip("cleanfid.fid")
     moments = *mean_and_cov(features(n, dim, 1)), *mean_and_cov(features(m, dim, 2, scale=1.2))
-    assert frechet_distance(*moments) == pytest.approx(cleanfid.frechet_distance(*(m.numpy() for m in moments)), rel=1e-6)
+    assert frechet_distance(*moments) == pytest.approx(
+        cleanfid.frechet_distance(*(m.numpy() for m in moments)), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("n", [5000, 1000], ids=["full rank", "rank deficient"])
@@ -82,7 +105,9 @@ def test_fewer_samples_than_dimensions_have_the_right_distance(n, m):
 def test_features_that_do_not_vary():
     constant, x = torch.ones(50, 3), features(50, 3, 0)
     mean, cov = mean_and_cov(x)
-    assert feature_distance(constant, x) == pytest.approx(((1 - mean).square().sum() + cov.trace()).item(), rel=1e-6)
+    assert feature_distance(constant, x) == pytest.approx(
+        ((1 - mean).square().sum() + cov.trace()).item(), rel=1e-6
+    )
 
 
 def test_moments_do_not_depend_on_chunks(monkeypatch):

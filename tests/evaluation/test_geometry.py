@@ -7,7 +7,13 @@ import pytest
 import torch
 from helpers import ExactAverage, gaussian, random_student
 
-from traflow_lib.evaluation.geometry import curvature, paired_lpips, paired_rmse, self_consistency, straightness
+from traflow_lib.evaluation.geometry import (
+    curvature,
+    paired_lpips,
+    paired_rmse,
+    self_consistency,
+    straightness,
+)
 from traflow_lib.jump import JumpMap
 
 GRID = torch.linspace(0, 1, 1001, dtype=torch.float64)
@@ -29,7 +35,9 @@ def test_uneven_speed_on_a_line_bends_nothing_but_is_not_straight():
     """At progress r^2 the velocity is 2r times the chord, so straightness is E(2r - 1)^2 = 1/3 of its square."""
     path = along(GRID**2)
     square = (path[-1] - path[0]).square().sum(1).mean().item()
-    assert curvature(path) == pytest.approx(0, abs=1e-9) and straightness(path) == pytest.approx(square / 3, rel=1e-3)
+    assert curvature(path) == pytest.approx(0, abs=1e-9) and straightness(path) == pytest.approx(
+        square / 3, rel=1e-3
+    )
 
 
 def test_half_circle():
@@ -41,7 +49,9 @@ def test_half_circle():
 
 def test_direction_of_a_path_does_not_matter():
     path = torch.randn(9, 5, 2)
-    assert straightness(path) == pytest.approx(straightness(path.flip(0))) and curvature(path) == pytest.approx(curvature(path.flip(0)))
+    assert straightness(path) == pytest.approx(straightness(path.flip(0))) and curvature(
+        path
+    ) == pytest.approx(curvature(path.flip(0)))
 
 
 def test_paired_rmse_is_a_length_in_2d_and_a_pixels_error_in_images():
@@ -63,7 +73,10 @@ def test_self_consistency_compares_two_calls_with_one():
 
 def test_paired_lpips_is_the_mean_over_pairs(monkeypatch):
     """With an absolute difference in the place of the network: what is checked is which pairs are compared, and how they are averaged."""
-    monkeypatch.setattr("traflow_lib.objectives.base._lpips", lambda device: lambda a, b: (a - b).abs().mean((1, 2, 3), keepdim=True))
+    monkeypatch.setattr(
+        "traflow_lib.objectives.base._lpips",
+        lambda device: lambda a, b: (a - b).abs().mean((1, 2, 3), keepdim=True),
+    )
     x, reference = torch.randn(2, 7, 1, 4, 4)
     assert paired_lpips(x, reference, batch=3) == pytest.approx((x - reference).abs().mean().item(), rel=1e-5)
 

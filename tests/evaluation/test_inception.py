@@ -12,7 +12,10 @@ from traflow_lib.evaluation.kernel import kernel_distance
 from traflow_lib.experiments.extractors import load
 from traflow_lib.files.checksums import file_sha256
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("stand_in")]  # TorchScript and clean-fid's scipy calls are deprecated
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("stand_in"),
+]  # TorchScript and clean-fid's scipy calls are deprecated
 pytest.importorskip("cleanfid")
 
 
@@ -47,14 +50,20 @@ def test_features_and_distances_are_clean_fids_own(mode, stand_in, tmp_path):  #
         ours.append(extractor(images)["features"])
         theirs.append(clean_fids(folder, mode, stand_in))
         assert np.allclose(ours[-1], theirs[-1], rtol=1e-5, atol=1e-6)
-    assert feature_distance(*(x[:, :32] for x in ours)) == pytest.approx(fid.fid_from_feats(*(x[:, :32].astype(float) for x in theirs)), rel=1e-5)
+    assert feature_distance(*(x[:, :32] for x in ours)) == pytest.approx(
+        fid.fid_from_feats(*(x[:, :32].astype(float) for x in theirs)), rel=1e-5
+    )
     np.random.seed(0)
-    assert kernel_distance(*ours, subsets=3) == pytest.approx(fid.kernel_distance(*(x.astype(float) for x in theirs), num_subsets=3), rel=1e-5)
+    assert kernel_distance(*ours, subsets=3) == pytest.approx(
+        fid.kernel_distance(*(x.astype(float) for x in theirs), num_subsets=3), rel=1e-5
+    )
     assert extractor.metric("fd") == f"fid-{mode}" and extractor.metric("kid") == f"kid-{mode}"
 
 
 def test_modes_differ():
-    clean, tensorflow = (load("inception", mode=mode)(pixels(2))["features"] for mode in ("clean", "legacy_tensorflow"))
+    clean, tensorflow = (
+        load("inception", mode=mode)(pixels(2))["features"] for mode in ("clean", "legacy_tensorflow")
+    )
     assert (clean - tensorflow).abs().max() > 1e-3
 
 
@@ -77,7 +86,9 @@ def test_spatial_features_are_the_first_seven_channels_of_mixed_6_conv(mode, sta
 def test_class_scores_are_the_networks_without_bias(stand_in):  # noqa: F811
     extractor, images = load("inception", mode="legacy_tensorflow"), pixels(3)
     logits = extractor.logits(extractor(images)["features"])
-    assert torch.allclose(logits.softmax(1), torch.jit.load(stand_in)(images, no_output_bias=True), rtol=1e-4, atol=1e-7)
+    assert torch.allclose(
+        logits.softmax(1), torch.jit.load(stand_in)(images, no_output_bias=True), rtol=1e-4, atol=1e-7
+    )
 
 
 def test_legacy_pytorch_is_clean_fids_network(stand_in, monkeypatch):  # noqa: F811
@@ -106,7 +117,9 @@ def test_legacy_pytorch_is_clean_fids_network(stand_in, monkeypatch):  # noqa: F
 
 
 def test_unknown_mode_is_refused():
-    with pytest.raises(ValueError, match="unknown mode 'sharp'; there are clean, legacy_tensorflow, legacy_pytorch"):
+    with pytest.raises(
+        ValueError, match="unknown mode 'sharp'; there are clean, legacy_tensorflow, legacy_pytorch"
+    ):
         load("inception", mode="sharp")
 
 
@@ -127,14 +140,23 @@ def test_missing_weights_say_where_to_get_them_and_what_to_do_without(mode, tmp_
     monkeypatch.setattr(inception.fetch, "download", _unreachable)
     assert main(["evaluate", str(tmp_path), "--data", "digits", "--mode", mode]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "http://127.0.0.1:9/" in line and inception.PLACE in line and "--extractor cnn" in line and "put it at" in line
+    assert (
+        "http://127.0.0.1:9/" in line
+        and inception.PLACE in line
+        and "--extractor cnn" in line
+        and "put it at" in line
+    )
 
 
 def test_missing_weights_in_the_named_folder(stand_in):  # noqa: F811
     stand_in.unlink()
-    with pytest.raises(FileNotFoundError, match=f"{inception.PLACE} is .* get it from https://nvlabs.*--extractor cnn"):
+    with pytest.raises(
+        FileNotFoundError, match=f"{inception.PLACE} is .* get it from https://nvlabs.*--extractor cnn"
+    ):
         load("inception")
 
 
 def _unreachable(url, target):
-    raise FileNotFoundError(f"{url} could not be fetched (no network); get it in another way and put it at {target}")
+    raise FileNotFoundError(
+        f"{url} could not be fetched (no network); get it in another way and put it at {target}"
+    )

@@ -13,7 +13,9 @@ def brute_force(real: np.ndarray, fake: np.ndarray, k: int, k_density: int) -> d
     """The definitions word by word, in loops over pairs."""
 
     def radius(features, i, k):
-        return sorted(np.sqrt(((features[i] - other) ** 2).sum()) for j, other in enumerate(features) if j != i)[k - 1]
+        return sorted(
+            np.sqrt(((features[i] - other) ** 2).sum()) for j, other in enumerate(features) if j != i
+        )[k - 1]
 
     def inside(point, centre, radius):
         return np.sqrt(((point - centre) ** 2).sum()) <= radius
@@ -44,7 +46,9 @@ def test_equals_scikit_learns_neighbours():
 
     def hits(points, centres, k):
         """For every centre, the points no farther than its k-th neighbour."""
-        distances, _ = neighbors.NearestNeighbors(n_neighbors=k).fit(centres).kneighbors()  # without the point itself
+        distances, _ = (
+            neighbors.NearestNeighbors(n_neighbors=k).fit(centres).kneighbors()
+        )  # without the point itself
         return neighbors.BallTree(points).query_radius(centres, distances[:, -1])
 
     wide = hits(fake, real, 5)
@@ -72,7 +76,11 @@ def test_same_samples_are_precise_and_cover_everything():
 def test_one_mode_of_two_is_precise_but_recalls_half():
     left, right = torch.randn(200, 2) - 10, torch.randn(200, 2) + 10
     found = precision_recall(torch.cat([left, right]), torch.randn(200, 2) - 10)
-    assert found["precision"] > 0.9 and found["recall"] == pytest.approx(0.5, abs=0.05) and found["coverage"] < 0.55
+    assert (
+        found["precision"] > 0.9
+        and found["recall"] == pytest.approx(0.5, abs=0.05)
+        and found["coverage"] < 0.55
+    )
 
 
 def test_too_few_samples_are_refused():
@@ -95,7 +103,9 @@ def test_inception_score_of_sure_and_even_classes_is_their_number():
 
 def test_inception_score_is_the_mean_over_parts():
     logits = 3 * torch.randn(100, 5)
-    assert inception_score(logits, split=50) == pytest.approx((inception_score(logits[:50]) + inception_score(logits[50:])) / 2)
+    assert inception_score(logits, split=50) == pytest.approx(
+        (inception_score(logits[:50]) + inception_score(logits[50:])) / 2
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Metric `InceptionScore` will save", "ignore:std")

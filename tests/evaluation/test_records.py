@@ -37,7 +37,10 @@ def test_record_comes_back_with_mean_and_standard_error(tmp_path):
     file = records.save(record(), tmp_path)
     (row,) = records.load(tmp_path)
     assert file == tmp_path / "smoke" / "04_traflow_2d.jsonl" and len(file.read_text().splitlines()) == 1
-    assert (row["file"], row["key"]) == ("smoke/04_traflow_2d.jsonl", "checkerboard traflow jumps-1 seeds 0 1 2")
+    assert (row["file"], row["key"]) == (
+        "smoke/04_traflow_2d.jsonl",
+        "checkerboard traflow jumps-1 seeds 0 1 2",
+    )
     assert row["metric"] == "paired_rmse" and row["value"] == 3 and row["values"] == [1.0, 2.0, 6.0]
     assert row["spread"] == pytest.approx((7 / 3) ** 0.5)  # the variance over seeds is 7
     assert (row["method"], row["nfe"], row["seeds"]) == ("traflow", 1, [0, 1, 2])
@@ -67,7 +70,9 @@ def test_repeated_measurement_replaces_the_old_one(tmp_path):
 
 
 def test_records_go_to_the_results_of_this_run():
-    assert records.save(record()).is_relative_to(paths.results()) and not paths.results().is_relative_to(paths.root())
+    assert records.save(record()).is_relative_to(paths.results()) and not paths.results().is_relative_to(
+        paths.root()
+    )
 
 
 @pytest.mark.parametrize("change, message", [
@@ -95,7 +100,12 @@ def test_corrupt_file_is_named_in_one_line(tmp_path, content):
 
 def test_every_committed_record_is_whole_and_in_its_place():
     folder = paths.committed("records")
-    assert not [(file, record.key) for file in committed() for record in records.read(file) if file != folder / record.file]
+    assert not [
+        (file, record.key)
+        for file in committed()
+        for record in records.read(file)
+        if file != folder / record.file
+    ]
 
 
 def test_lines_are_sorted_and_one_measurement_has_one():
@@ -123,5 +133,13 @@ def test_reading_all_committed_records_takes_under_half_a_second():
 
 def test_no_committed_record_holds_an_absolute_path():
     absolute = re.compile(r"(^|[\s=:'\"])(/\w|~/|[A-Za-z]:\\)")
-    assert absolute.search("python /home/me/x.py") and not absolute.search("python -m traflow_lib bench --recipe 04_traflow_2d")
-    assert not [(file.name, text) for file in committed() for line in file.open() for text in strings(json.loads(line)) if absolute.search(text)]
+    assert absolute.search("python /home/me/x.py") and not absolute.search(
+        "python -m traflow_lib bench --recipe 04_traflow_2d"
+    )
+    assert not [
+        (file.name, text)
+        for file in committed()
+        for line in file.open()
+        for text in strings(json.loads(line))
+        if absolute.search(text)
+    ]

@@ -11,7 +11,9 @@ SHIFT = torch.tensor([3.0, -4.0])
 def test_w2_of_a_shifted_cloud_is_the_length_of_the_shift():
     pytest.importorskip("ot")
     x = torch.randn(200, 2)
-    assert wasserstein2(x, x + SHIFT) == pytest.approx(5, rel=1e-5) and wasserstein2(x, x) == pytest.approx(0, abs=1e-4)
+    assert wasserstein2(x, x + SHIFT) == pytest.approx(5, rel=1e-5) and wasserstein2(x, x) == pytest.approx(
+        0, abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("shape", [(2,), (1, 4, 4)])
@@ -32,12 +34,18 @@ def test_w2_allows_clouds_of_unequal_size():
 def test_sliced_w2_of_a_shift_is_its_length_over_root_dimension(dim):
     """Each direction sees the shift's component along it; 4,096 directions leave about one per cent of sampling error."""
     x, shift = torch.randn(50, dim), torch.randn(dim)
-    assert sliced_wasserstein2(x, x + shift, projections=4096) == pytest.approx(shift.norm().item() / dim**0.5, rel=0.05)
+    assert sliced_wasserstein2(x, x + shift, projections=4096) == pytest.approx(
+        shift.norm().item() / dim**0.5, rel=0.05
+    )
 
 
 def test_sliced_w2_ignores_order_and_repeats_itself():
     a, b = torch.randn(300, 2), torch.randn(300, 2)
-    assert sliced_wasserstein2(a, b) == sliced_wasserstein2(a, b) == pytest.approx(sliced_wasserstein2(a.flip(0), b))
+    assert (
+        sliced_wasserstein2(a, b)
+        == sliced_wasserstein2(a, b)
+        == pytest.approx(sliced_wasserstein2(a.flip(0), b))
+    )
     assert sliced_wasserstein2(a, a.flip(0)) == 0
 
 

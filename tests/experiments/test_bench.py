@@ -42,7 +42,11 @@ def silent(line):
 
 def tiny(*methods, say=silent, **change):
     recipe = recipes.merge(recipes.load("bench_2d", "smoke"), TINY)
-    return Experiment(recipes.merge(recipe, {"methods": list(methods), "chosen": None, "timed": [], **change}), "8gaussians", say=say)
+    return Experiment(
+        recipes.merge(recipe, {"methods": list(methods), "chosen": None, "timed": [], **change}),
+        "8gaussians",
+        say=say,
+    )
 
 
 def run(experiment, *which, **options):
@@ -54,19 +58,29 @@ def run(experiment, *which, **options):
 
 def written():
     """Each record of this machine with the moment of its measurement."""
-    return {record.key: record.provenance["date"] for file in paths.results().rglob("*.jsonl") for record in records.read(file)}
+    return {
+        record.key: record.provenance["date"]
+        for file in paths.results().rglob("*.jsonl")
+        for record in records.read(file)
+    }
 
 
 def weights(jump):
-    return torch.cat([value.flatten() for name, value in jump.net.state_dict().items() if not name.startswith("s_")])
+    return torch.cat(
+        [value.flatten() for name, value in jump.net.state_dict().items() if not name.startswith("s_")]
+    )
 
 
 def test_run_writes_one_record_a_method_sampler_and_number_of_calls():
     found, _ = run(tiny("distill", "cd"))
     teacher = {key for key in found if key[0] == "teacher"}
     assert {key[1] for key in teacher} == {"euler", "dopri5"} and ("teacher", "euler", 2) in teacher
-    assert {key for key in found if key[1] == "jumps"} == {(method, "jumps", nfe) for method in ("distill", "cd") for nfe in (1, 2, 4)}
-    assert {("cd", "renoised", 2), ("cd", "renoised", 4)} <= set(found) and not [key for key in found if key[:2] == ("distill", "renoised")]
+    assert {key for key in found if key[1] == "jumps"} == {
+        (method, "jumps", nfe) for method in ("distill", "cd") for nfe in (1, 2, 4)
+    }
+    assert {("cd", "renoised", 2), ("cd", "renoised", 4)} <= set(found) and not [
+        key for key in found if key[:2] == ("distill", "renoised")
+    ]
     assert found["cd", "renoised", 2].metrics["paired_rmse"] != found["cd", "jumps", 2].metrics["paired_rmse"]
     assert len(written()) == len(found)
 
@@ -77,17 +91,29 @@ def test_second_run_trains_and_measures_nothing_unless_asked(reference):
     first, _ = run(tiny("distill", **change))
     times, said = written(), []
     second, _ = run(tiny("distill", say=said.append, **change))
-    assert written() == times and not said and {key: r.metrics for key, r in first.items()} == {key: r.metrics for key, r in second.items()}
+    assert (
+        written() == times
+        and not said
+        and {key: r.metrics for key, r in first.items()} == {key: r.metrics for key, r in second.items()}
+    )
     third, _ = run(tiny("distill", say=said.append, **change), again=True)
-    assert all(time > times[name] for name, time in written().items()) and not said  # measured anew, from the networks that exist
+    assert (
+        all(time > times[name] for name, time in written().items()) and not said
+    )  # measured anew, from the networks that exist
     assert {key: r.metrics for key, r in third.items()} == {key: r.metrics for key, r in first.items()}
 
 
 def test_changed_option_measures_its_method_again_and_no_other():
     run(tiny("distill", "lmd"))
     times, said = written(), []
-    run(tiny("distill", "lmd", students={"distill": {"options": {"distance": "pseudo_huber"}}}, say=said.append))
-    assert {name for name, time in written().items() if time != times[name]} == {f"8gaussians distill jumps-{nfe} seeds 0" for nfe in (1, 2, 4)}
+    run(
+        tiny(
+            "distill", "lmd", students={"distill": {"options": {"distance": "pseudo_huber"}}}, say=said.append
+        )
+    )
+    assert {name for name, time in written().items() if time != times[name]} == {
+        f"8gaussians distill jumps-{nfe} seeds 0" for nfe in (1, 2, 4)
+    }
     assert said == ["8gaussians: training distill-seed0 for 8 steps"]
 
 
@@ -99,7 +125,11 @@ def test_only_some_methods_and_never_an_unknown_one():
 
 def test_the_teacher_alone_may_be_asked_for():
     found, said = run(tiny("distill"), ["teacher"])
-    assert {key[0] for key in found} == {"teacher"} and ("teacher", "euler", 2) in found and said[0].endswith("teacher done")
+    assert (
+        {key[0] for key in found} == {"teacher"}
+        and ("teacher", "euler", 2) in found
+        and said[0].endswith("teacher done")
+    )
 
 
 def test_progressive_is_measured_with_the_network_of_each_round():
@@ -114,12 +144,27 @@ def test_progressive_is_measured_with_the_network_of_each_round():
 
 
 def test_equal_time_gives_steps_in_proportion_to_the_cost_of_a_step():
-    cost = {"step_cost": {"distill": 1.0, "lmd": 2.0, "reflow_distill": 0.5}, "time_of": "lmd", "timed": ["distill", "lmd", "reflow_distill"]}
+    cost = {
+        "step_cost": {"distill": 1.0, "lmd": 2.0, "reflow_distill": 0.5},
+        "time_of": "lmd",
+        "timed": ["distill", "lmd", "reflow_distill"],
+    }
     experiment = tiny("distill", "lmd", "reflow_distill", **cost)
-    assert bench.methods(experiment.recipe) == ["distill", "lmd", "reflow_distill", "distill@time", "lmd@time", "reflow_distill@time"]
+    assert bench.methods(experiment.recipe) == [
+        "distill",
+        "lmd",
+        "reflow_distill",
+        "distill@time",
+        "lmd@time",
+        "reflow_distill@time",
+    ]
     assert bench.methods(tiny("distill").recipe) == ["distill"]
     found, _ = run(experiment, ["distill@time", "lmd@time", "reflow_distill@time"])
-    assert {name: found[f"{name}@time", "jumps", 1].training["steps"] for name in cost["step_cost"]} == {"distill": 16, "lmd": 8, "reflow_distill": 32}
+    assert {name: found[f"{name}@time", "jumps", 1].training["steps"] for name in cost["step_cost"]} == {
+        "distill": 16,
+        "lmd": 8,
+        "reflow_distill": 32,
+    }
     with pytest.raises(ValueError, match="unknown method 'distill@tide'"):
         experiment.student("distill@tide")
     with pytest.raises(ValueError, match="time"):  # this recipe does not say what steps cost
@@ -147,7 +192,9 @@ def test_search_gives_each_method_as_many_trials_and_chooses_by_its_own_records(
             scores = [sum(errors[named(method, option), nfe] for nfe in calls) for option in options]
             chosen, tried = options[scores.index(min(scores))], tried + options
         assert best[method] == chosen
-        assert {r.method for r in found if r.method.startswith(method)} == {named(method, change) for change in tried} and len(tried) == 6
+        assert {r.method for r in found if r.method.startswith(method)} == {
+            named(method, change) for change in tried
+        } and len(tried) == 6
 
 
 @pytest.mark.parametrize("method, expected", [
@@ -163,13 +210,20 @@ def test_search_judges_a_method_at_the_calls_it_trains(method, expected, monkeyp
         trials.append(trial.student_settings(name, 0))
         late = [part in name for part in ("lr=0.1", "distance=pseudo_huber", "states=path", "ends=0.25")]
         errors = {1: 1 - 0.1 * sum(late), 4: 1 + 0.5 * sum(late[:2]) - 0.1 * sum(late[2:])}
-        return [records.Record("r", "smoke", "d", name, nfe, "jumps", {"paired_rmse": [e]}, [0], 1, 1, "all", "") for nfe, e in errors.items()]
+        return [
+            records.Record("r", "smoke", "d", name, nfe, "jumps", {"paired_rmse": [e]}, [0], 1, 1, "all", "")
+            for nfe, e in errors.items()
+        ]
 
     monkeypatch.setattr(bench, "run", fake)
     assert bench.tune(tiny(method, **SEARCH), say=silent) == {method: expected}
-    assert [trial[0]["train"]["lr"] for trial in trials[:2]] == [1e-3, 1e-1] and trials[-1][0]["train"]["lr"] == expected["lr"]
+    assert [trial[0]["train"]["lr"] for trial in trials[:2]] == [1e-3, 1e-1] and trials[-1][0]["train"][
+        "lr"
+    ] == expected["lr"]
     for stage in trials[-1]:  # a knob goes to the stage that has it
-        assert all(stage["objective"][key] == value for key, value in expected.items() if key in stage["objective"])
+        assert all(
+            stage["objective"][key] == value for key, value in expected.items() if key in stage["objective"]
+        )
     assert any("ends" in stage["objective"] or "states" in stage["objective"] for stage in trials[-1])
 
 
@@ -178,7 +232,12 @@ def test_cost_of_a_step_is_recorded_for_every_method():
     found = {r.method: r for file in paths.results().rglob("*.jsonl") for r in records.read(file)}
     assert set(found) == set(relative) == {"distill", "progressive"} and min(relative.values()) == 1
     for record in found.values():
-        assert record.sampler == "training" and record.nfe == 0 and len(record.seeds) == 3 and min(record.metrics["ms_per_step"]) > 0
+        assert (
+            record.sampler == "training"
+            and record.nfe == 0
+            and len(record.seeds) == 3
+            and min(record.metrics["ms_per_step"]) > 0
+        )
 
 
 def test_later_stage_starts_from_the_weights_of_the_one_before():
@@ -192,8 +251,15 @@ def test_later_stage_starts_from_the_weights_of_the_one_before():
 
 
 def test_shares_divide_the_steps_and_an_earlier_stages_settings_decide_the_later_one():
-    parts = [tiny(students={"two": {"stages": [SPLIT[0] | {"train": {"lr": lr}}, SPLIT[1]]}}).student_settings("two", 0) for lr in (1e-3, 2e-3)]
-    assert [stage["train"]["steps"] for stage in parts[0]] == [6, 2] and [stage["objective"]["kind"] for stage in parts[0]] == ["Reflow", "Distill"]
+    parts = [
+        tiny(students={"two": {"stages": [SPLIT[0] | {"train": {"lr": lr}}, SPLIT[1]]}}).student_settings(
+            "two", 0
+        )
+        for lr in (1e-3, 2e-3)
+    ]
+    assert [stage["train"]["steps"] for stage in parts[0]] == [6, 2] and [
+        stage["objective"]["kind"] for stage in parts[0]
+    ] == ["Reflow", "Distill"]
     assert settings.identity(parts[0][1]) != settings.identity(parts[1][1])
 
 
@@ -204,8 +270,13 @@ def test_new_pairs_are_those_of_the_previous_stages_flow(new):
     first = experiment.student("twice", 0, calls=2)
     experiment.student("twice", 0)
     flows = {"teacher": experiment.teacher(), "first stage": VelocityField(first.net)}
-    ends = {name: solve(flow, sample_noise(1, 0, 64, (2,)), method="rk4", steps=8).x for name, flow in flows.items()}
+    ends = {
+        name: solve(flow, sample_noise(1, 0, 64, (2,)), method="rk4", steps=8).x
+        for name, flow in flows.items()
+    }
     made = [PairCache.load(file).x0 for file in paths.runs().glob("*-pairs-*.safetensors")]
-    origins = sorted(name for name, x in ends.items() for pairs in made if torch.allclose(pairs, x, atol=1e-5))
+    origins = sorted(
+        name for name, x in ends.items() for pairs in made if torch.allclose(pairs, x, atol=1e-5)
+    )
     assert len(made) == len(origins) and origins == (["first stage", "teacher"] if new else ["teacher"])
     assert not torch.allclose(ends["teacher"], ends["first stage"], atol=1e-3)

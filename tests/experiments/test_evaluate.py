@@ -18,7 +18,9 @@ from traflow_lib.files import paths
 from traflow_lib.files.checksums import file_sha256
 from traflow_lib.teachers import save_network
 
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")  # Inception's weights have no other format
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`torch.jit.load` is deprecated"
+)  # Inception's weights have no other format
 STUDENT = paths.committed("checkpoints", "digits-traflow-seed0-587dafc3db.safetensors")
 TEACHER = paths.committed("checkpoints", "digits-teacher-91fe64c61e.safetensors")
 
@@ -75,23 +77,57 @@ def test_lines_and_records_tell_all_the_number_depends_on(capsys):
     ):
         assert words in lines[0], words
     rows = saved()
-    assert {row["metric"].removesuffix("-digits-cnn-uint8") for row in rows} == {"fd", "kid", "is", "precision", "recall", "density", "coverage", "sfd"}
+    assert {row["metric"].removesuffix("-digits-cnn-uint8") for row in rows} == {
+        "fd",
+        "kid",
+        "is",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "sfd",
+    }
     for row in rows:
-        assert (row["n_generated"], row["n_reference"], row["split"], row["seeds"]) == (60, 364, "test", [3, 4]) and row["nfe"] in (1, 2)
-        assert row["spread"] is not None and row["mode"] == "native, uint8" and row["extractor"].startswith("digits-cnn e511ede8")
-        assert row["checkpoint_sha256"] == [file_sha256(STUDENT)] and row["parameters"] == 434065 and row["profile"] == "x"
+        assert (row["n_generated"], row["n_reference"], row["split"], row["seeds"]) == (
+            60,
+            364,
+            "test",
+            [3, 4],
+        ) and row["nfe"] in (1, 2)
+        assert (
+            row["spread"] is not None
+            and row["mode"] == "native, uint8"
+            and row["extractor"].startswith("digits-cnn e511ede8")
+        )
+        assert (
+            row["checkpoint_sha256"] == [file_sha256(STUDENT)]
+            and row["parameters"] == 434065
+            and row["profile"] == "x"
+        )
 
 
 def test_value_is_that_of_the_pieces():
-    (record,) = evaluate.evaluate(STUDENT, "digits", n=50, extractor="cnn", split="test", seeds=[7], say=lambda line: None)
+    (record,) = evaluate.evaluate(
+        STUDENT, "digits", n=50, extractor="cnn", split="test", seeds=[7], say=lambda line: None
+    )
     extractor, generator = load("cnn", "digits"), generate.Generator(STUDENT)
-    fake, real = extractor(to_uint8(generator(7, 1, 0, 50)[0])), generate.reference("digits", "test", extractor, say=lambda line: None)
-    assert record.metrics["fd-digits-cnn-uint8"][0] == pytest.approx(feature_distance(fake["features"], real.features), rel=1e-4)
+    fake, real = (
+        extractor(to_uint8(generator(7, 1, 0, 50)[0])),
+        generate.reference("digits", "test", extractor, say=lambda line: None),
+    )
+    assert record.metrics["fd-digits-cnn-uint8"][0] == pytest.approx(
+        feature_distance(fake["features"], real.features), rel=1e-4
+    )
     assert record.errors["fd-digits-cnn-uint8"][0] > 0
 
 
 def test_one_seed_has_the_bootstraps_spread(capsys):
-    assert command("--extractor", "cnn", "--samples", 60, "--metrics", "fid", "kid", "is", "fid-infinity", "sfid") == 0
+    assert (
+        command(
+            "--extractor", "cnn", "--samples", 60, "--metrics", "fid", "kid", "is", "fid-infinity", "sfid"
+        )
+        == 0
+    )
     assert all("(standard error, bootstrap)" in line for line in capsys.readouterr().out.splitlines())
     assert all(row["spread"] > 0 for row in saved())
 
@@ -109,16 +145,26 @@ def test_image_depends_on_seed_and_number_alone():
     generator = generate.Generator(STUDENT)
     whole, calls = generator(5, 2, 0, 7)
     parts = torch.cat([generator(5, 2, start, stop)[0] for start, stop in ((0, 3), (3, 7))])
-    assert calls == 2 and torch.allclose(whole, parts, atol=1e-5) and not torch.allclose(whole, generator(6, 2, 0, 7)[0], atol=0.1)
+    assert (
+        calls == 2
+        and torch.allclose(whole, parts, atol=1e-5)
+        and not torch.allclose(whole, generator(6, 2, 0, 7)[0], atol=0.1)
+    )
 
 
-@pytest.mark.parametrize("solver, nfe, calls", [(None, 2, 2), ("euler", 3, 3), ("heun", 4, 4), ("dopri5", 0, None)])
+@pytest.mark.parametrize(
+    "solver, nfe, calls", [(None, 2, 2), ("euler", 3, 3), ("heun", 4, 4), ("dopri5", 0, None)]
+)
 def test_teacher_by_a_solver_tells_the_calls_it_made(solver, nfe, calls):
     if solver == "dopri5":
         pytest.importorskip("torchdiffeq")
     generator = generate.Generator(TEACHER, solver, tol=1e-2)
     x, found = generator(0, nfe, 0, 3)
-    assert x.shape == (3, 1, 8, 8) and (found == calls if calls else found > 6) and generator.sampler == (solver or "euler")
+    assert (
+        x.shape == (3, 1, 8, 8)
+        and (found == calls if calls else found > 6)
+        and generator.sampler == (solver or "euler")
+    )
 
 
 def test_jumps_of_a_velocity_are_eulers_steps():
@@ -127,7 +173,18 @@ def test_jumps_of_a_velocity_are_eulers_steps():
 
 
 def test_class_conditional_checkpoints_draw_their_classes(tmp_path):
-    config = {"kind": "edm", "net": {"kind": "adm", "size": 8, "width": 8, "multipliers": [1], "blocks": 1, "attention": [], "classes": 3}}
+    config = {
+        "kind": "edm",
+        "net": {
+            "kind": "adm",
+            "size": 8,
+            "width": 8,
+            "multipliers": [1],
+            "blocks": 1,
+            "attention": [],
+            "classes": 3,
+        },
+    }
     save_network(tmp_path / "student.safetensors", nets.build(config, s_input=True), config, s_input=True)
     x, calls = generate.Generator(tmp_path / "student.safetensors")(0, 1, 0, 4)
     assert x.shape == (4, 3, 8, 8) and calls == 1
@@ -149,11 +206,33 @@ def test_a_folder_of_png_gives_the_same_number(tmp_path, capsys):
 
 def test_the_whole_inception_path(stand_in, capsys):  # noqa: F811
     assert (
-        command("--samples", 20, "--n-reference", 30, "--split", "test", "--metrics", "fid", "kid", "is", "sfid", "--mode", "legacy_tensorflow", "--seed", 0, 1)
+        command(
+            "--samples",
+            20,
+            "--n-reference",
+            30,
+            "--split",
+            "test",
+            "--metrics",
+            "fid",
+            "kid",
+            "is",
+            "sfid",
+            "--mode",
+            "legacy_tensorflow",
+            "--seed",
+            0,
+            1,
+        )
         == 0
     )
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert names == ["fid-legacy_tensorflow", "kid-legacy_tensorflow", "is-legacy_tensorflow", "sfid-legacy_tensorflow"]
+    assert names == [
+        "fid-legacy_tensorflow",
+        "kid-legacy_tensorflow",
+        "is-legacy_tensorflow",
+        "sfid-legacy_tensorflow",
+    ]
     assert "inception-legacy_tensorflow-test-20" in str(next((paths.results() / "records").rglob("*.jsonl")))
 
 
@@ -162,7 +241,10 @@ def test_the_whole_inception_path(stand_in, capsys):  # noqa: F811
     [
         (["--metrics", "fd"], "unknown metric 'fd'; there are fid, kid"),
         (["--split", "dev"], "unknown split 'dev'"),
-        (["--solver", "heun", "--nfe", 3], "heun makes 2 calls a step, so 3 calls are no whole number of steps"),
+        (
+            ["--solver", "heun", "--nfe", 3],
+            "heun makes 2 calls a step, so 3 calls are no whole number of steps",
+        ),
         (["--solver", "leapfrog"], "unknown solver 'leapfrog'"),
         (["--metrics", "pr", "--samples", 4], "more than 5 samples"),
     ],
@@ -181,12 +263,18 @@ def test_wrong_targets_are_one_line(kind, tmp_path, capsys):
     target = tmp_path / ("empty" if kind == "empty" else f"{kind}.safetensors")
     assert command("--extractor", "cnn", target=target) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert {"nothing": "there is no checkpoint", "points": "makes no images", "empty": "has no image files"}[kind] in line
+    assert {"nothing": "there is no checkpoint", "points": "makes no images", "empty": "has no image files"}[
+        kind
+    ] in line
 
 
 def test_ten_thousand_digits_are_generated_and_scored_in_time():
     """Under 20 s on two idle cores, the metric's part under a quarter; three times that here, where other tests may run beside."""
-    extractor, generator, quiet = load("cnn", "digits"), generate.Generator(STUDENT), {"say": lambda line: None}
+    extractor, generator, quiet = (
+        load("cnn", "digits"),
+        generate.Generator(STUDENT),
+        {"say": lambda line: None},
+    )
     real = generate.reference("digits", "all", extractor, **quiet)
     start = perf_counter()
     fake = generate.generated(generator, extractor, 10_000, 0, 1, **quiet)
@@ -196,4 +284,6 @@ def test_ten_thousand_digits_are_generated_and_scored_in_time():
     extractor(pixels)
     scores(fake, real, extractor)
     metric = perf_counter() - start
-    assert whole + metric < 60 and metric < (whole + metric) / 3, f"{whole:.1f} s, {metric:.1f} s of them the metric's"
+    assert whole + metric < 60 and metric < (whole + metric) / 3, (
+        f"{whole:.1f} s, {metric:.1f} s of them the metric's"
+    )

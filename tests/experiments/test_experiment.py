@@ -32,27 +32,47 @@ def test_recipe_runs_from_nothing_to_records_and_then_only_loads(name, dataset, 
     pytest.importorskip("torchdiffeq")
     said = []
     first = bench.run(smoke(name, dataset, say=said.append), say=said.append)
-    assert sum("training teacher" in line for line in said) == 1 and sum("pairs" in line for line in said) == 1
+    assert (
+        sum("training teacher" in line for line in said) == 1 and sum("pairs" in line for line in said) == 1
+    )
     later = []
     second = bench.run(smoke(name, dataset, say=later.append), again=True, say=later.append)
     assert not [line for line in later if "training" in line or "solving" in line]
     assert [r.metrics for r in first] == [r.metrics for r in second]
     for record in first:
         lines = map(json.loads, (paths.results() / "records" / record.file).read_text().splitlines())
-        saved = next(line for line in lines if (line["method"], line["sampler"], line["nfe"]) == (record.method, record.sampler, record.nfe))
-        assert saved["provenance"]["git_commit"] and saved["hash"] and saved["dataset"] == dataset and saved["profile"] == "smoke"
+        saved = next(
+            line
+            for line in lines
+            if (line["method"], line["sampler"], line["nfe"]) == (record.method, record.sampler, record.nfe)
+        )
+        assert (
+            saved["provenance"]["git_commit"]
+            and saved["hash"]
+            and saved["dataset"] == dataset
+            and saved["profile"] == "smoke"
+        )
         if record.method != "real data":
             assert metrics <= set(saved["metrics"])
-            assert saved["parameters"] > 0 and saved["macs"] > 0 and saved["training"]["steps"] > 0 and len(saved["checkpoint_sha256"]) == 1
+            assert (
+                saved["parameters"] > 0
+                and saved["macs"] > 0
+                and saved["training"]["steps"] > 0
+                and len(saved["checkpoint_sha256"]) == 1
+            )
     jumps = {(r.method, r.nfe) for r in first if r.sampler == "jumps"}
     recipe = recipes.load(name, "smoke")
     sweep = {(method, 1) for method in recipe.get("sweep", [])}
-    assert jumps == {(method, nfe) for method in recipe["methods"] for nfe in recipe["evaluate"]["nfe"]} | sweep
+    assert (
+        jumps == {(method, nfe) for method in recipe["methods"] for nfe in recipe["evaluate"]["nfe"]} | sweep
+    )
     assert len(records.load(paths.results() / "records")) == sum(len(r.metrics) for r in first)
 
 
 def test_variants_of_the_sweep_are_measured_at_one_call_with_the_first_seed():
-    experiment = smoke(students={"short": {"objective": "distill", "train": {"steps": 2}}}, sweep=["short"], seeds=[3, 4])
+    experiment = smoke(
+        students={"short": {"objective": "distill", "train": {"steps": 2}}}, sweep=["short"], seeds=[3, 4]
+    )
     (record,) = bench.run(experiment, ["short"], say=lambda line: None)
     assert (record.nfe, record.seeds, record.training["steps"]) == (1, [3], 2)
 
@@ -65,7 +85,9 @@ def test_loaded_student_is_the_trained_one_to_the_last_bit():
 
 def test_seeds_and_methods_are_other_models():
     experiment, noise = smoke(), sample_noise(0, 0, 20, (2,))
-    outputs = [experiment.student(*which).sample(noise) for which in (("traflow", 0), ("traflow", 1), ("distill", 0))]
+    outputs = [
+        experiment.student(*which).sample(noise) for which in (("traflow", 0), ("traflow", 1), ("distill", 0))
+    ]
     assert len({tuple(x.flatten().tolist()) for x in outputs}) == 3
 
 
@@ -76,13 +98,17 @@ def test_training_a_student_again_elsewhere_gives_the_same_student(tmp_path, mon
     assert torch.equal(here, smoke().student("traflow").sample(noise))
 
 
-@pytest.mark.parametrize("change", [{"net": {"width": 64}}, {"teacher": {"seed": 1}}, {"pairs": {"steps": 5}}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"net": {"width": 64}}, {"teacher": {"seed": 1}}, {"pairs": {"steps": 5}}], ids=str
+)
 def test_settings_that_decide_the_pairs_are_in_their_fingerprint(change):
     assert settings.identity(smoke().pair_settings()) != settings.identity(smoke(**change).pair_settings())
 
 
 def test_unknown_method_lists_what_exists():
-    with pytest.raises(ValueError, match="unknown method 'ctm' in recipe 04_traflow_2d; there are traflow, .*distill"):
+    with pytest.raises(
+        ValueError, match="unknown method 'ctm' in recipe 04_traflow_2d; there are traflow, .*distill"
+    ):
         smoke().student("ctm")
 
 
@@ -106,7 +132,10 @@ def test_online_pairs_are_solved_at_every_step_and_never_kept():
 
 
 def test_fewer_pairs_make_another_student():
-    experiment, noise = smoke(students={"few": {"objective": "traflow", "n_pairs": 4}, "all": {"objective": "traflow"}}), sample_noise(0, 0, 5, (2,))
+    experiment, noise = (
+        smoke(students={"few": {"objective": "traflow", "n_pairs": 4}, "all": {"objective": "traflow"}}),
+        sample_noise(0, 0, 5, (2,)),
+    )
     assert not torch.equal(experiment.student("few").sample(noise), experiment.student("all").sample(noise))
 
 

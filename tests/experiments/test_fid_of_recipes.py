@@ -13,7 +13,10 @@ from traflow_lib.files import paths
 def experiment(tmp_path, monkeypatch):
     for name in ("RUNS", "RESULTS"):
         monkeypatch.setenv(f"TRAFLOW_{name}", str(tmp_path / name.lower()))
-    recipe = recipes.merge(recipes.load("cifar10", "smoke"), {"fid": {"n": 24, "n_reference": 40, "split": "train", "metrics": ["fid", "is"]}})
+    recipe = recipes.merge(
+        recipes.load("cifar10", "smoke"),
+        {"fid": {"n": 24, "n_reference": 40, "split": "train", "metrics": ["fid", "is"]}},
+    )
     return Experiment(recipes.merge(recipe, {"evaluate": {"nfe": [1, 2]}}), say=lambda line: None)
 
 
@@ -21,27 +24,41 @@ def experiment(tmp_path, monkeypatch):
 def test_teacher_and_students_under_one_protocol(experiment, stand_in):  # noqa: F811
     pytest.importorskip("cleanfid")
     found = fid.run(experiment, ["teacher", "distill"], say=lambda line: None)
-    assert [(record.method, record.sampler) for record in found] == [("teacher", "dopri5"), ("distill", "jumps"), ("distill", "jumps")]
+    assert [(record.method, record.sampler) for record in found] == [
+        ("teacher", "dopri5"),
+        ("distill", "jumps"),
+        ("distill", "jumps"),
+    ]
     assert [record.nfe for record in found[1:]] == [1, 2] and found[0].nfe > 2
     for record in found:
-        assert set(record.metrics) == {"fid-clean", "is-clean"} and record.profile == "smoke" and record.stand_in
+        assert (
+            set(record.metrics) == {"fid-clean", "is-clean"} and record.profile == "smoke" and record.stand_in
+        )
         assert (record.n_generated, record.n_reference) == (24, 40)
     assert len(records.load(paths.results() / "records" / "smoke")) == 6
     said = []
     again = fid.run(experiment, ["teacher", "distill"], say=said.append)
-    assert [record.metrics for record in again] == [record.metrics for record in found] and any("from the cache" in line for line in said)
+    assert [record.metrics for record in again] == [record.metrics for record in found] and any(
+        "from the cache" in line for line in said
+    )
 
 
 def test_without_weights_or_a_fid_block_it_says_so_and_goes_on(experiment, monkeypatch, tmp_path):
     monkeypatch.setenv("TRAFLOW_INCEPTION", str(tmp_path))
     said = []
-    assert fid.run(experiment, say=said.append) == [] and said[0].startswith("not run: FID. TRAFLOW_INCEPTION is")
+    assert fid.run(experiment, say=said.append) == [] and said[0].startswith(
+        "not run: FID. TRAFLOW_INCEPTION is"
+    )
     del experiment.recipe["fid"]
     assert fid.run(experiment, say=said.append) == [] and "another ruler" in said[1]
 
 
 def test_students_outside_the_contest_are_measured_as_the_ablation_block_says():
-    recipe = {"methods": ["traflow"], "fid": {"n": 50000, "split": "train", "metrics": ["fid"]}, "ablation": {"n": 6000, "metrics": ["fid", "sfid"]}}
+    recipe = {
+        "methods": ["traflow"],
+        "fid": {"n": 50000, "split": "train", "metrics": ["fid"]},
+        "ablation": {"n": 6000, "metrics": ["fid", "sfid"]},
+    }
     assert fid.settings(recipe, "traflow-5000") == {"n": 6000, "split": "train", "metrics": ["fid", "sfid"]}
     assert fid.settings(recipe, "traflow") == fid.settings(recipe, "teacher") == recipe["fid"]
     del recipe["ablation"]

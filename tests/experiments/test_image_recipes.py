@@ -19,7 +19,11 @@ from traflow_lib.teachers import import_teacher, load_teacher
 from traflow_lib.training.config import TrainConfig
 
 IMAGES = ["fashion_mnist", "cifar10", "celeba64", "ffhq64", "imagenet64"]
-OFFICIAL = {"cifar10": "edm-cifar10-32x32-uncond-vp.pkl", "ffhq64": "edm-ffhq-64x64-uncond-vp.pkl", "imagenet64": "edm-imagenet-64x64-cond-adm.pkl"}
+OFFICIAL = {
+    "cifar10": "edm-cifar10-32x32-uncond-vp.pkl",
+    "ffhq64": "edm-ffhq-64x64-uncond-vp.pkl",
+    "imagenet64": "edm-imagenet-64x64-cond-adm.pkl",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +33,13 @@ def _own_folders(tmp_path, monkeypatch):
 
 
 # the recipes at 64x64 take half a minute each
-@pytest.mark.parametrize("name", [name if name in ("fashion_mnist", "cifar10") else pytest.param(name, marks=pytest.mark.slow) for name in IMAGES])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("fashion_mnist", "cifar10") else pytest.param(name, marks=pytest.mark.slow)
+        for name in IMAGES
+    ],
+)
 def test_recipe_runs_from_nothing_to_records(name):
     for package in ("torchdiffeq", "torchvision"):
         pytest.importorskip(package)
@@ -41,8 +51,17 @@ def test_recipe_runs_from_nothing_to_records(name):
     assert recipe["stand_in_for"] == name
     for record in found:
         lines = map(json.loads, (paths.results() / "records" / record.file).read_text().splitlines())
-        saved = next(line for line in lines if (line["method"], line["sampler"], line["nfe"]) == (record.method, record.sampler, record.nfe))
-        assert saved["stand_in"] and saved["data_sha256"] and saved["parameters"] > 0 and "paired_rmse" in saved["metrics"]
+        saved = next(
+            line
+            for line in lines
+            if (line["method"], line["sampler"], line["nfe"]) == (record.method, record.sampler, record.nfe)
+        )
+        assert (
+            saved["stand_in"]
+            and saved["data_sha256"]
+            and saved["parameters"] > 0
+            and "paired_rmse" in saved["metrics"]
+        )
         assert f"fd-{experiment.dataset}-cnn-uint8" in saved["metrics"] and saved["ema"] == 0.999
     folder = experiment.files[f"{methods[0]}-seed0"].parent
     assert list(folder.glob("samples-*.png")) and (folder / "model-ema0.9999.safetensors").exists()
@@ -50,22 +69,40 @@ def test_recipe_runs_from_nothing_to_records(name):
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_laptop_measures_with_committed_statistics_and_needs_no_image(name, monkeypatch):
-    monkeypatch.setattr("traflow_lib.data.images.load", lambda *args, **kwargs: pytest.fail("images were asked for"))
+    monkeypatch.setattr(
+        "traflow_lib.data.images.load", lambda *args, **kwargs: pytest.fail("images were asked for")
+    )
     measure = Measure(Experiment(recipes.load(name, "laptop")))
     statistics = measure.real_statistics
-    assert statistics.n == measure.settings["n_reference"] and len(statistics.sha256) == 64 and not list(paths.runs().glob("*statistics*"))
+    assert (
+        statistics.n == measure.settings["n_reference"]
+        and len(statistics.sha256) == 64
+        and not list(paths.runs().glob("*statistics*"))
+    )
     assert measure.experiment.files["classifier"].parent == paths.committed("checkpoints")
 
 
 def test_notebook_07_distills_and_measures_without_an_image(tmp_path, monkeypatch):
     monkeypatch.setattr(published_sets, "DEBIAN_FASHION_MNIST", tmp_path)
     monkeypatch.setenv("TRAFLOW_DATA", str(tmp_path))
-    few = {"pairs": {"n": 4, "steps": 1}, "student": {"train": {"steps": 1, "batch": 2}}, "evaluate": {"n": 3, "n_geometry": 1, "reference": {"steps": 1}}}
-    experiment, lines = Experiment(recipes.merge(recipes.load("fashion_mnist", "laptop"), few), say=lambda line: None), []
+    few = {
+        "pairs": {"n": 4, "steps": 1},
+        "student": {"train": {"steps": 1, "batch": 2}},
+        "evaluate": {"n": 3, "n_geometry": 1, "reference": {"steps": 1}},
+    }
+    experiment, lines = (
+        Experiment(recipes.merge(recipes.load("fashion_mnist", "laptop"), few), say=lambda line: None),
+        [],
+    )
     found = bench.run(experiment, ["teacher", "traflow", "distill"], again=True, say=lines.append)
     assert {record.method for record in found} == {"teacher", "traflow", "distill"}
-    assert all("fd-fashion_mnist-cnn-uint8" in record.metrics and record.n_reference == 10_000 for record in found)
-    assert ["half-mirrored" in line for line in lines if line.startswith("not measured: real data, ")] == [False, True]
+    assert all(
+        "fd-fashion_mnist-cnn-uint8" in record.metrics and record.n_reference == 10_000 for record in found
+    )
+    assert ["half-mirrored" in line for line in lines if line.startswith("not measured: real data, ")] == [
+        False,
+        True,
+    ]
 
 
 def test_students_that_notebook_07_shows_are_committed():
@@ -73,14 +110,20 @@ def test_students_that_notebook_07_shows_are_committed():
     models = Experiment(recipe).models
     for method in ("traflow", "distill"):
         (own,) = settings.student(recipe, "fashion_mnist", method, 0)
-        assert models.found(f"{method}-seed0", settings.identity(own)).parent == paths.committed("checkpoints")
+        assert models.found(f"{method}-seed0", settings.identity(own)).parent == paths.committed(
+            "checkpoints"
+        )
 
 
 def test_half_mirrored_data_are_as_far_from_the_data_as_they_are_lopsided():
     recipe = recipes.load("fashion_mnist", "smoke")
     measure = Measure(Experiment(recipe, say=lambda line: None))
     as_it_is = measure.mirrored()
-    assert (as_it_is.method, as_it_is.sampler, as_it_is.nfe) == ("real data", "half-mirrored", 0) and as_it_is.n_generated == 500
+    assert (as_it_is.method, as_it_is.sampler, as_it_is.nfe) == (
+        "real data",
+        "half-mirrored",
+        0,
+    ) and as_it_is.n_generated == 500
     symmetric, lopsided = (Measure(Experiment(recipe, say=lambda line: None)) for _ in range(2))
     symmetric.real = torch.cat([measure.real[:, :, :, :16], measure.real[:, :, :, :16].flip(3)], dim=3)
     lopsided.real = torch.cat([measure.real[:, :, :, :16], -torch.ones(500, 1, 32, 16)], dim=3)
@@ -116,13 +159,27 @@ def student(name):
     return recipe, TrainConfig.of(settings.training(recipe["student"]["train"], recipe))
 
 
-@pytest.mark.parametrize("name, lr, batch, steps, solver_steps", [("cifar10", 4e-4, 512, 130_000, 18), ("imagenet64", 8e-6, 2048, 40_000, 40)])
+@pytest.mark.parametrize(
+    "name, lr, batch, steps, solver_steps",
+    [("cifar10", 4e-4, 512, 130_000, 18), ("imagenet64", 8e-6, 2048, 40_000, 40)],
+)
 def test_paper_profile_carries_table_8(name, lr, batch, steps, solver_steps):
     recipe, train = student(name)
-    assert (train.optimizer, train.lr, train.batch, train.steps, train.schedule, train.warmup) == ("adam", lr, batch, steps, "constant", 0)
+    assert (train.optimizer, train.lr, train.batch, train.steps, train.schedule, train.warmup) == (
+        "adam",
+        lr,
+        batch,
+        steps,
+        "constant",
+        0,
+    )
     assert train.decays == [0.999, 0.9999]  # of the student, and of the target network
     assert settings.training(recipe["student"]["train"], recipe)["precision"] == "fp16"
-    assert (recipe["pairs"]["method"], recipe["pairs"]["steps"], recipe["pairs"]["online"]) == ("heun", solver_steps, True)
+    assert (recipe["pairs"]["method"], recipe["pairs"]["steps"], recipe["pairs"]["online"]) == (
+        "heun",
+        solver_steps,
+        True,
+    )
     assert recipe["teacher"]["file"] == OFFICIAL[name] and recipe["evaluate"]["n"] == 50_000
     assert recipe["students"]["traflow_v4"]["objective"] == "traflow_v4" and "traflow_v4" in recipe["methods"]
 
@@ -138,23 +195,45 @@ TINY = {"size": 32, "width": 8, "multipliers": (1, 2), "blocks": 1, "attention":
 
 
 def edm_file(folder):
-    return write_pickle(folder / "tiny.pkl", {"ema": edm_network("SongUNet", fill(layout("SongUNet", **TINY)), dropout=0.1)})
+    return write_pickle(
+        folder / "tiny.pkl", {"ema": edm_network("SongUNet", fill(layout("SongUNet", **TINY)), dropout=0.1)}
+    )
 
 
 def rectified_flow_file(folder):
     torch.manual_seed(0)
     net = nets.build({"kind": "ddpmpp", **TINY})
-    torch.save(rectified_flow_content(fill([[name, [*value.shape]] for name, value in net.named_parameters()])), folder / "tiny.pth")
+    torch.save(
+        rectified_flow_content(fill([[name, [*value.shape]] for name, value in net.named_parameters()])),
+        folder / "tiny.pth",
+    )
     return folder / "tiny.pth"
 
 
-COUNTS = {"steps", "batch", "warmup", "micro_batch", "watch_every", "n", "n_reference", "tol", "teacher_nfe", "seeds", "methods", "profile"}
+COUNTS = {
+    "steps",
+    "batch",
+    "warmup",
+    "micro_batch",
+    "watch_every",
+    "n",
+    "n_reference",
+    "tol",
+    "teacher_nfe",
+    "seeds",
+    "methods",
+    "profile",
+}
 
 
 def changed(before, after, path=()):
     """Paths of the leaves in which two recipes differ."""
     if isinstance(before, dict) and isinstance(after, dict):
-        return [found for key in before.keys() | after.keys() for found in changed(before.get(key), after.get(key), (*path, key))]
+        return [
+            found
+            for key in before.keys() | after.keys()
+            for found in changed(before.get(key), after.get(key), (*path, key))
+        ]
     return [] if before == after else [path]
 
 
@@ -164,24 +243,47 @@ def test_rehearsal_is_the_paper_profile_with_other_counts_only(name):
     differences = changed(paper, rehearsal)
     assert ("student", "train", "steps") in differences and {path[-1] for path in differences} <= COUNTS
     assert not any(path[:2] == ("pairs", "steps") for path in differences)  # the same solver
-    assert rehearsal["student"]["train"]["batch"] > rehearsal["student"]["train"]["micro_batch"]  # gradients are accumulated there too
+    assert (
+        rehearsal["student"]["train"]["batch"] > rehearsal["student"]["train"]["micro_batch"]
+    )  # gradients are accumulated there too
 
 
 @pytest.mark.parametrize("write", [edm_file, rectified_flow_file], ids=["edm", "rectified flow"])
-def test_checkpoint_of_a_release_is_the_teacher_of_a_recipe_and_students_start_as_it(tmp_path, monkeypatch, capsys, write):
+def test_checkpoint_of_a_release_is_the_teacher_of_a_recipe_and_students_start_as_it(
+    tmp_path, monkeypatch, capsys, write
+):
     """The command a reader types, with CIFAR-10 itself (generated in its own format) in place of the stand-in."""
     monkeypatch.setenv("TRAFLOW_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("TRAFLOW_DATA_UNVERIFIED", "1")
     cifar(tmp_path / "data", n=20)
     shrunken = recipes.load("cifar10", "smoke") | {"dataset": "cifar10"}
     del shrunken["classifier"]
-    given = lambda name, profile, teacher, precision: recipes.merge(shrunken, {"teacher": {"kind": "checkpoint", "file": str(teacher)}})  # noqa: E731
+    given = lambda name, profile, teacher, precision: recipes.merge(
+        shrunken, {"teacher": {"kind": "checkpoint", "file": str(teacher)}}
+    )  # noqa: E731
     monkeypatch.setattr(recipes, "load", given)
     file = write(tmp_path)
-    assert cli.main(["distill", "--recipe", "cifar10", "--profile", "smoke", "--method", "distill", "--teacher", str(file)]) == 0
+    assert (
+        cli.main(
+            [
+                "distill",
+                "--recipe",
+                "cifar10",
+                "--profile",
+                "smoke",
+                "--method",
+                "distill",
+                "--teacher",
+                str(file),
+            ]
+        )
+        == 0
+    )
     assert "cifar10: distill, seed 0 in" in capsys.readouterr().out
     shrunken["student"]["train"]["lr"] = 0.0
-    experiment = Experiment(shrunken | {"teacher": {"kind": "checkpoint", "file": str(file)}}, say=lambda line: None)
+    experiment = Experiment(
+        shrunken | {"teacher": {"kind": "checkpoint", "file": str(file)}}, say=lambda line: None
+    )
     student, teacher, x = experiment.student("distill"), load_teacher(file), torch.randn(2, 3, 32, 32)
     assert torch.allclose(student.average_velocity(x, 0.7, 0.2), teacher(x, 0.7), atol=1e-6)
 
@@ -191,19 +293,29 @@ def test_imported_teacher_is_the_same_teacher(tmp_path):
     file = edm_file(tmp_path)
     imported = import_teacher(file)
     recipe = recipes.load("cifar10", "smoke")
-    own = [Experiment(recipe | {"teacher": {"kind": "checkpoint", "file": str(one)}}).teacher_settings() for one in (file, imported)]
+    own = [
+        Experiment(recipe | {"teacher": {"kind": "checkpoint", "file": str(one)}}).teacher_settings()
+        for one in (file, imported)
+    ]
     assert own[0] == own[1] and len(own[0]["sha256"]) == 64
 
 
-@pytest.mark.parametrize("start, options", [("truncated", {"width": 4}), ("random", {"width": 4}), ("teacher", {})])
+@pytest.mark.parametrize(
+    "start, options", [("truncated", {"width": 4}), ("random", {"width": 4}), ("teacher", {})]
+)
 def test_compact_students_start_from_part_of_the_teacher_or_from_nothing(start, options):
-    recipe = recipes.merge(recipes.load("cifar10", "smoke"), {"students": {"small": {"objective": "distill", "start": start, "net": options}}})
+    recipe = recipes.merge(
+        recipes.load("cifar10", "smoke"),
+        {"students": {"small": {"objective": "distill", "start": start, "net": options}}},
+    )
     student = Experiment(recipe, say=lambda line: None).student("small")
     assert student.net.width == options.get("width", 8)
 
 
 def test_unknown_start_lists_what_exists():
-    recipe = recipes.merge(recipes.load("cifar10", "smoke"), {"students": {"small": {"objective": "distill", "start": "middle"}}})
+    recipe = recipes.merge(
+        recipes.load("cifar10", "smoke"), {"students": {"small": {"objective": "distill", "start": "middle"}}}
+    )
     with pytest.raises(ValueError, match="start is 'middle'; it must be one of teacher, truncated, random"):
         Experiment(recipe, say=lambda line: None).student("small")
 
@@ -215,7 +327,10 @@ def test_interrupted_training_is_only_resumed_when_asked(capsys, monkeypatch):
     (model,) = paths.runs().glob("shapes32-teacher-*/model.safetensors")
     model.unlink()
     capsys.readouterr()
-    assert cli.main(command) == 2 and "add --resume to go on with it, or delete the folder" in capsys.readouterr().err
+    assert (
+        cli.main(command) == 2
+        and "add --resume to go on with it, or delete the folder" in capsys.readouterr().err
+    )
     assert not model.exists()
     assert cli.main([*command, "--resume"]) == 0 and model.exists()
     assert cli.main(command) == 0  # finished, so nothing is to resume

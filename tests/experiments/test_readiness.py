@@ -26,33 +26,59 @@ def found(recipe):
 
 def test_everything_a_profile_needs_is_listed(tmp_path):
     recipe = recipes.load("cifar10", "paper")
-    assert found(recipe) == {"GPU": False, "data cifar10": False, "teacher checkpoint": False, "Inception weights": False}
+    assert found(recipe) == {
+        "GPU": False,
+        "data cifar10": False,
+        "teacher checkpoint": False,
+        "Inception weights": False,
+    }
     cifar(tmp_path / "data", n=20)
     (tmp_path / "data" / "teachers").mkdir()
     (tmp_path / "data" / "teachers" / recipe["teacher"]["file"]).touch()
-    assert found(recipe) == {"GPU": False, "data cifar10": True, "teacher checkpoint": True, "Inception weights": False}
+    assert found(recipe) == {
+        "GPU": False,
+        "data cifar10": True,
+        "teacher checkpoint": True,
+        "Inception weights": False,
+    }
     assert readiness.has_data(recipe)
 
 
 def test_stand_in_data_need_no_file_and_are_named():
     lines = []
     readiness.check(recipes.load("cifar10", "laptop"), say=lines.append)
-    assert len(lines) == 2 and lines[1].endswith("STAND-IN for cifar10") and all(line.startswith("ok") for line in lines)
+    assert (
+        len(lines) == 2
+        and lines[1].endswith("STAND-IN for cifar10")
+        and all(line.startswith("ok") for line in lines)
+    )
 
 
 def test_notebook_07_goes_on_without_images_unless_something_trains_on_them(tmp_path, monkeypatch):
     monkeypatch.setattr(published_sets, "DEBIAN_FASHION_MNIST", tmp_path / "nowhere")
     lines, laptop = [], recipes.load("fashion_mnist", "laptop")
     readiness.check(laptop, say=lines.append)
-    assert len(lines) == 2 and "MISSING data fashion_mnist" in lines[1] and "python -m traflow_lib data fashion_mnist fetches it" in lines[1]
+    assert (
+        len(lines) == 2
+        and "MISSING data fashion_mnist" in lines[1]
+        and "python -m traflow_lib data fashion_mnist fetches it" in lines[1]
+    )
     assert not readiness.has_data(laptop)
     another_teacher = recipes.merge(laptop, {"teacher": {"seed": 1}})
-    for recipe in (another_teacher, recipes.load("fashion_mnist", "hour"), recipes.load("fashion_mnist", "gpu")):  # hour's traflow_v4 sees images
-        with pytest.raises(FileNotFoundError, match="data fashion_mnist: python -m traflow_lib data fashion_mnist fetches it"):
+    for recipe in (
+        another_teacher,
+        recipes.load("fashion_mnist", "hour"),
+        recipes.load("fashion_mnist", "gpu"),
+    ):  # hour's traflow_v4 sees images
+        with pytest.raises(
+            FileNotFoundError, match="data fashion_mnist: python -m traflow_lib data fashion_mnist fetches it"
+        ):
             readiness.check(recipe, say=lines.append)
 
 
-@pytest.mark.parametrize("sent", [b"", b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\nhalf"], ids=["no answer", "stalled"])
+@pytest.mark.parametrize(
+    "sent", [b"", b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\nhalf"], ids=["no answer", "stalled"]
+)
 def test_a_server_that_falls_silent_is_given_up_in_one_line(tmp_path, monkeypatch, capsys, sent):
     monkeypatch.setattr(fetch, "TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -63,18 +89,26 @@ def test_a_server_that_falls_silent_is_given_up_in_one_line(tmp_path, monkeypatc
             held[0].sendall(sent)
 
         threading.Thread(target=answer, daemon=True).start()
-        monkeypatch.setitem(fetch.URLS, "cifar10", [(f"http://127.0.0.1:{server.getsockname()[1]}/x.gz", "x.gz")])
+        monkeypatch.setitem(
+            fetch.URLS, "cifar10", [(f"http://127.0.0.1:{server.getsockname()[1]}/x.gz", "x.gz")]
+        )
         start = time.monotonic()
         assert cli.main(["data", "cifar10"]) == 2
         error = capsys.readouterr().err
-        assert error.count("\n") == 1 and "/x.gz could not be fetched (timed out); get it in another way and put it at" in error
+        assert (
+            error.count("\n") == 1
+            and "/x.gz could not be fetched (timed out); get it in another way and put it at" in error
+        )
         assert time.monotonic() - start < 10 and not list((tmp_path / "data").glob("*"))
         held[0].close()
 
 
 def test_what_is_vital_stops_with_what_to_do_and_the_rest_is_said(tmp_path):
     lines = []
-    with pytest.raises(FileNotFoundError, match=r"cifar-10-python.tar.gz.*; teacher checkpoint: put https://.*edm-cifar10.*give another file by --teacher"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"cifar-10-python.tar.gz.*; teacher checkpoint: put https://.*edm-cifar10.*give another file by --teacher",
+    ):
         readiness.check(recipes.load("cifar10", "paper"), say=lines.append)
     assert [line.split()[1] for line in lines] == ["GPU:", "Inception"] and "FID stays 'not run'" in lines[1]
 

@@ -28,7 +28,10 @@ def train_blocks(block, where=""):
 def students(recipe):
     """Each method's settings, over the shared ones, with those that the search chose."""
     chosen = recipe.get("chosen") or {}
-    return {name: with_choice(recipes.merge(recipe["student"], change or {}), chosen.get(name, {})) for name, change in recipe.get("students", {}).items()}
+    return {
+        name: with_choice(recipes.merge(recipe["student"], change or {}), chosen.get(name, {}))
+        for name, change in recipe.get("students", {}).items()
+    }
 
 
 def grid(recipe, method):
@@ -39,7 +42,10 @@ def grid(recipe, method):
 
 def stages(recipe):
     """Each method's settings stage by stage, over the shared ones."""
-    return {method: recipes.stages(student) for method, student in (students(recipe) if "student" in recipe else {}).items()}
+    return {
+        method: recipes.stages(student)
+        for method, student in (students(recipe) if "student" in recipe else {}).items()
+    }
 
 
 def test_there_are_recipes():
@@ -99,7 +105,9 @@ def test_networks_of_progressive_distillation_halve_their_steps_and_fit_the_stor
     for parts in stages(recipe).values():
         if all(stage["objective"] == "progressive" for stage in parts):
             rounds = [stage["options"]["steps"] for stage in parts]
-            assert rounds == [stage["calls"] for stage in parts] and all(a == 2 * b for a, b in zip(rounds, rounds[1:]))
+            assert rounds == [stage["calls"] for stage in parts] and all(
+                a == 2 * b for a, b in zip(rounds, rounds[1:])
+            )
             assert all(recipe["pairs"]["steps"] % steps == 0 for steps in rounds)
 
 
@@ -113,9 +121,14 @@ def test_search_tries_as_many_values_for_every_method_and_only_those_it_has(name
     assert set(search["knobs"]) | set(search["calls"]) <= set(recipes.load(name, "search")["methods"])
     for method in recipe["methods"]:
         options = grid(recipe, method)
-        assert list(options)[:2] == ["lr", "distance"] and [len(values) for values in options.values()] in ([3, 2], [3, 2, 2]), method
+        assert list(options)[:2] == ["lr", "distance"] and [len(values) for values in options.values()] in (
+            [3, 2],
+            [3, 2, 2],
+        ), method
         for key in list(options)[1:]:
-            assert any(key in objectives.get(stage["objective"]).__dataclass_fields__ for stage in parts[method]), (method, key)
+            assert any(
+                key in objectives.get(stage["objective"]).__dataclass_fields__ for stage in parts[method]
+            ), (method, key)
 
 
 @pytest.mark.parametrize("name, profile", SEARCHED)
@@ -129,30 +142,51 @@ def test_chosen_settings_are_members_of_the_search(name, profile):
         for stage in stages(recipe)[method]:
             objective = objectives.get(stage["objective"], **stage["options"])
             assert stage["train"]["lr"] == choice["lr"]
-            assert all(getattr(objective, key) == value for key, value in choice.items() if key in objective.__dataclass_fields__), method
+            assert all(
+                getattr(objective, key) == value
+                for key, value in choice.items()
+                if key in objective.__dataclass_fields__
+            ), method
 
 
 def test_chosen_options_go_to_the_stages_that_have_them():
-    student = {"train": {"lr": 1.0, "steps": 2}, "stages": [{"objective": "reflow", "options": {"anneal": 0.5}}, {"objective": "distill"}]}
+    student = {
+        "train": {"lr": 1.0, "steps": 2},
+        "stages": [{"objective": "reflow", "options": {"anneal": 0.5}}, {"objective": "distill"}],
+    }
     choice = with_choice(student, {"lr": 2.0, "distance": "cauchy", "ends": 0.25})
     assert choice["train"] == {"lr": 2.0, "steps": 2}
-    assert [stage["options"] for stage in choice["stages"]] == [{"anneal": 0.5, "distance": "cauchy", "ends": 0.25}, {"distance": "cauchy"}]
+    assert [stage["options"] for stage in choice["stages"]] == [
+        {"anneal": 0.5, "distance": "cauchy", "ends": 0.25},
+        {"distance": "cauchy"},
+    ]
     assert student["train"]["lr"] == 1.0 and student["stages"][1] == {"objective": "distill"}
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in SEARCHED}))
 def test_search_looks_at_other_seeds_and_noise_than_the_bench(name):
     bench_, search = recipes.load(name, "hour"), recipes.load(name, "search")
-    assert not set(bench_["seeds"]) & set(search["seeds"]) and bench_["evaluate"]["seed"] != search["evaluate"]["seed"]
-    assert bench_["pairs"] == search["pairs"] and bench_["teacher"] == search["teacher"] and bench_["net"] == search["net"]
+    assert (
+        not set(bench_["seeds"]) & set(search["seeds"])
+        and bench_["evaluate"]["seed"] != search["evaluate"]["seed"]
+    )
+    assert (
+        bench_["pairs"] == search["pairs"]
+        and bench_["teacher"] == search["teacher"]
+        and bench_["net"] == search["net"]
+    )
 
 
 @pytest.mark.parametrize("name, profile", ALL)
 def test_timed_methods_have_a_cost(name, profile):
     recipe = recipes.load(name, profile)
     if timed := recipe.get("timed"):
-        assert set(timed) <= set(recipe["methods"]) and set(timed) | {recipe["time_of"]} <= set(recipe["step_cost"])
-        assert min(recipe["step_cost"].values()) > 0 and len(bench.methods(recipe)) == len(recipe["methods"]) + len(timed)
+        assert set(timed) <= set(recipe["methods"]) and set(timed) | {recipe["time_of"]} <= set(
+            recipe["step_cost"]
+        )
+        assert min(recipe["step_cost"].values()) > 0 and len(bench.methods(recipe)) == len(
+            recipe["methods"]
+        ) + len(timed)
 
 
 @pytest.mark.parametrize("name, profile", ALL)
@@ -173,7 +207,11 @@ def test_unknown_names_are_refused_in_one_line_that_lists_what_exists(name, prof
 
 def test_merge_replaces_leaves_and_keeps_the_rest_of_a_block():
     base = {"a": {"x": 1, "y": [1, 2]}, "b": 3}
-    assert recipes.merge(base, {"a": {"y": [5]}, "c": {"z": 0}}) == {"a": {"x": 1, "y": [5]}, "b": 3, "c": {"z": 0}}
+    assert recipes.merge(base, {"a": {"y": [5]}, "c": {"z": 0}}) == {
+        "a": {"x": 1, "y": [5]},
+        "b": 3,
+        "c": {"z": 0},
+    }
     assert base == {"a": {"x": 1, "y": [1, 2]}, "b": 3}
 
 
@@ -192,7 +230,10 @@ def test_merged_settings_share_nothing_with_their_sources():
 def test_a_profile_may_be_like_another_with_changes():
     paper, rehearsal = (recipes.load("cifar10", profile) for profile in ("paper", "rehearsal"))
     assert rehearsal["profile"] == "rehearsal" and "like" not in rehearsal
-    assert rehearsal["student"]["train"]["lr"] == paper["student"]["train"]["lr"] and rehearsal["student"]["train"]["steps"] == 2
+    assert (
+        rehearsal["student"]["train"]["lr"] == paper["student"]["train"]["lr"]
+        and rehearsal["student"]["train"]["steps"] == 2
+    )
 
 
 def test_a_teacher_file_takes_the_place_of_the_recipes_own(tmp_path):

@@ -18,7 +18,9 @@ CHECKPOINTS = sorted(paths.committed("checkpoints").glob("*.safetensors"))
 RECORDS = sorted(paths.committed("records").glob("*/*.jsonl"))
 
 
-def student(method="traflow", seed=0, recipe="04_traflow_2d", profile="laptop", dataset="8gaussians", **change):
+def student(
+    method="traflow", seed=0, recipe="04_traflow_2d", profile="laptop", dataset="8gaussians", **change
+):
     return settings.student(recipes.merge(recipes.load(recipe, profile), change), dataset, method, seed)
 
 
@@ -48,13 +50,33 @@ NEUTRAL = {
 
 @pytest.mark.parametrize("name, value", NEUTRAL.items(), ids=NEUTRAL)
 def test_what_cannot_change_a_result_changes_no_fingerprint(name, value):
-    assert fingerprint() == fingerprint(student={"train": {name: value}}) == fingerprint(teacher={"train": {name: value}}, precision="bf16")
+    assert (
+        fingerprint()
+        == fingerprint(student={"train": {name: value}})
+        == fingerprint(teacher={"train": {name: value}}, precision="bf16")
+    )
 
 
 def test_every_other_training_option_changes_it():
-    others = {"steps": 7, "batch": 3, "lr": 0.1, "optimizer": "adamw", "weight_decay": 0.1, "warmup": 3, "schedule": "constant", "clip": 2.0, "ema": 0.9}
-    assert set(others) | set(NEUTRAL) == {field.name for field in dataclasses.fields(TrainConfig)} and set(NEUTRAL) <= settings.NEUTRAL
-    found = {fingerprint(), *(fingerprint(student={"train": {name: value}}) for name, value in others.items())}
+    others = {
+        "steps": 7,
+        "batch": 3,
+        "lr": 0.1,
+        "optimizer": "adamw",
+        "weight_decay": 0.1,
+        "warmup": 3,
+        "schedule": "constant",
+        "clip": 2.0,
+        "ema": 0.9,
+    }
+    assert (
+        set(others) | set(NEUTRAL) == {field.name for field in dataclasses.fields(TrainConfig)}
+        and set(NEUTRAL) <= settings.NEUTRAL
+    )
+    found = {
+        fingerprint(),
+        *(fingerprint(student={"train": {name: value}}) for name, value in others.items()),
+    }
     assert len(found) == len(others) + 1
 
 
@@ -71,8 +93,15 @@ def test_what_decides_a_student_changes_its_fingerprint(change):
 
 
 @pytest.mark.parametrize("preset", objectives.names())
-def test_changing_a_presets_default_changes_the_fingerprints_of_its_students_and_of_no_others(preset, monkeypatch):
-    recipe = {"students": {"one": {"objective": preset}, "other": {"objective": "distill" if preset == "reflow" else "reflow"}}}
+def test_changing_a_presets_default_changes_the_fingerprints_of_its_students_and_of_no_others(
+    preset, monkeypatch
+):
+    recipe = {
+        "students": {
+            "one": {"objective": preset},
+            "other": {"objective": "distill" if preset == "reflow" else "reflow"},
+        }
+    }
     before = [fingerprint(method=method, **recipe) for method in recipe["students"]]
     factory = objectives._FACTORIES[preset]
     other = {"distance": "l2" if factory().distance == "cauchy" else "cauchy"}
@@ -99,7 +128,10 @@ def test_an_objective_is_built_again_from_its_description():
 
 def test_fingerprint_ignores_the_order_of_keys_and_sees_every_value():
     one = {"a": {"x": 1, "y": 2}, "b": 3}
-    assert checksums.fingerprint(one) == checksums.fingerprint({"b": 3, "a": {"y": 2, "x": 1}}) and len(checksums.fingerprint(one)) == 10
+    assert (
+        checksums.fingerprint(one) == checksums.fingerprint({"b": 3, "a": {"y": 2, "x": 1}})
+        and len(checksums.fingerprint(one)) == 10
+    )
     assert checksums.fingerprint(one) != checksums.fingerprint({"a": {"x": 1, "y": 2.5}, "b": 3})
 
 
@@ -112,13 +144,21 @@ def of_today():
             if recipe["teacher"].get("kind") == "checkpoint":
                 continue
             for dataset in recipe.get("datasets") or [recipe["dataset"]]:
-                found[f"{dataset}-teacher-{settings.identity(settings.teacher(recipe, dataset))}"] = (name, profile)
+                found[f"{dataset}-teacher-{settings.identity(settings.teacher(recipe, dataset))}"] = (
+                    name,
+                    profile,
+                )
                 if "classifier" in recipe:
-                    found[f"{dataset}-classifier-{settings.identity(settings.classifier(recipe, dataset))}"] = (name, profile)
+                    found[
+                        f"{dataset}-classifier-{settings.identity(settings.classifier(recipe, dataset))}"
+                    ] = (name, profile)
                 for method in recipe.get("methods", []):
                     for seed in recipe["seeds"]:
                         for stage in settings.student(recipe, dataset, method, seed):
-                            found[f"{dataset}-{method}-seed{seed}-{settings.identity(stage)}"] = (name, profile)
+                            found[f"{dataset}-{method}-seed{seed}-{settings.identity(stage)}"] = (
+                                name,
+                                profile,
+                            )
     return found
 
 
@@ -131,12 +171,18 @@ def test_every_committed_checkpoint_belongs_to_a_recipe_of_today():
 def test_every_committed_record_counts_and_comes_from_a_clean_commit(file):
     found = records.read(file)
     assert found and not [(record.key, evidence.stale(record)) for record in found if evidence.stale(record)]
-    unclean = [record.key for record in found if record.provenance["git_dirty"] is not False or len(record.provenance["git_commit"]) != 40]
+    unclean = [
+        record.key
+        for record in found
+        if record.provenance["git_dirty"] is not False or len(record.provenance["git_commit"]) != 40
+    ]
     assert not unclean
 
 
 def test_every_earlier_fingerprint_leads_to_a_committed_checkpoint_or_record():
-    known = {file.stem.rpartition("-")[2] for file in CHECKPOINTS} | {record.hash for file in RECORDS for record in records.read(file)}
+    known = {file.stem.rpartition("-")[2] for file in CHECKPOINTS} | {
+        record.hash for file in RECORDS for record in records.read(file)
+    }
     lost = {old: new for old, new in settings.renamed().items() if new not in known}
     assert settings.renamed() and not lost
 
@@ -146,7 +192,12 @@ def test_a_model_of_this_machine_from_before_fingerprints_changed_is_found(tmp_p
     (own,) = student()
     monkeypatch.setattr(settings, "renamed", lambda: {"0123456789": settings.identity(own)})
     facts = {"s_input": True, "training": {"steps": 1, "seconds": 0.0}}
-    save_network(tmp_path / "8gaussians-traflow-seed0-0123456789" / "model.safetensors", nets.build(own["net"], s_input=True), own["net"], **facts)
+    save_network(
+        tmp_path / "8gaussians-traflow-seed0-0123456789" / "model.safetensors",
+        nets.build(own["net"], s_input=True),
+        own["net"],
+        **facts,
+    )
     experiment = Experiment(recipes.load("04_traflow_2d", "laptop"), "8gaussians", say=lambda line: None)
     experiment.student("traflow")
     assert experiment.files["traflow-seed0"].parent.name == "8gaussians-traflow-seed0-0123456789"

@@ -15,13 +15,24 @@ from traflow_lib.files.inert_pickle import PickledObject
 
 def test_tensors_and_containers_come_back(tmp_path):
     base = torch.arange(12.0)
-    content = {"a": base.reshape(3, 4).T[1:], "half": base.half(), "parameter": torch.nn.Parameter(base), "plain": OrderedDict(x=[1, (2, None)], y={"s", b"b"})}
+    content = {
+        "a": base.reshape(3, 4).T[1:],
+        "half": base.half(),
+        "parameter": torch.nn.Parameter(base),
+        "plain": OrderedDict(x=[1, (2, None)], y={"s", b"b"}),
+    }
     back = inert_pickle.read(write_pickle(tmp_path / "file.pkl", content))
-    assert back["plain"] == content["plain"] and all(torch.equal(back[name], content[name]) for name in ("a", "half", "parameter"))
+    assert back["plain"] == content["plain"] and all(
+        torch.equal(back[name], content[name]) for name in ("a", "half", "parameter")
+    )
     assert back["half"].dtype == torch.float16
 
 
-@pytest.mark.parametrize("value", [np.float64(2), np.dtype("f4"), np.zeros(3), torch.nn.ModuleDict({})], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "value",
+    [np.float64(2), np.dtype("f4"), np.zeros(3), torch.nn.ModuleDict({})],
+    ids=lambda v: type(v).__name__,
+)
 def test_other_objects_of_such_files_stay_unbuilt(tmp_path, value):
     assert type(inert_pickle.read(write_pickle(tmp_path / "file.pkl", [value]))[0]) is PickledObject
 
@@ -44,7 +55,9 @@ def test_tensor_longer_than_its_storage_is_refused(tmp_path, size, offset):
         inert_pickle.read(write_pickle(tmp_path / "file.pkl", call))
 
 
-@pytest.mark.parametrize("name", ["os.system", "torch.load", "numpy.load", "torch.nn.modules.linear.Linear", "functools.partial"])
+@pytest.mark.parametrize(
+    "name", ["os.system", "torch.load", "numpy.load", "torch.nn.modules.linear.Linear", "functools.partial"]
+)
 def test_every_other_name_is_refused_unseen(tmp_path, name):
     module, _, leaf = name.rpartition(".")
     (tmp_path / "file.pkl").write_bytes(b"\x80\x02c" + f"{module}\n{leaf}\n".encode() + b".")

@@ -21,7 +21,9 @@ class Worker:
         self.file = folder / f"{name}.txt"
         variables = os.environ | {"OMP_NUM_THREADS": "1", "TRAFLOW_RUNS": str(folder / "runs")} | environment
         with self.file.open("w") as stream:
-            self.process = subprocess.Popen([sys.executable, WORKER, kind, folder], env=variables, stdout=stream, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                [sys.executable, WORKER, kind, folder], env=variables, stdout=stream, stderr=subprocess.STDOUT
+            )
 
     @property
     def said(self) -> str:
@@ -68,10 +70,17 @@ def test_a_job_of_two_processes_waits_as_one(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    job = [Worker("network", tmp_path, f"rank{rank}", RANK=str(rank), LOCAL_RANK=str(rank), **common) for rank in (0, 1)]
+    job = [
+        Worker("network", tmp_path, f"rank{rank}", RANK=str(rank), LOCAL_RANK=str(rank), **common)
+        for rank in (0, 1)
+    ]
     job[0].wait_for("waiting for toy teacher")
     time.sleep(2)  # several exchanges of "not yet"
     assert all(worker.process.poll() is None for worker in job)
     (tmp_path / "go").touch()
     assert len({worker.end() for worker in (single, *job)}) == 1
-    assert not any("made" in worker.said for worker in job) and job[0].said.count("waiting") == 1 and "waiting" not in job[1].said
+    assert (
+        not any("made" in worker.said for worker in job)
+        and job[0].said.count("waiting") == 1
+        and "waiting" not in job[1].said
+    )

@@ -11,8 +11,19 @@ from helpers import randomise
 from traflow_lib import nets
 from traflow_lib.nets.adm import ADM, positional_embedding
 
-SCHEMA = json.loads(gzip.decompress((Path(__file__).parents[1] / "schemas" / "edm_schemas.json.gz").read_bytes()))["edm_imagenet64_cond_adm"]
-SMALL = {"kind": "adm", "size": 8, "width": 16, "multipliers": [1, 2], "blocks": 1, "attention": [4], "head_channels": 8, "classes": 3}
+SCHEMA = json.loads(
+    gzip.decompress((Path(__file__).parents[1] / "schemas" / "edm_schemas.json.gz").read_bytes())
+)["edm_imagenet64_cond_adm"]
+SMALL = {
+    "kind": "adm",
+    "size": 8,
+    "width": 16,
+    "multipliers": [1, 2],
+    "blocks": 1,
+    "attention": [4],
+    "head_channels": 8,
+    "classes": 3,
+}
 
 
 def test_default_network_has_the_official_tensors():
@@ -25,7 +36,11 @@ def test_default_network_has_the_official_tensors():
 def test_s_input_adds_only_tensors_named_s():
     with torch.device("meta"):
         names = {name for name, _ in ADM(s_input=True).named_parameters()}
-    assert {name for name in names if name.startswith("s_")} == names - {row[0].removeprefix("model.") for row in SCHEMA["parameters"]} != set()
+    assert (
+        {name for name in names if name.startswith("s_")}
+        == names - {row[0].removeprefix("model.") for row in SCHEMA["parameters"]}
+        != set()
+    )
 
 
 def test_embedding_is_cos_then_sin():
@@ -49,7 +64,9 @@ def test_each_sample_has_its_own_class_and_samples_do_not_mix():
 
 
 def test_unconditional_network_and_other_sizes_run():
-    net = randomise(nets.build(SMALL | {"classes": 0, "size": 16, "channels": 1, "multipliers": [1, 2, 2]}, s_input=True))
+    net = randomise(
+        nets.build(SMALL | {"classes": 0, "size": 16, "channels": 1, "multipliers": [1, 2, 2]}, s_input=True)
+    )
     out = net(torch.randn(2, 1, 16, 16), torch.rand(2), torch.rand(2))
     assert out.shape == (2, 1, 16, 16) and out.isfinite().all() and out.std() > 0
 

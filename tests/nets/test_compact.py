@@ -10,14 +10,19 @@ from traflow_lib.nets.compact import SLIMFLOW, truncate
 BIG = {"kind": "ddpmpp", "size": 32, "width": 16, "multipliers": [1, 2, 2, 2], "blocks": 3}
 
 
-@pytest.mark.parametrize("name, parameters", [("27.9M", 27_906_179), ("15.7M", 15_707_235), ("7.0M", 6_989_891), ("3.4M", 3_437_123)])
+@pytest.mark.parametrize(
+    "name, parameters",
+    [("27.9M", 27_906_179), ("15.7M", 15_707_235), ("7.0M", 6_989_891), ("3.4M", 3_437_123)],
+)
 def test_sizes_are_the_published_ones(name, parameters):
     with torch.device("meta"):
         net = nets.build({"kind": "ddpmpp", **SLIMFLOW[name]})
     assert sum(p.numel() for p in net.parameters()) == parameters and f"{parameters / 1e6:.1f}M" == name
 
 
-@pytest.mark.parametrize("config", [BIG, {"kind": "edm", "net": BIG | {"clock": "label"}}], ids=lambda c: c["kind"])
+@pytest.mark.parametrize(
+    "config", [BIG, {"kind": "edm", "net": BIG | {"clock": "label"}}], ids=lambda c: c["kind"]
+)
 def test_student_of_the_same_size_is_the_teacher(config):
     teacher = randomise(nets.build(config))
     student = truncate(nets.build(config, s_input=True), teacher).eval()
@@ -32,17 +37,35 @@ def module(net, name, kind):
 
 def test_blocks_take_leading_channels_of_their_counterparts():
     teacher = randomise(nets.build(BIG))
-    student = truncate(nets.build(BIG | {"width": 12, "multipliers": [1, 2, 2], "blocks": 2}, s_input=True), teacher)
-    ours, theirs = module(student, "enc.16x16_block1", "ResBlock"), module(teacher, "enc.16x16_block1", "ResBlock")
-    assert torch.equal(ours.Conv_0.weight, theirs.Conv_0.weight[:24, :24]) and torch.equal(ours.Dense_0.weight, theirs.Dense_0.weight[:24, :48])
+    student = truncate(
+        nets.build(BIG | {"width": 12, "multipliers": [1, 2, 2], "blocks": 2}, s_input=True), teacher
+    )
+    ours, theirs = (
+        module(student, "enc.16x16_block1", "ResBlock"),
+        module(teacher, "enc.16x16_block1", "ResBlock"),
+    )
+    assert torch.equal(ours.Conv_0.weight, theirs.Conv_0.weight[:24, :24]) and torch.equal(
+        ours.Dense_0.weight, theirs.Dense_0.weight[:24, :48]
+    )
     # middle: whatever its resolution; its attention too
-    assert torch.equal(module(student, "dec.8x8_in0", "Attention").NIN_1.W, module(teacher, "dec.4x4_in0", "Attention").NIN_1.W[:24, :24])
+    assert torch.equal(
+        module(student, "dec.8x8_in0", "Attention").NIN_1.W,
+        module(teacher, "dec.4x4_in0", "Attention").NIN_1.W[:24, :24],
+    )
     # decoder: the first, and counted from the last, which reads the same skip; h (24 of 32 channels) and skip (12 of 16) are cut apart
-    ours, theirs = module(student, "dec.32x32_block0", "ResBlock"), module(teacher, "dec.32x32_block0", "ResBlock")
+    ours, theirs = (
+        module(student, "dec.32x32_block0", "ResBlock"),
+        module(teacher, "dec.32x32_block0", "ResBlock"),
+    )
     columns = [*range(24), *range(32, 44)]
     assert torch.equal(ours.Conv_0.weight, theirs.Conv_0.weight[:12, columns])
-    ours, theirs = module(student, "dec.16x16_block2", "ResBlock"), module(teacher, "dec.16x16_block3", "ResBlock")
-    assert torch.equal(ours.Conv_0.weight, theirs.Conv_0.weight[:24, columns]) and torch.equal(ours.Conv_2.weight, theirs.Conv_2.weight[:24, columns])
+    ours, theirs = (
+        module(student, "dec.16x16_block2", "ResBlock"),
+        module(teacher, "dec.16x16_block3", "ResBlock"),
+    )
+    assert torch.equal(ours.Conv_0.weight, theirs.Conv_0.weight[:24, columns]) and torch.equal(
+        ours.Conv_2.weight, theirs.Conv_2.weight[:24, columns]
+    )
     assert torch.equal(ours.GroupNorm_0.weight, theirs.GroupNorm_0.weight[columns])
     # time embedding: columns of the nearest frequencies, sines (8 -> 6) and cosines apart
     nearest = [0, 1, 3, 4, 6, 7, 8, 9, 11, 12, 14, 15]
@@ -68,12 +91,24 @@ def test_every_published_size_can_start_from_the_official_layouts(name):
 
 
 @pytest.mark.parametrize(
-    "change", [{"width": 24}, {"blocks": 4}, {"size": 64}, {"multipliers": [1, 2, 2, 2, 2]}, {"attention": [8]}, {"multipliers": [1, 2, 3]}], ids=str
+    "change",
+    [
+        {"width": 24},
+        {"blocks": 4},
+        {"size": 64},
+        {"multipliers": [1, 2, 2, 2, 2]},
+        {"attention": [8]},
+        {"multipliers": [1, 2, 3]},
+    ],
+    ids=str,
 )
 def test_layout_the_teacher_has_nothing_for_is_refused_and_nothing_changes(change):
     student = nets.build(BIG | change)
     before = {name: value.clone() for name, value in student.state_dict().items()}
-    with pytest.raises(ValueError, match=r"the student is no part of the teacher, which has too little for all_modules\.\d+\."):
+    with pytest.raises(
+        ValueError,
+        match=r"the student is no part of the teacher, which has too little for all_modules\.\d+\.",
+    ):
         truncate(student, nets.build(BIG))
     assert all(torch.equal(value, before[name]) for name, value in student.state_dict().items())
 

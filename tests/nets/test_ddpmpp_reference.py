@@ -14,12 +14,22 @@ class Reference:
     """v(x, t) from tensors named all_modules.N, taken in order of execution."""
 
     def __init__(self, tensors, width, multipliers, blocks, attention):
-        self.tensors, self.width, self.multipliers, self.blocks, self.attention = tensors, width, multipliers, blocks, attention
+        self.tensors, self.width, self.multipliers, self.blocks, self.attention = (
+            tensors,
+            width,
+            multipliers,
+            blocks,
+            attention,
+        )
 
     def take(self):
         """The next module's tensors by their short names."""
         prefix, self.next = f"all_modules.{self.next}.", self.next + 1
-        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self.tensors.items()
+            if name.startswith(prefix)
+        }
 
     def norm(self, x, m, name=""):
         channels = x.shape[1]
@@ -27,13 +37,21 @@ class Reference:
 
     def residual(self, x, temb, resize=None):
         m = self.take()
-        change = {"down": lambda y: F.avg_pool2d(y, 2), "up": lambda y: y.repeat_interleave(2, 2).repeat_interleave(2, 3), None: lambda y: y}[resize]
-        h = F.conv2d(change(F.silu(self.norm(x, m, "GroupNorm_0."))), m["Conv_0.weight"], m["Conv_0.bias"], padding=1)
+        change = {
+            "down": lambda y: F.avg_pool2d(y, 2),
+            "up": lambda y: y.repeat_interleave(2, 2).repeat_interleave(2, 3),
+            None: lambda y: y,
+        }[resize]
+        h = F.conv2d(
+            change(F.silu(self.norm(x, m, "GroupNorm_0."))), m["Conv_0.weight"], m["Conv_0.bias"], padding=1
+        )
         h = h + F.linear(F.silu(temb), m["Dense_0.weight"], m["Dense_0.bias"])[:, :, None, None]
         h = F.conv2d(F.silu(self.norm(h, m, "GroupNorm_1.")), m["Conv_1.weight"], m["Conv_1.bias"], padding=1)
         x = change(x)
         assert ("Conv_2.weight" in m) == (resize is not None or x.shape[1] != h.shape[1])
-        return ((F.conv2d(x, m["Conv_2.weight"], m["Conv_2.bias"]) if "Conv_2.weight" in m else x) + h) / 2**0.5
+        return (
+            (F.conv2d(x, m["Conv_2.weight"], m["Conv_2.bias"]) if "Conv_2.weight" in m else x) + h
+        ) / 2**0.5
 
     def attend(self, x):
         m, (b, c, height, width) = self.take(), x.shape

@@ -12,8 +12,25 @@ from traflow_lib.nets.edm import EDM, SIGMA_MAX, noise_label, velocity_of_denois
 
 FLOWS = {"gaussian": gaussian, "mixture": mixture}
 TIMES = [0.01, 0.05, 0.3, 0.5, 0.77, 0.95, 0.99]
-ADM = {"kind": "adm", "size": 8, "width": 16, "multipliers": [1, 2], "blocks": 1, "attention": [4], "head_channels": 8, "classes": 3}
-DDPMPP = {"kind": "ddpmpp", "size": 8, "width": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "clock": "label"}
+ADM = {
+    "kind": "adm",
+    "size": 8,
+    "width": 16,
+    "multipliers": [1, 2],
+    "blocks": 1,
+    "attention": [4],
+    "head_channels": 8,
+    "classes": 3,
+}
+DDPMPP = {
+    "kind": "ddpmpp",
+    "size": 8,
+    "width": 8,
+    "multipliers": [1, 2],
+    "blocks": 1,
+    "attention": [4],
+    "clock": "label",
+}
 
 
 def denoiser_of(flow):
@@ -79,7 +96,10 @@ def test_at_data_time_the_velocity_is_finite_and_near_the_limit(name):
     """On the data, where x is at time 0, v is E[noise] - x = -x - sigma score(x) -> -x."""
     flow = FLOWS[name]()
     x = flow.sample(200)
-    for v in (velocity_of_denoiser(denoiser_of(flow))(x, 0.0), EDM(NetworkOf(denoiser_of(flow)))(x, torch.zeros(200).double())):
+    for v in (
+        velocity_of_denoiser(denoiser_of(flow))(x, 0.0),
+        EDM(NetworkOf(denoiser_of(flow)))(x, torch.zeros(200).double()),
+    ):
         assert torch.allclose(v, -x, atol=0.1)
 
 
@@ -97,16 +117,25 @@ def test_student_and_its_derivatives_are_finite_at_both_ends(inner):
     jump = JumpMap(net)
     parts = (*jump.with_derivative(x, t, s), *jump.along(x, t, s, x))
     sum(part.square().sum() for part in parts).backward()
-    assert all(part.isfinite().all() for part in (*parts, *(p.grad for p in net.parameters() if p.grad is not None)))
+    assert all(
+        part.isfinite().all() for part in (*parts, *(p.grad for p in net.parameters() if p.grad is not None))
+    )
 
 
 @pytest.mark.parametrize("inner", [DDPMPP, ADM], ids=lambda c: c["kind"])
 def test_derivative_in_s_and_t_is_the_difference_quotient(inner):
     net = randomise(nets.build({"kind": "edm", "net": inner}, s_input=True)).double()
-    x, t, s, step = torch.randn(2, 3, 8, 8).double(), torch.tensor([0.5, 0.8]).double(), torch.tensor([0.1, 0.3]).double(), 1e-5
+    x, t, s, step = (
+        torch.randn(2, 3, 8, 8).double(),
+        torch.tensor([0.5, 0.8]).double(),
+        torch.tensor([0.1, 0.3]).double(),
+        1e-5,
+    )
     for function, at in ((lambda s: net(x, t, s), s), (lambda t: net(x, t, s), t)):
         exact = torch.func.jvp(function, (at,), (torch.ones(2).double(),))[1]
-        assert exact.abs().max() > 1e-4 and torch.allclose(exact, (function(at + step) - function(at - step)) / (2 * step), atol=1e-6)
+        assert exact.abs().max() > 1e-4 and torch.allclose(
+            exact, (function(at + step) - function(at - step)) / (2 * step), atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("inner", [DDPMPP, ADM], ids=lambda c: c["kind"])
@@ -115,5 +144,8 @@ def test_warm_start_ignores_s(inner):
     teacher = randomise(nets.build(config))
     student = nets.warm_start(nets.build(config, s_input=True), teacher).eval()
     x, t = torch.randn(3, 3, 8, 8), torch.rand(3)
-    assert torch.equal(student(x, t, torch.rand(3)), teacher(x, t)) and student.last_layer is student.net.last_layer
+    assert (
+        torch.equal(student(x, t, torch.rand(3)), teacher(x, t))
+        and student.last_layer is student.net.last_layer
+    )
     assert nets.sample_shape(config) == (3, 8, 8)

@@ -12,7 +12,9 @@ from traflow_lib import nets
 from traflow_lib.nets.ddpmpp import DDPMpp, positional_embedding
 from traflow_lib.nets.mlp import time_features
 
-SCHEMA = json.loads((Path(__file__).parents[1] / "schemas" / "rectified_flow_cifar10_schema.json").read_text())
+SCHEMA = json.loads(
+    (Path(__file__).parents[1] / "schemas" / "rectified_flow_cifar10_schema.json").read_text()
+)
 SMALL = {"channels": 1, "multipliers": [1, 2], "blocks": 1, "attention": [4]}
 
 
@@ -87,7 +89,9 @@ def test_warm_start_ignores_s_until_it_is_trained(kind):
 
 
 @pytest.mark.parametrize(
-    "change, tensor", [({"depth": 4}, "hidden.2"), ({"depth": 2}, "hidden.1"), ({"width": 24}, "inlet.weight")], ids=["deeper", "shallower", "wider"]
+    "change, tensor",
+    [({"depth": 4}, "hidden.2"), ({"depth": 2}, "hidden.1"), ({"width": 24}, "inlet.weight")],
+    ids=["deeper", "shallower", "wider"],
 )
 def test_warm_start_refuses_another_architecture_and_names_a_tensor(change, tensor):
     config, _ = NETS["mlp"]

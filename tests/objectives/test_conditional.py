@@ -41,7 +41,13 @@ def test_labels_belong_to_the_sample():
     assert whole.bincount().min() > 60 and not torch.equal(whole, sample_labels(4, 0, 400, 4))
 
 
-@pytest.mark.parametrize("source", [lambda: make_pairs(drift, 64, (2,), 0, classes=4, **RK4), lambda: OnlinePairs(drift, (2,), classes=4, **RK4)])
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda: make_pairs(drift, 64, (2,), 0, classes=4, **RK4),
+        lambda: OnlinePairs(drift, (2,), classes=4, **RK4),
+    ],
+)
 @pytest.mark.parametrize("given", [False, True])
 def test_pairs_keep_their_class(source, given):
     wanted = torch.arange(40) % 4 if given else None
@@ -59,10 +65,15 @@ def test_pairs_of_a_class_that_none_has_are_refused():
 def test_pairs_of_a_class_are_drawn_evenly():
     cache = PairCache(torch.arange(6.0)[:, None], torch.zeros(6, 1), label=torch.tensor([0, 1, 0, 1, 0, 1]))
     drawn = cache.batch(30_000, label=torch.ones(30_000, dtype=torch.int64)).x1[:, 0].long()
-    assert torch.allclose(drawn.bincount(minlength=6) / 30_000, torch.tensor([0, 1, 0, 1, 0, 1]) / 3, atol=0.01)
+    assert torch.allclose(
+        drawn.bincount(minlength=6) / 30_000, torch.tensor([0, 1, 0, 1, 0, 1]) / 3, atol=0.01
+    )
 
 
-@pytest.mark.parametrize("method", ["traflow", "traflow_v1", "traflow_anchored", "distill", "reflow", "cd", "ctm", "meanflow", "lmd"])
+@pytest.mark.parametrize(
+    "method",
+    ["traflow", "traflow_v1", "traflow_anchored", "distill", "reflow", "cd", "ctm", "meanflow", "lmd"],
+)
 def test_every_class_learns_its_own_flow(method):
     """With batches that mix the classes; a label given to another sample would show as a mean over classes."""
     objective, net = objectives.get(method), ClassNet()
@@ -85,10 +96,18 @@ def test_jump_of_the_first_rows_takes_the_first_labels():
     net = ClassNet()
     nn.init.normal_(net.value)
     jump, x = JumpMap(net, torch.tensor([2, 0, 1])), torch.zeros(3, 2)
-    assert torch.equal(jump(x, 1.0, 0.0)[:2], jump(x[:2], 1.0, 0.0)) and torch.equal(jump.sample(x), -net.value[[2, 0, 1]][:, None].expand(3, 2))
+    assert torch.equal(jump(x, 1.0, 0.0)[:2], jump(x[:2], 1.0, 0.0)) and torch.equal(
+        jump.sample(x), -net.value[[2, 0, 1]][:, None].expand(3, 2)
+    )
 
 
-@pytest.mark.parametrize("student, name", [({"objective": "shortcut"}, "Shortcut"), ({"objective": "traflow", "options": {"separate_pairs": True}}, "TraFlow")])
+@pytest.mark.parametrize(
+    "student, name",
+    [
+        ({"objective": "shortcut"}, "Shortcut"),
+        ({"objective": "traflow", "options": {"separate_pairs": True}}, "TraFlow"),
+    ],
+)
 def test_methods_that_split_their_batches_are_refused(student, name):
     recipe = recipes.merge(recipes.load("imagenet64", "smoke"), {"students": {"one": student}})
     with pytest.raises(ValueError, match=f"{name} with these options splits its batches"):
@@ -124,7 +143,9 @@ def test_processes_share_the_batches_of_pairs(tmp_path, monkeypatch):
         def wait_for_everyone(self):
             if self.process_index == 0:  # the other one works meanwhile
                 monkeypatch.setattr(teacher_pairs, "processes", lambda: Process(1))
-                make_pairs(lambda x, t: solved.append(len(x)) or x, 10, (2,), 0, batch=3, folder=tmp_path, **EULER)
+                make_pairs(
+                    lambda x, t: solved.append(len(x)) or x, 10, (2,), 0, batch=3, folder=tmp_path, **EULER
+                )
 
     monkeypatch.setattr(teacher_pairs, "processes", lambda: Process(0))
     pairs = make_pairs(lambda x, t: x, 10, (2,), 0, batch=3, folder=tmp_path, **EULER)

@@ -38,11 +38,17 @@ def test_cauchy_is_the_logarithm_of_each_samples_mean_square(c):
 
 def test_cauchy_has_the_gradient_of_the_adaptively_weighted_square():
     """MeanFlow's weight: a constant 1 / (r^2 + c^2) a sample."""
-    a, b, c = torch.randn(20, 3, dtype=torch.float64).requires_grad_(), torch.randn(20, 3, dtype=torch.float64), 0.3
+    a, b, c = (
+        torch.randn(20, 3, dtype=torch.float64).requires_grad_(),
+        torch.randn(20, 3, dtype=torch.float64),
+        0.3,
+    )
     square = (a - b).square().mean(dim=1)
     weighted = (square / (square + c**2).detach()).mean()
     losses = distance("cauchy", a, b, c=c), weighted
-    assert torch.allclose(*(torch.autograd.grad(loss, a, retain_graph=True)[0] for loss in losses), atol=1e-14)
+    assert torch.allclose(
+        *(torch.autograd.grad(loss, a, retain_graph=True)[0] for loss in losses), atol=1e-14
+    )
 
 
 def test_unknown_distance_lists_what_exists():

@@ -27,30 +27,54 @@ def velocity_of(make):
 # method: [(options, network of the exact solution, what stands in for the teacher if it is not the flow itself)]
 CASES = {
     "distill": [({}, ExactAverage), ({"distance": "pseudo_huber"}, Straight)],
-    "reflow": [(options, Straight) for options in ({}, {"ends": 0.5}, {"times": "u_shaped"}, {"anneal": 0.5})],
+    "reflow": [
+        (options, Straight) for options in ({}, {"ends": 0.5}, {"times": "u_shaped"}, {"anneal": 0.5})
+    ],
     "reflow_pp": [({}, Straight)],
     "flow_guided": [(options, Straight, velocity_of(Straight)) for options in ({}, {"guidance": 3.0})],
     "progressive": [
-        *[({"steps": n, "states": states}, steps_of(n), velocity_of(steps_of(2 * n))) for n in (1, 2, 4) for states in ("data", "path", "chord")],
+        *[
+            ({"steps": n, "states": states}, steps_of(n), velocity_of(steps_of(2 * n)))
+            for n in (1, 2, 4)
+            for states in ("data", "path", "chord")
+        ],
         ({"steps": 8, "solver": "rk4"}, steps_of(8)),
     ],
     "cd": [
         (PATH, Towards),
         ({"first": 64, "last": 64}, Towards),
         ({"first": 4, "last": 4, "states": "chord", **EULER}, euler_end(4)),
-        ({"first": 2, "last": 14, **EULER}, euler_end(10)),  # sqrt(2^2 + (14^2 - 2^2) / 2) = 10 intervals at half of the training
+        (
+            {"first": 2, "last": 14, **EULER},
+            euler_end(10),
+        ),  # sqrt(2^2 + (14^2 - 2^2) / 2) = 10 intervals at half of the training
     ],
-    "ctm": [({"consistency": kind, "denoising": 0.0, **options}, ExactAverage) for kind in ("soft", "local", "global") for options in (PATH, RK4)],
-    "shortcut": [(options, ExactAverage) for options in (PATH, {}, {"finest": 4, "bootstrap": 0.75}, {"states": "chord"})],
+    "ctm": [
+        ({"consistency": kind, "denoising": 0.0, **options}, ExactAverage)
+        for kind in ("soft", "local", "global")
+        for options in (PATH, RK4)
+    ],
+    "shortcut": [
+        (options, ExactAverage)
+        for options in (PATH, {}, {"finest": 4, "bootstrap": 0.75}, {"states": "chord"})
+    ],
     "lmd": [(options, ExactAverage) for options in (PATH, {}, CHORD)],
     "emd": [(options, ExactAverage) for options in (PATH, {}, CHORD)],
     "meanflow": [
-        ({"times": times, **options}, ExactAverage) for times in ("logit_normal", "uniform") for options in (PATH, {}, {"distance": "l2", "share": 0.75}, CHORD)
+        ({"times": times, **options}, ExactAverage)
+        for times in ("logit_normal", "uniform")
+        for options in (PATH, {}, {"distance": "l2", "share": 0.75}, CHORD)
     ],
     "traflow": [({}, ExactAverage)],
     "traflow_anchored": [({}, ExactAverage)],
-    "traflow_v1": [({}, Straight), (PATH, ExactAverage), ({**PATH, "output_from": "noise", "separate_pairs": True}, ExactAverage)],
-    "traflow_v4": [({**PATH, "denoising": 0.0, "weighting": "fixed", "solver": "rk4", "teacher_steps": 16}, ExactAverage)],
+    "traflow_v1": [
+        ({}, Straight),
+        (PATH, ExactAverage),
+        ({**PATH, "output_from": "noise", "separate_pairs": True}, ExactAverage),
+    ],
+    "traflow_v4": [
+        ({**PATH, "denoising": 0.0, "weighting": "fixed", "solver": "rk4", "teacher_steps": 16}, ExactAverage)
+    ],
 }
 
 
@@ -99,7 +123,9 @@ def test_shortcuts_zero_is_the_exact_map_as_its_finest_jumps_shrink(states):
     coarse, middle, fine = (loss("shortcut", option, here, exact, gaussian()) for option in options)
     assert middle < coarse / 20 and fine < middle / 20 and fine < 1e-6
     moved = loss("shortcut", options[-1], there, exact, gaussian())
-    slopes = [torch.autograd.grad(value, net.theta)[0].abs() for value, net in zip((fine, moved), (here, there))]
+    slopes = [
+        torch.autograd.grad(value, net.theta)[0].abs() for value, net in zip((fine, moved), (here, there))
+    ]
     assert moved >= 1e-3 and slopes[0] <= 1e-2 * slopes[1]
 
 

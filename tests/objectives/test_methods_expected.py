@@ -53,7 +53,9 @@ def ct(n, progress=0.0):
 def test_consistency_trainings_solution_is_the_teachers_euler_solver(n):
     """E[x_u | x_t] on random chords is one Euler step of the teacher, which is where the method's bias comes from."""
     solution, loss = EulerEnd(FLOW, n), ct(n)
-    assert torch.stack([loss(solution) for _ in range(8)]).mean().item() == pytest.approx(consistency_floor(n), rel=0.02)
+    assert torch.stack([loss(solution) for _ in range(8)]).mean().item() == pytest.approx(
+        consistency_floor(n), rel=0.02
+    )
     assert_stationary(loss, solution)
 
 

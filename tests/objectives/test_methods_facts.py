@@ -37,24 +37,34 @@ def test_u_shaped_times_have_their_density(a):
 
 @pytest.mark.parametrize("name", ["reflow", "reflow_pp"])
 def test_ends_of_reflow_is_the_share_of_times_at_the_noise(name):
-    assert (objectives.get(name, ends=0.3)._times(50_000) == 1).float().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert (objectives.get(name, ends=0.3)._times(50_000) == 1).float().mean().item() == pytest.approx(
+        0.3, abs=0.01
+    )
 
 
 def test_annealing_reflow_starts_without_the_pairs_noise_and_ends_with_it_alone():
     """x_1 = sqrt(1 - b^2) x_1 + b e: replacing x_1 changes nothing at b = 1, and from the end of the annealing on there is no e."""
     net, batch, objective = student(), random_pairs(), objectives.get("reflow", anneal=0.5)
-    losses = [seeded(objective, net, None, None, replace(batch, x1=x1, progress=0.0)).total for x1 in (batch.x1, torch.randn(32, 2))]
+    losses = [
+        seeded(objective, net, None, None, replace(batch, x1=x1, progress=0.0)).total
+        for x1 in (batch.x1, torch.randn(32, 2))
+    ]
     assert losses[0] == losses[1]
     for progress in (0.5, 0.9):
         late = replace(batch, progress=progress)
-        assert seeded(objective, net, None, None, late).total == seeded(objectives.get("reflow"), net, None, None, late).total
+        assert (
+            seeded(objective, net, None, None, late).total
+            == seeded(objectives.get("reflow"), net, None, None, late).total
+        )
 
 
 def test_annealed_noise_has_variance_one():
     """The student's velocity is 0 and x_0 too, so the loss is the mean square of the x_1 that was used."""
     batch = replace(random_pairs(100_000), x0=torch.zeros(100_000, 2))
     for progress in (0.0, 0.3, 0.7):
-        loss = objectives.get("reflow", anneal=1.0)(JumpMap(Constant(torch.zeros(2))), None, None, replace(batch, progress=progress)).total
+        loss = objectives.get("reflow", anneal=1.0)(
+            JumpMap(Constant(torch.zeros(2))), None, None, replace(batch, progress=progress)
+        ).total
         assert loss.item() == pytest.approx(1, abs=0.02)
 
 
@@ -77,7 +87,9 @@ def test_shortcuts_target_is_exact_on_an_exact_semigroup():
     """The student's F is 0, so the loss is the mean square of the target: the exact F at the times that the student was asked for."""
     exact, blank, seen = JumpMap(ExactAverage(gaussian())), JumpMap(Constant(torch.zeros(2).double())), {}
     blank.net.register_forward_pre_hook(lambda module, inputs: seen.update(zip("xts", inputs)))
-    parts = objectives.get("shortcut", bootstrap=0.5)(blank, exact, gaussian(), gaussian_batch(gaussian(), 400)).parts
+    parts = objectives.get("shortcut", bootstrap=0.5)(
+        blank, exact, gaussian(), gaussian_batch(gaussian(), 400)
+    ).parts
     goal = exact.average_velocity(seen["x"], seen["t"], seen["s"]).square()
     # the halves of the shortest jumps are asked for as velocities, which are a little off
     assert parts["semigroup"] == pytest.approx(goal[:200].mean().item(), rel=2e-3)
@@ -124,7 +136,12 @@ def test_stop_gradient_passes_the_gradient_of_the_input_alone():
 
 @pytest.mark.parametrize("half, changed", [(0, {"output", "velocity"}), (1, {"consistency"})])
 def test_separate_pairs_are_the_second_half_of_the_batch_for_the_consistency_term_alone(half, changed):
-    objective, net, target, batch = objectives.get("traflow_v1", separate_pairs=True), student(), frozen_target(), random_pairs(16)
+    objective, net, target, batch = (
+        objectives.get("traflow_v1", separate_pairs=True),
+        student(),
+        frozen_target(),
+        random_pairs(16),
+    )
     other = replace(batch, x0=batch.x0.clone())
     other.x0.chunk(2)[half].add_(1.0)
     one, two = (seeded(objective, net, target, None, b).parts for b in (batch, other))
@@ -136,7 +153,10 @@ def test_progressive_refuses_steps_that_do_not_divide_the_stored_path():
         objectives.get("progressive", steps=3, states="path")(student(), None, TEACHER, random_pairs())
 
 
-NEEDS = {name: "data" for name in ("cd", "ct", "ctm", "shortcut", "lmd", "emd", "meanflow", "progressive", "traflow_v4")}
+NEEDS = {
+    name: "data"
+    for name in ("cd", "ct", "ctm", "shortcut", "lmd", "emd", "meanflow", "progressive", "traflow_v4")
+}
 NEEDS |= {"traflow": "path", "traflow_anchored": "path"}
 
 
@@ -144,13 +164,21 @@ NEEDS |= {"traflow": "path", "traflow_anchored": "path"}
 def test_batches_need_only_what_the_method_says(name):
     """A method that says nothing gets pairs alone."""
     objective, pairs = objectives.get(name), random_pairs()
-    assert objective.needs_path == (NEEDS.get(name) == "path") and objective.needs_data == (NEEDS.get(name) == "data")
-    batch = replace(pairs, path=pairs.path if objective.needs_path else None, data=pairs.data if objective.needs_data else None)
+    assert objective.needs_path == (NEEDS.get(name) == "path") and objective.needs_data == (
+        NEEDS.get(name) == "data"
+    )
+    batch = replace(
+        pairs,
+        path=pairs.path if objective.needs_path else None,
+        data=pairs.data if objective.needs_data else None,
+    )
     assert objective(student(), frozen_target(), TEACHER, batch).total.isfinite()
 
 
 @pytest.mark.parametrize("name", ["ctm", "cd", "shortcut", "lmd", "emd", "meanflow", "progressive"])
-@pytest.mark.parametrize("states, needs", [("path", (True, False)), ("data", (False, True)), ("chord", (False, False))])
+@pytest.mark.parametrize(
+    "states, needs", [("path", (True, False)), ("data", (False, True)), ("chord", (False, False))]
+)
 def test_states_decide_what_the_batch_must_hold(name, states, needs):
     objective = objectives.get(name, states=states, **({"denoising": 0.0} if name == "ctm" else {}))
     assert (objective.needs_path, objective.needs_data) == needs

@@ -25,19 +25,30 @@ PATH, LONG, SHORT = {"states": "path"}, {"steps": 1500}, {"steps": 400}
 CASES = {
     "distill": [({}, SHORT, {"1 to 0": 0.001})],
     "flow_guided": [({}, SHORT, {"1 to 0": 0.001})],
-    "reflow": [({}, {}, {"1 to 0": 0.025, "chord": 0.0125}), ({"anneal": 0.5}, {}, {"1 to 0": 0.03, "chord": 0.015})],
+    "reflow": [
+        ({}, {}, {"1 to 0": 0.025, "chord": 0.0125}),
+        ({"anneal": 0.5}, {}, {"1 to 0": 0.03, "chord": 0.015}),
+    ],
     "reflow_pp": [({}, {}, {"1 to 0": 0.01, "chord": 0.005})],
     "cd": [({}, {}, {"1 to 0": 0.025, "half to 0": 0.02}), (PATH, {}, {"1 to 0": 0.025, "half to 0": 0.02})],
     "ct": [({}, LONG | {"lr": 0.03}, {"1 to 0": 0.15, "half to 0": 0.05})],
-    "ctm": [(PATH, {}, {"1 to 0": 0.1, "half to 0": 0.1, "1 to half": 0.015}), ({"steps": 4}, {}, {"1 to 0": 0.1, "half to 0": 0.1, "1 to half": 0.025})],
+    "ctm": [
+        (PATH, {}, {"1 to 0": 0.1, "half to 0": 0.1, "1 to half": 0.015}),
+        ({"steps": 4}, {}, {"1 to 0": 0.1, "half to 0": 0.1, "1 to half": 0.025}),
+    ],
     "shortcut": [({}, {}, {"1 to 0": 0.04, "half to 0": 0.04, "1 to half": 0.03})],
     "lmd": [({}, SHORT, {"1 to 0": 0.02, "half to 0": 0.01, "1 to half": 0.02})],
     "emd": [({}, SHORT, {"1 to 0": 0.08, "half to 0": 0.08, "1 to half": 0.01})],
     "meanflow": [({"ends": 0.25}, {}, {"1 to 0": 0.06, "half to 0": 0.08, "1 to half": 0.04})],
     "traflow": [({}, {}, {"1 to 0": 0.002, "half to 0": 0.006, "1 to half": 0.003})],
     "traflow_anchored": [({}, {}, {"1 to 0": 0.002, "half to 0": 0.006, "1 to half": 0.003})],
-    "traflow_v1": [({}, {}, {"1 to 0": 0.004, "chord": 0.003}), (PATH, {}, {"1 to 0": 0.004, "half to 0": 0.006, "1 to half": 0.005})],
-    "traflow_v4": [({**PATH, "teacher_steps": 4}, {"steps": 250}, {"1 to 0": 0.03, "half to 0": 0.04, "1 to half": 0.02})],
+    "traflow_v1": [
+        ({}, {}, {"1 to 0": 0.004, "chord": 0.003}),
+        (PATH, {}, {"1 to 0": 0.004, "half to 0": 0.006, "1 to half": 0.005}),
+    ],
+    "traflow_v4": [
+        ({**PATH, "teacher_steps": 4}, {"steps": 250}, {"1 to 0": 0.03, "half to 0": 0.04, "1 to half": 0.02})
+    ],
 }
 OWN_TEST = {"progressive"}
 
@@ -78,11 +89,20 @@ def errors(jump):
     """Of jumps between t = 1, 1/2 and 0, and of the jump to 1/2 for a student of the chords, whose states there are midpoints."""
     x1 = torch.randn(2000, 2)
     half, x0 = (FLOW.jump(x1, 1.0, s) for s in (0.5, 0.0))
-    ends = {"1 to 0": (x1, 1.0, 0.0, x0), "half to 0": (half, 0.5, 0.0, x0), "1 to half": (x1, 1.0, 0.5, half), "chord": (x1, 1.0, 0.5, (x1 + x0) / 2)}
+    ends = {
+        "1 to 0": (x1, 1.0, 0.0, x0),
+        "half to 0": (half, 0.5, 0.0, x0),
+        "1 to half": (x1, 1.0, 0.5, half),
+        "chord": (x1, 1.0, 0.5, (x1 + x0) / 2),
+    }
     return {name: rmse(jump(x, t, s), goal) for name, (x, t, s, goal) in ends.items()}
 
 
-ALL = [pytest.param(name, *case, id=f"{name}{number}") for name in CASES for number, case in enumerate(CASES[name])]
+ALL = [
+    pytest.param(name, *case, id=f"{name}{number}")
+    for name in CASES
+    for number, case in enumerate(CASES[name])
+]
 
 
 @pytest.mark.parametrize("name", objectives.names())
@@ -91,10 +111,14 @@ def test_every_method_has_a_case(name):
 
 
 @pytest.mark.parametrize("name, options, training, bounds", ALL)
-def test_trained_student_is_the_exact_map_and_an_untrained_one_is_not(name, options, training, bounds, pairs, tmp_path):
+def test_trained_student_is_the_exact_map_and_an_untrained_one_is_not(
+    name, options, training, bounds, pairs, tmp_path
+):
     objective = objectives.get(name, **options)
     untrained = errors(JumpMap(LinearStudent(objective.s_input)))
-    trained = errors(train(objective, pairs, tmp_path, teacher=straight if name == "flow_guided" else FLOW, **training))
+    trained = errors(
+        train(objective, pairs, tmp_path, teacher=straight if name == "flow_guided" else FLOW, **training)
+    )
     for jump, bound in bounds.items():
         assert trained[jump] <= bound <= untrained[jump] / 3, jump
 
@@ -105,7 +129,14 @@ def test_progressive_rounds_keep_the_endpoint_of_the_first_rounds_teacher(solver
     jump, teacher = None, FLOW
     for steps, by in [(4, solver), (2, "euler"), (1, "euler")]:
         net = copy.deepcopy(jump.net).requires_grad_(True) if jump else None
-        jump = train(objectives.get("progressive", steps=steps, solver=by), pairs, tmp_path / str(steps), net, teacher, steps=250)
+        jump = train(
+            objectives.get("progressive", steps=steps, solver=by),
+            pairs,
+            tmp_path / str(steps),
+            net,
+            teacher,
+            steps=250,
+        )
         teacher = VelocityField(jump.net)
         x1 = torch.randn(2000, 2)
         assert rmse(jump.sample(x1, steps), FLOW.jump(x1, 1.0, 0.0)) == pytest.approx(bias, abs=0.008)
@@ -118,4 +149,6 @@ def test_consistency_training_on_few_intervals_learns_the_euler_solver(n, pairs,
     x1 = torch.randn(2000, 2)
     euler = JumpMap(EulerEnd(FLOW, n))(x1, 1.0, 0.0)
     with torch.no_grad():
-        assert rmse(learned(x1, 1.0, 0.0), euler) <= 0.02 and rmse(euler, FLOW.jump(x1, 1.0, 0.0)) == pytest.approx(1 / n, rel=0.1)
+        assert rmse(learned(x1, 1.0, 0.0), euler) <= 0.02 and rmse(
+            euler, FLOW.jump(x1, 1.0, 0.0)
+        ) == pytest.approx(1 / n, rel=0.1)

@@ -54,9 +54,14 @@ def test_bad_choices_are_refused_when_the_objective_is_made(options, message):
 @pytest.mark.parametrize("clip", [None, (0.01, 10.0)])
 def test_gradient_norm_weights_equalise_the_terms(clip):
     weight = torch.nn.Parameter(torch.randn(3, 2))
-    losses = {name: scale * (weight + shift).square().sum() for name, scale, shift in [("output", 1, 0), ("velocity", 3, 1), ("consistency", 0.5, 2)]}
+    losses = {
+        name: scale * (weight + shift).square().sum()
+        for name, scale, shift in [("output", 1, 0), ("velocity", 3, 1), ("consistency", 0.5, 2)]
+    }
     weights = gradient_norm_weights(losses, "output", weight, clip)
-    norms = [torch.autograd.grad(weights[name] * loss, weight)[0].norm().item() for name, loss in losses.items()]
+    norms = [
+        torch.autograd.grad(weights[name] * loss, weight)[0].norm().item() for name, loss in losses.items()
+    ]
     assert weights["output"] == 1 and norms == pytest.approx([norms[0]] * 3, rel=1e-4)
 
 
@@ -68,7 +73,11 @@ def test_clipped_weights_stay_within_their_bounds(scale, expected):
 
 
 def test_weights_multiply_the_parts_of_the_total():
-    parts = objectives.get("traflow_v4", velocity=2.0)(student(), frozen_target(), MLP(width=16, depth=3), random_pairs())
-    total = sum(parts.parts[f"weight_{name}"] * parts.parts[name] for name in ("velocity", "consistency", "denoising"))
+    parts = objectives.get("traflow_v4", velocity=2.0)(
+        student(), frozen_target(), MLP(width=16, depth=3), random_pairs()
+    )
+    total = sum(
+        parts.parts[f"weight_{name}"] * parts.parts[name] for name in ("velocity", "consistency", "denoising")
+    )
     assert parts.total.item() == pytest.approx(total, rel=1e-4)
     assert parts.parts["weight_consistency"] == 1 and 0.02 <= parts.parts["weight_velocity"] <= 20

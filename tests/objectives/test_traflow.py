@@ -52,7 +52,9 @@ def test_velocity_target_points_from_data_to_noise(form):
     right, wrong = (JumpMap(Constant(sign * step)) for sign in (1, -1))
     objective = only("velocity", velocity_form=form, min_gap=0.0)
     assert objective(right, right, None, batch).total.item() == pytest.approx(0, abs=1e-6)
-    assert objective(wrong, wrong, None, batch).total.item() == pytest.approx(4 * step.square().mean().item(), rel=1e-4)
+    assert objective(wrong, wrong, None, batch).total.item() == pytest.approx(
+        4 * step.square().mean().item(), rel=1e-4
+    )
 
 
 def test_each_sample_is_solved_over_its_own_interval():

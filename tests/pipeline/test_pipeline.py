@@ -17,7 +17,11 @@ ROOT = paths.root()
 
 
 def pins():
-    return [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and not line.startswith("#")]
+    return [
+        line
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
 
 
 def test_environment_yml_has_exactly_the_locked_pins():
@@ -33,7 +37,17 @@ def test_every_pin_is_exact_and_names_no_place():
 def test_what_is_installed_is_what_is_locked():
     from importlib.metadata import version
 
-    for name in ("torch", "numpy", "scipy", "papermill", "nbval", "clean-fid", "filelock", "snakemake", "snakemake-executor-plugin-slurm"):
+    for name in (
+        "torch",
+        "numpy",
+        "scipy",
+        "papermill",
+        "nbval",
+        "clean-fid",
+        "filelock",
+        "snakemake",
+        "snakemake-executor-plugin-slurm",
+    ):
         (pin,) = [pin for pin in pins() if pin.lower().startswith(f"{name}==")]
         assert version(name).split("+")[0] == pin.split("==")[1], "run make setup"
 
@@ -72,7 +86,21 @@ def test_train_distill_and_sample_from_the_command_line(tmp_path, capsys):
     experiment = Experiment(recipes.load("06_digits", "smoke"))
     experiment.student("traflow", 0)
     out = tmp_path / "x.pt"
-    assert cli.main(["sample", str(experiment.files["traflow-seed0"]), "--samples", "3", "--steps", "2", "--out", str(out)]) == 0
+    assert (
+        cli.main(
+            [
+                "sample",
+                str(experiment.files["traflow-seed0"]),
+                "--samples",
+                "3",
+                "--steps",
+                "2",
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     assert torch.load(out).shape == (3, 1, 8, 8)
     assert "3 samples with 2 calls each" in capsys.readouterr().out
 
@@ -95,7 +123,9 @@ def test_bench_runs_searches_or_times_every_data_set_of_the_recipe(options, call
 
 def test_bench_from_the_command_line_writes_records(capsys):
     assert cli.main(["bench", "--recipe", "06_digits", "--profile", "smoke", "--method", "traflow"]) == 0
-    written = {record.key for record in records.read(paths.results() / "records" / "smoke" / "06_digits.jsonl")}
+    written = {
+        record.key for record in records.read(paths.results() / "records" / "smoke" / "06_digits.jsonl")
+    }
     assert {f"digits traflow jumps-{nfe} seeds 0" for nfe in (1, 2, 4)} <= written
     assert "3 records, profile smoke" in capsys.readouterr().out
 

@@ -25,7 +25,19 @@ FAILS = "assert (root / 'mended').exists(), 'not mended'"
 
 def planned(profile, *options):
     """The notebooks that a dry run of the repository's Snakefile names."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "8", "--forceall", "--nolock", "--config", f"profile={profile}", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--cores",
+        "8",
+        "--forceall",
+        "--nolock",
+        "--config",
+        f"profile={profile}",
+        *options,
+    ]
     done = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return set(re.findall(rf"output: \S+/executed/{profile}/(\w+)\.ipynb", done.stdout + done.stderr))
@@ -43,11 +55,20 @@ def test_laptop_and_smoke_run_every_notebook():
 @pytest.mark.parametrize("name", notebooks.names())
 def test_a_notebook_has_the_profiles_that_all_its_recipes_have(name):
     cells = nbformat.read(paths.root() / "notebooks" / f"{name}.ipynb", as_version=4).cells
-    loaded = {recipe for cell in cells for recipe in re.findall(r"recipes\.load\([\"'](\w+)[\"'], profile\b", cell.source)}
+    loaded = {
+        recipe
+        for cell in cells
+        for recipe in re.findall(r"recipes\.load\([\"'](\w+)[\"'], profile\b", cell.source)
+    }
     if not loaded:
         return  # nothing to disagree with
-    each = [set(yaml.safe_load((recipes.FOLDER / f"{recipe}.yaml").read_text())["profiles"]) for recipe in loaded]
-    assert set(notebooks.profiles(name)) == reduce(set.intersection, each) - {"seeds", "search"}  # of bench alone
+    each = [
+        set(yaml.safe_load((recipes.FOLDER / f"{recipe}.yaml").read_text())["profiles"]) for recipe in loaded
+    ]
+    assert set(notebooks.profiles(name)) == reduce(set.intersection, each) - {
+        "seeds",
+        "search",
+    }  # of bench alone
 
 
 def test_an_unknown_profile_is_refused_with_the_known_ones(tmp_path):
@@ -56,19 +77,40 @@ def test_an_unknown_profile_is_refused_with_the_known_ones(tmp_path):
 
 
 def test_a_gpu_profile_asks_for_a_gpu_memory_and_hours_and_the_tables_for_none(tmp_path):
-    done = reproduce(course(tmp_path, {"07_one": "", LAST: ""}, ["smoke", "gpu"]), "gpu", "--dry-run", "--cores", "8", "--quiet", "host")
+    done = reproduce(
+        course(tmp_path, {"07_one": "", LAST: ""}, ["smoke", "gpu"]),
+        "gpu",
+        "--dry-run",
+        "--cores",
+        "8",
+        "--quiet",
+        "host",
+    )
     lesson, tables = re.search(r"rule lesson:(.*?)rule paper_tables:(.*)", done.stdout, re.DOTALL).groups()
     assert all(text in lesson for text in ("threads: 4", "gpu=1", "mem_mb=32000", "runtime=240"))
     assert "mem_mb=3000" in tables and "gpu=" not in tables
 
 
 def test_a_killed_run_and_a_failed_one_do_only_the_rest_also_in_a_folder_with_a_space_and_an_umlaut(tmp_path):
-    folder = course(tmp_path / "my kit ä", {"00_quick": "", "01_held": HELD, "02_fails": FAILS, LAST: "print('all done')"}, ["smoke"])
+    folder = course(
+        tmp_path / "my kit ä",
+        {"00_quick": "", "01_held": HELD, "02_fails": FAILS, LAST: "print('all done')"},
+        ["smoke"],
+    )
     ran = lambda: sorted((folder / "ran.txt").read_text().split()) if (folder / "ran.txt").exists() else []  # noqa: E731
     executed, end = folder / "results/executed/smoke", time.monotonic() + 240
     with open(folder / "said.txt", "w", encoding="utf-8") as said:
-        running = subprocess.Popen([*COMMAND, "profile=smoke"], cwd=folder, env=environment(folder), stdout=said, stderr=said, start_new_session=True)
-    while not (re.search("1 of . steps", (folder / "said.txt").read_text()) and "01_held" in ran()):  # Snakemake has noted that one is done
+        running = subprocess.Popen(
+            [*COMMAND, "profile=smoke"],
+            cwd=folder,
+            env=environment(folder),
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    while not (
+        re.search("1 of . steps", (folder / "said.txt").read_text()) and "01_held" in ran()
+    ):  # Snakemake has noted that one is done
         assert running.poll() is None and time.monotonic() < end, (folder / "said.txt").read_text()
         time.sleep(0.1)
     os.killpg(running.pid, signal.SIGKILL)
@@ -78,8 +120,12 @@ def test_a_killed_run_and_a_failed_one_do_only_the_rest_also_in_a_folder_with_a_
     done = reproduce(folder, "smoke")
     assert done.returncode != 0
     line = [line for line in done.stdout.splitlines() if "[log: " in line][-1]
-    assert line.startswith("error: notebooks/02_fails.ipynb, cell 3 (") and "AssertionError: not mended" in line
-    assert (executed / "01_held.ipynb").exists() and ran().count("01_held") == 2  # the failure stopped nothing that is independent of it
+    assert (
+        line.startswith("error: notebooks/02_fails.ipynb, cell 3 (") and "AssertionError: not mended" in line
+    )
+    assert (executed / "01_held.ipynb").exists() and ran().count(
+        "01_held"
+    ) == 2  # the failure stopped nothing that is independent of it
 
     (folder / "mended").touch()
     done = reproduce(folder, "smoke")
@@ -104,18 +150,40 @@ def test_whatever_is_run_leaves_the_checkout_clean(tmp_path):
     for name in (".gitignore", "results/fingerprints.json", "results/records/hour/06_digits.jsonl"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(paths.root() / name, folder / name)
-    git = lambda *words: subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], cwd=folder, check=True, capture_output=True, text=True)  # noqa: E731
+    git = lambda *words: subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    )  # noqa: E731
     git("init", "-q")
     (folder / ".git" / "info" / "exclude").write_text(".venv\nran.txt\n")
     git("add", "-A")
     git("commit", "-qm", "first")
-    variables = {name: value for name, value in environment(folder).items() if name not in ("TRAFLOW_RUNS", "TRAFLOW_RESULTS")}
-    for command in ([*COMMAND, "profile=smoke"], [".venv/bin/python", "-m", "traflow_lib", "compare", "--profile", "smoke"]):
+    variables = {
+        name: value
+        for name, value in environment(folder).items()
+        if name not in ("TRAFLOW_RUNS", "TRAFLOW_RESULTS")
+    }
+    for command in (
+        [*COMMAND, "profile=smoke"],
+        [".venv/bin/python", "-m", "traflow_lib", "compare", "--profile", "smoke"],
+    ):
         done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\d+ numbers: \d+ no reference", done.stdout)
     own = folder / "runs" / "results"
-    assert all(list(own.glob(what)) for what in ("records/smoke/*.jsonl", "figures/smoke/*.png", "tables/*", "executed/smoke/*.ipynb", "logs/smoke/*.log"))
+    assert all(
+        list(own.glob(what))
+        for what in (
+            "records/smoke/*.jsonl",
+            "figures/smoke/*.png",
+            "tables/*",
+            "executed/smoke/*.ipynb",
+            "logs/smoke/*.log",
+        )
+    )
     assert git("status", "--porcelain").stdout == ""
 
 
@@ -126,4 +194,8 @@ def test_durations_tell_what_each_executed_notebook_took(tmp_path, monkeypatch):
         notebooks.executed(name, "smoke").parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, notebooks.executed(name, "smoke"))
     lines = notebooks.durations("smoke").splitlines()
-    assert lines[2:] == ["| 00_quickstart | 1 min 01 s |", "| 04_traflow_2d | 0 min 05 s |", "| one after another | 1 min 07 s |"]
+    assert lines[2:] == [
+        "| 00_quickstart | 1 min 01 s |",
+        "| 04_traflow_2d | 0 min 05 s |",
+        "| one after another | 1 min 07 s |",
+    ]

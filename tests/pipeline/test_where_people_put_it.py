@@ -19,7 +19,12 @@ from traflow_lib.reports import notebooks
 
 ROOT = paths.root()
 LAST = "12_paper_tables"
-PLACES = {"TRAFLOW_RESULTS": paths.results, "TRAFLOW_RUNS": paths.runs, "TRAFLOW_DATA": paths.data, "TRAFLOW_ROOT": paths.root}
+PLACES = {
+    "TRAFLOW_RESULTS": paths.results,
+    "TRAFLOW_RUNS": paths.runs,
+    "TRAFLOW_DATA": paths.data,
+    "TRAFLOW_ROOT": paths.root,
+}
 # what stands for .venv/bin/python in the tests of the Makefile: it notes its arguments and where results go
 PYTHON = '#!/bin/sh\nprintf "%s" "${TRAFLOW_RESULTS-}" >> said; printf "|%s" "$@" >> said; echo >> said\n'
 
@@ -45,8 +50,17 @@ def kit(tmp_path, monkeypatch):
 def make(folder, *words, **variables):
     """make in a folder, and what it had .venv/bin/python do: lists of TRAFLOW_RESULTS and arguments."""
     (folder / "said").unlink(missing_ok=True)
-    inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    done = subprocess.run(["make", *words], cwd=folder, env=inherited | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
+    done = subprocess.run(
+        ["make", *words],
+        cwd=folder,
+        env=inherited | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
     said = (folder / "said").read_text(encoding="utf-8").splitlines() if (folder / "said").exists() else []
     return done, [line.split("|") for line in said]
 
@@ -61,8 +75,14 @@ def test_numpy_1_has_no_private_core_module_and_is_enough(tmp_path):
         "import sys; from traflow_lib import cli; from traflow_lib.data import images\n"
         "print(len(images.load('cifar10', 'train', sys.argv[1])[0]))"
     )
-    variables = os.environ | {"TRAFLOW_DATA_UNVERIFIED": "1", "TRAFLOW_RUNS": str(tmp_path / "runs"), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], env=variables, cwd=tmp_path, capture_output=True, text=True)
+    variables = os.environ | {
+        "TRAFLOW_DATA_UNVERIFIED": "1",
+        "TRAFLOW_RUNS": str(tmp_path / "runs"),
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], env=variables, cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0 and int(done.stdout) > 0, done.stderr
 
 
@@ -72,9 +92,17 @@ def test_numpy_1_has_no_private_core_module_and_is_enough(tmp_path):
 def test_make_test_runs_its_parts_in_a_folder_with_a_space_and_an_umlaut_and_times_them(kit):
     done, said = make(kit, "test")
     assert done.returncode == 0, done.stdout
-    assert [line[1:4] for line in said if line[1] == "-m"] == [["-m", "ruff", "check"], ["-m", "pytest", "tests"], ["-m", "pytest", "--nbval"]]
+    assert [line[1:4] for line in said if line[1] == "-m"] == [
+        ["-m", "ruff", "check"],
+        ["-m", "pytest", "tests"],
+        ["-m", "pytest", "--nbval"],
+    ]
     assert said[-1][0] == f"{kit}/runs/nbval-results"
-    assert re.findall(r"^(.+) took \d+ min \d\d s$", done.stdout, re.MULTILINE) == ["ruff", "unit tests", "notebooks"]
+    assert re.findall(r"^(.+) took \d+ min \d\d s$", done.stdout, re.MULTILINE) == [
+        "ruff",
+        "unit tests",
+        "notebooks",
+    ]
     done, said = make(kit, "reproduce", "PROFILE=smoke")
     assert done.returncode == 0 and ["-m", "snakemake", "--profile"] in [line[1:4] for line in said]
 
@@ -103,7 +131,9 @@ def test_an_empty_place_is_the_default_not_the_working_folder(name, monkeypatch,
 def test_own_results_are_in_runs_and_the_reference_is_not(monkeypatch, tmp_path):
     monkeypatch.delenv("TRAFLOW_RESULTS", raising=False)
     monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path))
-    assert paths.results() == tmp_path / "results" and paths.committed("records") == ROOT / "results" / "records"
+    assert (
+        paths.results() == tmp_path / "results" and paths.committed("records") == ROOT / "results" / "records"
+    )
     monkeypatch.delenv("TRAFLOW_RUNS")
     assert paths.results() == ROOT / "runs" / "results"
 
@@ -113,13 +143,23 @@ def test_a_relative_place_is_the_same_folder_for_the_command_and_the_kernel(tmp_
     here.mkdir(), kit.mkdir()
     shown = "from traflow_lib.files import paths\nprint(paths.results(), paths.runs(), paths.data(), sep='\\n')\nopen(paths.results() / 'ä', 'w').write('ä')"
     course(kit, {"00_one": shown, LAST: ""}, ["smoke"])
-    variables = environment(kit) | {"TRAFLOW_RESULTS": "my results", "TRAFLOW_RUNS": "", "TRAFLOW_DATA": "numbers"}
+    variables = environment(kit) | {
+        "TRAFLOW_RESULTS": "my results",
+        "TRAFLOW_RUNS": "",
+        "TRAFLOW_DATA": "numbers",
+    }
     command = [sys.executable, "-m", "traflow_lib", "notebook", "00_one", "--profile", "smoke"]
     done = subprocess.run(command, cwd=here, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     ran = nbformat.read(here / "my results/executed/smoke/00_one.ipynb", as_version=4)
-    assert ran.cells[-1].outputs[0].text.splitlines() == [str(here / "my results"), str(kit / "runs"), str(here / "numbers")]
-    assert (here / "my results" / "ä").exists() and [file.name for file in (kit / "notebooks").iterdir() if file.is_dir()] == []
+    assert ran.cells[-1].outputs[0].text.splitlines() == [
+        str(here / "my results"),
+        str(kit / "runs"),
+        str(here / "numbers"),
+    ]
+    assert (here / "my results" / "ä").exists() and [
+        file.name for file in (kit / "notebooks").iterdir() if file.is_dir()
+    ] == []
 
 
 @pytest.mark.parametrize("given, told", [("a b", "{kit}/a b"), ("/a b/c", "/a b/c"), ("", "")])
@@ -136,8 +176,16 @@ def test_make_notices_that_the_clone_was_moved_and_installs_the_kit_where_it_is_
     moved = kit.with_name("moved kit")
     kit.rename(moved)
     done, said = make(moved, "setup")
-    assert done.returncode == 0 and f".venv was made in '{kit}'" in done.stdout and len(done.stdout.splitlines()) == 1
-    assert said[-1][1:4] == ["-m", "pip", "install"] and said[-1][-2:] == ["-e", "."] and "requirements.lock" not in str(said)
+    assert (
+        done.returncode == 0
+        and f".venv was made in '{kit}'" in done.stdout
+        and len(done.stdout.splitlines()) == 1
+    )
+    assert (
+        said[-1][1:4] == ["-m", "pip", "install"]
+        and said[-1][-2:] == ["-e", "."]
+        and "requirements.lock" not in str(said)
+    )
     done, said = make(moved, "setup")
     assert done.stdout == "" and "pip" not in str(said)
 
@@ -145,14 +193,20 @@ def test_make_notices_that_the_clone_was_moved_and_installs_the_kit_where_it_is_
 def test_make_says_in_one_line_that_the_python_of_the_environment_is_gone(kit):
     (kit / ".venv/bin/python").unlink()
     done, _ = make(kit, "-s", "setup")
-    assert done.returncode != 0 and "error: .venv has no working Python any more; make it anew: rm -rf .venv, then make setup" in done.stdout
+    assert (
+        done.returncode != 0
+        and "error: .venv has no working Python any more; make it anew: rm -rf .venv, then make setup"
+        in done.stdout
+    )
 
 
 def test_the_library_of_one_clone_refuses_to_run_in_another(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("TRAFLOW_ROOT", raising=False)
     monkeypatch.chdir(course(tmp_path, {"00_one": ""}, ["smoke"]) / "notebooks")
     for place in (paths.root, paths.committed, lambda: notebooks.run("00_one", "smoke")):
-        with pytest.raises(ValueError, match="the working folder is in the clone .* but this is the library of the clone"):
+        with pytest.raises(
+            ValueError, match="the working folder is in the clone .* but this is the library of the clone"
+        ):
             place()
     assert cli.main(["doctor"]) == 2
     line = capsys.readouterr().err.strip()
@@ -171,7 +225,9 @@ def test_the_library_of_one_clone_refuses_to_run_in_another(tmp_path, monkeypatc
 def git(folder, *words):
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *words]
-    return subprocess.run(command, cwd=folder, env=os.environ | own, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | own, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture
@@ -202,7 +258,13 @@ def test_a_checkout_of_another_user_has_its_commit(checkout):
     head = git(checkout, "rev-parse", "HEAD")
     for file in (checkout, *checkout.rglob("*")):
         os.chown(file, 54321, 54321)
-    refused = subprocess.run(["git", "status"], cwd=checkout, capture_output=True, text=True, env=os.environ | {"GIT_CONFIG_GLOBAL": os.devnull})
+    refused = subprocess.run(
+        ["git", "status"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"GIT_CONFIG_GLOBAL": os.devnull},
+    )
     assert "dubious ownership" in refused.stderr
     assert provenance.commit(checkout) == {"git_commit": head, "git_dirty": False}
 
@@ -228,7 +290,10 @@ def test_a_hook_of_another_repository_changes_nothing(checkout, tmp_path, monkey
 def test_git_that_refuses_is_quoted_without_paths(checkout, tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
-    for said, reason in (("fatal: detected dubious ownership in repository at '/a'", "dubious ownership"), ("fatal: no", "status 128 of git rev-parse")):
+    for said, reason in (
+        ("fatal: detected dubious ownership in repository at '/a'", "dubious ownership"),
+        ("fatal: no", "status 128 of git rev-parse"),
+    ):
         (tmp_path / "bin/git").write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 128\n', encoding="utf-8")
         (tmp_path / "bin/git").chmod(0o755)
         assert provenance.commit(checkout) == unknown(f"git refuses: {reason}")
@@ -237,7 +302,9 @@ def test_git_that_refuses_is_quoted_without_paths(checkout, tmp_path, monkeypatc
 def test_without_git_a_record_is_saved_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     found = records.provenance()
-    assert {name: found[name] for name in found if name.startswith("git_")} == unknown("git is not installed") and found["packages"]["torch"]
+    assert {name: found[name] for name in found if name.startswith("git_")} == unknown(
+        "git is not installed"
+    ) and found["packages"]["torch"]
 
 
 # the locale's encoding
@@ -249,35 +316,70 @@ def in_text_mode_without_encoding(source: str) -> list[int]:
     for call in [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]:
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
         mode = next((k.value for k in call.keywords if k.arg == "mode"), call.args[-1] if call.args else None)
-        opens = name == "open" and ast.unparse(call.func) in ("open", "io.open") or name == "open" and not call.args
+        opens = (
+            name == "open"
+            and ast.unparse(call.func) in ("open", "io.open")
+            or name == "open"
+            and not call.args
+        )
         binary = isinstance(mode, ast.Constant) and "b" in str(mode.value)
-        if (name in ("read_text", "write_text") or opens and not binary) and "encoding" not in [k.arg for k in call.keywords]:
+        if (name in ("read_text", "write_text") or opens and not binary) and "encoding" not in [
+            k.arg for k in call.keywords
+        ]:
             lines.append(call.lineno)
     return lines
 
 
 def test_the_search_for_text_mode_finds_it():
-    for text in ("a.read_text()", "a.write_text('x')", "open(a)", "open(a, 'w')", "a.open()", "open(a, newline='')"):
+    for text in (
+        "a.read_text()",
+        "a.write_text('x')",
+        "open(a)",
+        "open(a, 'w')",
+        "a.open()",
+        "open(a, newline='')",
+    ):
         assert in_text_mode_without_encoding(text) == [1], text
-    for text in ("a.read_text(encoding='utf-8')", "open(a, 'rb')", "a.open('wb')", "tarfile.open(a, 'r:gz')", "os.open(a, os.O_RDONLY)", "Image.open(a)"):
+    for text in (
+        "a.read_text(encoding='utf-8')",
+        "open(a, 'rb')",
+        "a.open('wb')",
+        "tarfile.open(a, 'r:gz')",
+        "os.open(a, os.O_RDONLY)",
+        "Image.open(a)",
+    ):
         assert in_text_mode_without_encoding(text) == [], text
 
 
 def test_the_library_reads_and_writes_text_in_utf_8_only():
-    found = {str(file.relative_to(ROOT)): in_text_mode_without_encoding(file.read_text(encoding="utf-8")) for file in ROOT.glob("traflow_lib/**/*.py")}
+    found = {
+        str(file.relative_to(ROOT)): in_text_mode_without_encoding(file.read_text(encoding="utf-8"))
+        for file in ROOT.glob("traflow_lib/**/*.py")
+    }
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 def test_tables_are_utf_8_and_printed_where_the_locale_is_ascii(tmp_path):
-    variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONUTF8", "PYTHONIOENCODING", "LANG", "LC_CTYPE")}
-    own = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "TRAFLOW_RESULTS": str(tmp_path / "ä"), "PYTHONPATH": str(ROOT)}
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONUTF8", "PYTHONIOENCODING", "LANG", "LC_CTYPE")
+    }
+    own = {
+        "LC_ALL": "C",
+        "PYTHONCOERCECLOCALE": "0",
+        "TRAFLOW_RESULTS": str(tmp_path / "ä"),
+        "PYTHONPATH": str(ROOT),
+    }
     (tmp_path / "ä" / "records" / "hour").mkdir(parents=True)
     shutil.copy(ROOT / "results/records/hour/04_traflow_2d.jsonl", tmp_path / "ä" / "records" / "hour")
     command = [sys.executable, "-X", "utf8=0", "-m", "traflow_lib", "tables"]
     done = subprocess.run(command, cwd=ROOT, env=variables | own, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert "ä" not in done.stdout.decode("ascii")  # what the terminal lacks does not end the command
-    texts = [file.read_text(encoding="utf-8") for file in (tmp_path / "ä" / "tables").rglob("*") if file.is_file()]
+    texts = [
+        file.read_text(encoding="utf-8") for file in (tmp_path / "ä" / "tables").rglob("*") if file.is_file()
+    ]
     assert any("±" in text for text in texts)
 
 
@@ -285,7 +387,9 @@ def test_tables_are_utf_8_and_printed_where_the_locale_is_ascii(tmp_path):
 
 
 def test_a_part_that_takes_too_long_is_ended_and_the_status_of_the_others_is_kept():
-    timed = lambda *words: subprocess.run(["bash", ROOT / ".ci" / "timed", "this", *words], capture_output=True, text=True)  # noqa: E731
+    timed = lambda *words: subprocess.run(
+        ["bash", ROOT / ".ci" / "timed", "this", *words], capture_output=True, text=True
+    )  # noqa: E731
     done = timed("0", "sh", "-c", "exit 3")
     assert done.returncode == 3 and done.stdout == "this took 0 min 00 s\n"
     if shutil.which("timeout"):
@@ -295,18 +399,28 @@ def test_a_part_that_takes_too_long_is_ended_and_the_status_of_the_others_is_kep
 
 def test_setup_says_what_it_fetches_shows_the_big_packages_only_and_says_what_it_took(kit):
     pip = "echo Collecting a; echo '  Downloading a.whl (9.5 MB)'; echo '  Downloading torch.whl (554.6 MB)'; echo 'Installing collected packages: a, torch'"
-    (kit / ".venv/bin/python").write_text(PYTHON + f"case $* in *requirements.lock*) {pip} ;; esac\n", encoding="utf-8")
+    (kit / ".venv/bin/python").write_text(
+        PYTHON + f"case $* in *requirements.lock*) {pip} ;; esac\n", encoding="utf-8"
+    )
     (kit / ".venv/.ready").unlink()
     done, _ = make(kit, "-s", "setup", "PYTHON=true")
     lines = done.stdout.splitlines()
-    assert done.returncode == 0 and re.match(r"setup: .* [\d.]+ GB to fetch .* [\d.]+ GB of disk", lines[0]), done.stdout
+    assert done.returncode == 0 and re.match(
+        r"setup: .* [\d.]+ GB to fetch .* [\d.]+ GB of disk", lines[0]
+    ), done.stdout
     assert [line.strip() for line in lines[1:3]] == ["Downloading torch.whl (554.6 MB)", "installing"]
-    assert re.fullmatch(r"setup took \d+ min \d\d s", lines[3]) and re.fullmatch(r"setup: .venv holds \S+", lines[4]) and len(lines) == 5
+    assert (
+        re.fullmatch(r"setup took \d+ min \d\d s", lines[3])
+        and re.fullmatch(r"setup: .venv holds \S+", lines[4])
+        and len(lines) == 5
+    )
     assert (kit / ".venv/.ready").read_text(encoding="utf-8") == f"{kit}\n"
 
 
 def test_a_pip_that_fails_fails_the_setup(kit):
-    (kit / ".venv/bin/python").write_text(PYTHON + "case $* in *requirements.lock*) exit 1 ;; esac\n", encoding="utf-8")
+    (kit / ".venv/bin/python").write_text(
+        PYTHON + "case $* in *requirements.lock*) exit 1 ;; esac\n", encoding="utf-8"
+    )
     (kit / ".venv/.ready").unlink()
     done, _ = make(kit, "-s", "setup", "PYTHON=true")
     assert done.returncode != 0 and not (kit / ".venv/.ready").exists()
@@ -315,4 +429,8 @@ def test_a_pip_that_fails_fails_the_setup(kit):
 def test_continuous_integration_is_make_test_with_a_limit_for_each_part_well_below_its_own():
     said = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     limits = dict(re.findall(r"(\w+)_MINUTES=(\d+)", said))
-    assert "make test" in said and set(limits) == {"SETUP", "LINT", "UNIT", "NOTEBOOK"} and sum(map(int, limits.values())) < 85
+    assert (
+        "make test" in said
+        and set(limits) == {"SETUP", "LINT", "UNIT", "NOTEBOOK"}
+        and sum(map(int, limits.values())) < 85
+    )

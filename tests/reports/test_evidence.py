@@ -15,8 +15,19 @@ RECIPE, PROFILE, DATASET = "04_traflow_2d", "laptop", "8gaussians"
 def of_today(method="traflow", seeds=(0,), **change):
     """A record that the recipe of today would make."""
     recipe = recipes.load(RECIPE, PROFILE)
-    facts = {"recipe": RECIPE, "profile": PROFILE, "dataset": DATASET, "method": method, "seeds": list(seeds), "metrics": {"paired_rmse": [0.5] * len(seeds)}}
-    return record(**facts | {"hash": settings.identity(settings.measurement(recipe, DATASET, method, list(seeds)))} | change)
+    facts = {
+        "recipe": RECIPE,
+        "profile": PROFILE,
+        "dataset": DATASET,
+        "method": method,
+        "seeds": list(seeds),
+        "metrics": {"paired_rmse": [0.5] * len(seeds)},
+    }
+    return record(
+        **facts
+        | {"hash": settings.identity(settings.measurement(recipe, DATASET, method, list(seeds)))}
+        | change
+    )
 
 
 @pytest.fixture
@@ -34,7 +45,9 @@ def commit(found, folder):
 def test_a_record_of_todays_recipe_counts(results):
     records.save(of_today())
     commit(of_today(metrics={"paired_rmse": [0.4]}), results)
-    assert [row["value"] for row in evidence.here()] == [0.5] and [row["value"] for row in evidence.reference(RECIPE, PROFILE)] == [0.4]
+    assert [row["value"] for row in evidence.here()] == [0.5] and [
+        row["value"] for row in evidence.reference(RECIPE, PROFILE)
+    ] == [0.4]
     assert evidence.here("bench_2d") == evidence.here(profile="hour") == []
 
 
@@ -54,7 +67,11 @@ def test_what_the_recipe_does_not_ask_for_any_more_is_named_and_left_out(results
     assert "left out: 1 records of" in (said := capsys.readouterr().err) and why in said
 
 
-@pytest.mark.parametrize("change", [{"student": {"train": {"steps": 999}}}, {"evaluate": {"n": 999}}, {"pairs": {"n": 999}}], ids=["budget", "n", "pairs"])
+@pytest.mark.parametrize(
+    "change",
+    [{"student": {"train": {"steps": 999}}}, {"evaluate": {"n": 999}}, {"pairs": {"n": 999}}],
+    ids=["budget", "n", "pairs"],
+)
 def test_a_recipe_that_changes_makes_its_records_stale(change, monkeypatch):
     assert evidence.stale(of_today()) is None
     changed = recipes.merge(recipes.load(RECIPE, PROFILE), change)
@@ -68,7 +85,15 @@ def test_a_records_teacher_from_a_file_is_part_of_its_fingerprint():
     recipe = recipes.load("cifar10", "paper")
     imported = {"net": recipe["net"], "sha256": "ab" * 32}
     hashed = settings.identity(settings.measurement(recipe, "cifar10", "traflow", [0], imported))
-    made = record(recipe="cifar10", profile="paper", dataset="cifar10", seeds=[0], metrics={"a": [1.0]}, hash=hashed, teacher=imported)
+    made = record(
+        recipe="cifar10",
+        profile="paper",
+        dataset="cifar10",
+        seeds=[0],
+        metrics={"a": [1.0]},
+        hash=hashed,
+        teacher=imported,
+    )
     assert evidence.stale(made) is None
     made.teacher = imported | {"sha256": "cd" * 32}
     assert evidence.stale(made) == "its recipe has changed"
@@ -84,14 +109,19 @@ def seeds_vary(folder, values):
 def verdicts(monkeypatch, value, reference, spread, loaded=False):
     """The verdict on one number beside its reference."""
     of = {"here": value, "there": reference}
-    made = [of_today(metrics={"paired_rmse": [number]}, checkpoint_sha256=["ab" if loaded else where]) for where, number in of.items()]
+    made = [
+        of_today(metrics={"paired_rmse": [number]}, checkpoint_sha256=["ab" if loaded else where])
+        for where, number in of.items()
+    ]
     return evidence._verdict(*(records.rows(one)[0] for one in made), spread)
 
 
 @pytest.mark.parametrize("value, spread, verdict", [
     (1.0, 0.1, "same"), (1.29, 0.1, "same"), (1.31, 0.1, "DIFFERS"), (0.69, 0.1, "DIFFERS"), (1.0, None, "spread not known"),
 ])  # fmt: skip
-def test_a_trained_students_number_may_differ_by_three_standard_deviations(monkeypatch, value, spread, verdict):
+def test_a_trained_students_number_may_differ_by_three_standard_deviations(
+    monkeypatch, value, spread, verdict
+):
     assert verdicts(monkeypatch, value, 1.0, spread) == verdict
 
 
@@ -108,7 +138,11 @@ def test_the_comparison_says_what_differs_and_what_has_no_reference(results, mon
         if there:
             commit(of_today(nfe=nfe, metrics={"paired_rmse": [there]}, checkpoint_sha256=["there"]), results)
     header, lines = evidence.comparison(PROFILE)
-    assert [(line[3], line[-2], line[-1]) for line in lines] == [("1", "0.952", "same"), ("2", "2.000", "DIFFERS"), ("4", "-", "no reference")]
+    assert [(line[3], line[-2], line[-1]) for line in lines] == [
+        ("1", "0.952", "same"),
+        ("2", "2.000", "DIFFERS"),
+        ("4", "-", "no reference"),
+    ]
     assert [line[3] for line in evidence.comparison(PROFILE, only_different=True)[1]] == ["2", "4"]
     assert cli.main(["compare", "--profile", PROFILE]) == 0
     said = capsys.readouterr().out

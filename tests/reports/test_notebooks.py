@@ -42,14 +42,18 @@ def test_one_parameters_cell_of_literals(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_recipes_that_a_notebook_loads_exist_and_have_its_default_profile(name):
-    for recipe in re.findall(r"recipes\.load\(\s*[\"'](\w+)", "\n".join(cell.source for cell in code_cells(name))):
+    for recipe in re.findall(
+        r"recipes\.load\(\s*[\"'](\w+)", "\n".join(cell.source for cell in code_cells(name))
+    ):
         assert recipes.load(recipe, "laptop") and recipes.load(recipe, "smoke")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_committed_outputs_are_complete_and_clean(name):
     for cell in code_cells(name):
-        assert cell.execution_count is not None, f"not executed, so nbval compares nothing: {cell.source[:60]}"
+        assert cell.execution_count is not None, (
+            f"not executed, so nbval compares nothing: {cell.source[:60]}"
+        )
         for output in cell.outputs:
             assert output.output_type != "error"
             assert output.get("name") != "stderr"
@@ -68,21 +72,35 @@ def test_every_notebook_checks_a_claim_that_nbval_compares(name):
 QUICK = ("00_quickstart", "07_fashion_mnist", "12_paper_tables")
 
 
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES])
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
 def test_papermill_runs_the_smoke_profile(name, capfd):
     assert notebooks.run(name, "smoke").exists()
     assert "IPKernelApp" not in capfd.readouterr().err
 
 
 def test_plain_papermill_runs_from_another_folder(tmp_path):
-    command = [sys.executable, "-m", "papermill", str(FOLDER / "00_quickstart.ipynb"), "out.ipynb", "-p", "profile", "smoke", "--no-progress-bar"]
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(FOLDER / "00_quickstart.ipynb"),
+        "out.ipynb",
+        "-p",
+        "profile",
+        "smoke",
+        "--no-progress-bar",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "out.ipynb").exists()
 
 
 def test_an_unknown_profile_is_one_line_that_lists_what_exists():
-    with pytest.raises(RuntimeError, match=r"04_traflow_2d.ipynb, cell \d+ .*unknown profile 'nope'.*smoke, laptop, hour") as caught:
+    with pytest.raises(
+        RuntimeError, match=r"04_traflow_2d.ipynb, cell \d+ .*unknown profile 'nope'.*smoke, laptop, hour"
+    ) as caught:
         notebooks.run("04_traflow_2d", "nope")
     assert "\n" not in str(caught.value)
 
@@ -92,7 +110,9 @@ def test_an_unknown_notebook_lists_what_exists():
         notebooks.run("99_nothing", "smoke")
 
 
-def test_a_working_copy_leaves_the_repository_alone_and_keeps_what_the_reader_did(tmp_path, monkeypatch, capsys):
+def test_a_working_copy_leaves_the_repository_alone_and_keeps_what_the_reader_did(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path))
     assert cli.main(["course"]) == 0
     assert sorted(file.stem for file in (tmp_path / "course").iterdir()) == NAMES
@@ -100,16 +120,23 @@ def test_a_working_copy_leaves_the_repository_alone_and_keeps_what_the_reader_di
     (tmp_path / "course" / "01_rectified_flow_2d.ipynb").unlink()
     capsys.readouterr()
     assert cli.main(["course"]) == 0
-    assert (tmp_path / "course" / "00_quickstart.ipynb").read_text() == "mine" and (tmp_path / "course" / "01_rectified_flow_2d.ipynb").exists()
+    assert (tmp_path / "course" / "00_quickstart.ipynb").read_text() == "mine" and (
+        tmp_path / "course" / "01_rectified_flow_2d.ipynb"
+    ).exists()
     said = capsys.readouterr().out
-    assert f"your working copy of the course: {tmp_path}/course" in said and "other than the repository's: 00_quickstart.ipynb; delete" in said
+    assert (
+        f"your working copy of the course: {tmp_path}/course" in said
+        and "other than the repository's: 00_quickstart.ipynb; delete" in said
+    )
 
 
 def test_store_keeps_outputs_and_drops_papermills_traces(tmp_path, monkeypatch):
     ran = nbformat.read(notebooks.run("12_paper_tables", "smoke"), as_version=4)
     assert any("injected-parameters" in tags(cell) for cell in ran.cells)
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "12_paper_tables.ipynb").write_text((FOLDER / "12_paper_tables.ipynb").read_text())
+    (tmp_path / "notebooks" / "12_paper_tables.ipynb").write_text(
+        (FOLDER / "12_paper_tables.ipynb").read_text()
+    )
     monkeypatch.setattr(paths, "root", lambda: tmp_path)
     (stored,) = notebooks.store("smoke")
     kept = nbformat.read(stored, as_version=4)

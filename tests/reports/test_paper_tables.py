@@ -30,7 +30,13 @@ def saved(**change):
 def results(tmp_path, monkeypatch):
     """Empty results of this run, and no committed records beside them."""
     monkeypatch.setenv("TRAFLOW_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setattr(paths, "committed", lambda *parts: paths.root().joinpath("results", *parts) if parts != ("records",) else tmp_path / "none")
+    monkeypatch.setattr(
+        paths,
+        "committed",
+        lambda *parts: (
+            paths.root().joinpath("results", *parts) if parts != ("records",) else tmp_path / "none"
+        ),
+    )
     return tmp_path / "results"
 
 
@@ -40,7 +46,13 @@ def own():
 
 
 def entries(made):
-    return [(table, name, entry) for table in made for row in table.rows for name, cell in zip(table.header, row) for entry in cell.entries]
+    return [
+        (table, name, entry)
+        for table in made
+        for row in table.rows
+        for name, cell in zip(table.header, row)
+        for entry in cell.entries
+    ]
 
 
 def every_table(reference=False):
@@ -57,34 +69,68 @@ def check_sources(made, folders):
             assert number.text == resolve(number), f"{table.name}, {name}: {number}"
             assert number.text in rest
             rest = rest.replace(number.text, "", 1)
-        assert name in table.prose or not re.search(r"\d", rest), f"{table.name}, {name}: '{entry.text}' has digits without a source"
+        assert name in table.prose or not re.search(r"\d", rest), (
+            f"{table.name}, {name}: '{entry.text}' has digits without a source"
+        )
 
 
 def test_every_number_of_every_committed_table_resolves():
     made = every_table(reference=True)
     check_sources(made, [paths.committed("records")])
     found = [number for _, _, entry in entries(made) for number in entry.numbers]
-    assert len(found) > 2000 and {number.kind for number in found} == {"record", "published", "recipe", "network"}
+    assert len(found) > 2000 and {number.kind for number in found} == {
+        "record",
+        "published",
+        "recipe",
+        "network",
+    }
 
 
 def test_our_fids_stand_in_their_profiles_column(results):
     saved(profile="gpu")
     saved(profile="paper", nfe=2, metrics={"fid-clean": [2.3]}, n_generated=10000)
-    saved(profile="paper", nfe=2, metrics={"fid-legacy_tensorflow": [2.4]}, recipe="evaluate-inception-legacy_tensorflow-train-50000")
+    saved(
+        profile="paper",
+        nfe=2,
+        metrics={"fid-legacy_tensorflow": [2.4]},
+        recipe="evaluate-inception-legacy_tensorflow-train-50000",
+    )
     made = every_table()
     table = next(table for table in made if table.name == "table_2_cifar10")
-    ours = {row[3].text: [cell.full_text for cell in row[-3:-1]] for row in table.rows if row[1].text == paper_tables.SCOT}
+    ours = {
+        row[3].text: [cell.full_text for cell in row[-3:-1]]
+        for row in table.rows
+        if row[1].text == paper_tables.SCOT
+    }
     assert ours["1"] == ["2.50 ± 0.02 (fid-clean, n = 50,000)", "not run"]
-    assert ours["2"] == ["not run", "2.30 ± 0.02 (fid-clean, n = 10,000); 2.40 (fid-legacy_tensorflow, n = 50,000)"]
+    assert ours["2"] == [
+        "not run",
+        "2.30 ± 0.02 (fid-clean, n = 10,000); 2.40 (fid-legacy_tensorflow, n = 50,000)",
+    ]
     costs = next(table for table in made if table.name == "table_11_cost")
-    (timed,) = [row for row in costs.rows if (row[0].text, row[1].text) == ("cifar10", "this kit: traflow_v4, all its losses")]
+    (timed,) = [
+        row
+        for row in costs.rows
+        if (row[0].text, row[1].text) == ("cifar10", "this kit: traflow_v4, all its losses")
+    ]
     assert timed[8].text.startswith("128 (batch 512, 56.1M parameters, ")
     check_sources(made, [results / "records"])
 
 
 def test_the_throughput_benchmark_stands_beside_the_papers(results):
-    speed = {"recipe": "throughput", "dataset": "shapes32x1", "stand_in": True, "sampler": "training", "nfe": 0, "errors": {}, "training": {"steps": 40}}
-    saved(**speed | {"profile": "gpu", "method": "velocity loss, bf16", "metrics": {"images_per_second": [300.0]}})
+    speed = {
+        "recipe": "throughput",
+        "dataset": "shapes32x1",
+        "stand_in": True,
+        "sampler": "training",
+        "nfe": 0,
+        "errors": {},
+        "training": {"steps": 40},
+    }
+    saved(
+        **speed
+        | {"profile": "gpu", "method": "velocity loss, bf16", "metrics": {"images_per_second": [300.0]}}
+    )
     table = cost_tables.cost(own())
     (row,) = [row for row in table.rows if row[1].text == "this kit: velocity loss, bf16"]
     assert row[8].text.startswith("300 (56.1M parameters, ") and row[9].text == "not run"
@@ -93,7 +139,11 @@ def test_the_throughput_benchmark_stands_beside_the_papers(results):
 
 def test_deleting_a_record_turns_its_cell_into_not_run(results):
     file = saved(profile="gpu")
-    shown = lambda: [row[-3].text for row in paper_tables.build(own())[0].rows if row[1].text == paper_tables.SCOT and row[3].text == "1"]  # noqa: E731
+    shown = lambda: [
+        row[-3].text
+        for row in paper_tables.build(own())[0].rows
+        if row[1].text == paper_tables.SCOT and row[3].text == "1"
+    ]  # noqa: E731
     assert shown() == ["2.50 ± 0.02 (fid-clean, n = 50,000)"]
     (results / "records" / file).write_text("")
     assert shown() == ["not run"]
@@ -114,19 +164,29 @@ def test_what_is_no_fid_on_the_real_data_stays_out_of_the_papers_tables(results,
 def test_other_methods_and_metrics_get_rows_of_their_own(results):
     saved(profile="gpu", method="compact_7.0M", metrics={"recall-clean": [0.5]}, errors={})
     table = paper_tables.build(own())[0]
-    (row,) = [row for row in table.rows if row[0].text == "recall" and row[1].text == "this kit: compact_7.0M"]
-    assert [cell.text for cell in row[2:4]] == ["56.1", "1"] and row[-3].text == "0.500 (recall-clean, n = 50,000)"
+    (row,) = [
+        row for row in table.rows if row[0].text == "recall" and row[1].text == "this kit: compact_7.0M"
+    ]
+    assert [cell.text for cell in row[2:4]] == ["56.1", "1"] and row[
+        -3
+    ].text == "0.500 (recall-clean, n = 50,000)"
 
 
 def test_what_was_not_run_comes_with_its_command(results):
     notes = {table.name: " ".join(table.notes) for table in paper_tables.build([])}
-    for name, notebook in {"table_2_cifar10": "08_cifar10", "v1_celeba64": "09_celeba64", "v1_ffhq64": "10_ffhq64_imagenet64"}.items():
+    for name, notebook in {
+        "table_2_cifar10": "08_cifar10",
+        "v1_celeba64": "09_celeba64",
+        "v1_ffhq64": "10_ffhq64_imagenet64",
+    }.items():
         for profile in ("gpu", "paper"):
             assert f"`python -m traflow_lib notebook {notebook} --profile {profile}`" in notes[name]
 
 
 def table_called(name):
-    return next(table for table in [*paper_tables.build(own()), *cost_tables.build(own())] if table.name == name)
+    return next(
+        table for table in [*paper_tables.build(own()), *cost_tables.build(own())] if table.name == name
+    )
 
 
 def test_ablations_take_students_of_their_iterations(results):
@@ -161,12 +221,27 @@ def expected(row):
     """A line of Tables 2 to 6 as published.csv has it."""
     own = "same" if row["printed"] == row["value"] else row["value"] or "-"
     printed = f"({row['printed']})" if row["reading"] == "inferred" else row["printed"] or "-"
-    size = (row["iterations"],) if row["iterations"] else (row["params_m"] or "-", own, row["source"], row["evidence"])
-    return NAMES.get(row["metric"], row["metric"]), row["method"], row["nfe"] or "-", printed, row["note"], *size
+    size = (
+        (row["iterations"],)
+        if row["iterations"]
+        else (row["params_m"] or "-", own, row["source"], row["evidence"])
+    )
+    return (
+        NAMES.get(row["metric"], row["metric"]),
+        row["method"],
+        row["nfe"] or "-",
+        printed,
+        row["note"],
+        *size,
+    )
 
 
 def shown(line):
-    size = (line["iterations"],) if "iterations" in line else (line["params (M)"], line["its source says"], line["source"], line["evidence"])
+    size = (
+        (line["iterations"],)
+        if "iterations" in line
+        else (line["params (M)"], line["its source says"], line["source"], line["evidence"])
+    )
     return line["metric"], line["method"], line["calls"], line["as printed"], line["note"], *size
 
 
@@ -175,20 +250,35 @@ def test_the_papers_tables_are_published_csv_line_by_line():
     texts = [rendering.markdown(table) for table in paper_tables.build([])]
     wanted = Counter(expected(row) for row in published_lines() if row["metric"] in {*NAMES, "precision", "recall"} and row["dataset"] in paper_tables.NOTEBOOKS
                      and not row["table"].startswith("text"))  # fmt: skip
-    read = lambda texts: Counter(shown(line) for text in texts for line in lines_of(text) if not line["method"].startswith("this kit"))  # noqa: E731
+    read = lambda texts: Counter(
+        shown(line) for text in texts for line in lines_of(text) if not line["method"].startswith("this kit")
+    )  # noqa: E731
     assert read(texts) == wanted and len(wanted) > 150
     assert read([text.replace("(2.93)", "2.93") for text in texts]) != wanted
     assert read([text.replace("| 15.39 | 8.95 |", "| 8.95 | 8.95 |") for text in texts]) != wanted
 
 
 def test_the_settings_say_what_ours_leaves_out():
-    lines = {(line["data set"], line["setting"]): line for line in lines_of(rendering.markdown(cost_tables.settings()))}
+    lines = {
+        (line["data set"], line["setting"]): line
+        for line in lines_of(rendering.markdown(cost_tables.settings()))
+    }
     ours = "ours, recipe at profile paper"
     for dataset in ("cifar10", "imagenet64"):
-        assert lines[dataset, "precision"][ours] == "fp16" and "derivative of the velocity loss is taken in float32" in lines[dataset, "precision"]["note"]
+        assert (
+            lines[dataset, "precision"][ours] == "fp16"
+            and "derivative of the velocity loss is taken in float32" in lines[dataset, "precision"]["note"]
+        )
         distance = lines[dataset, "distance D"]
-        assert (distance["as printed"], distance["its source says"], distance[ours]) == ("-", "LPIPS", "squared error")
-        assert "traflow_anchored pseudo-Huber" in distance["note"] and "traflow_v1 squared error" in distance["note"]
+        assert (distance["as printed"], distance["its source says"], distance[ours]) == (
+            "-",
+            "LPIPS",
+            "squared error",
+        )
+        assert (
+            "traflow_anchored pseudo-Huber" in distance["note"]
+            and "traflow_v1 squared error" in distance["note"]
+        )
     assert all("precision" in recipes.load(dataset, "paper") for dataset in ("cifar10", "imagenet64"))
 
 
@@ -205,7 +295,10 @@ def test_own_tables_keep_recipes_apart_and_mark_stand_in_data(results):
         saved(**image | {"recipe": recipe})
     made = own_tables.build(own())
     assert [table.name for table in made] == ["celeba64__shapes64", "imagenet64__shapes64"]
-    assert all("stand-in data" in table.title and all("stand-in" in row[1].text for row in table.rows) for table in made)
+    assert all(
+        "stand-in data" in table.title and all("stand-in" in row[1].text for row in table.rows)
+        for table in made
+    )
     assert "class-conditional" in made[1].title and "class-conditional" not in made[0].title
     check_sources(made, [results / "records"])
 
@@ -218,11 +311,19 @@ def test_mixing_is_refused(results):
 
 
 @pytest.mark.parametrize(
-    "old, new", [('"nfe": 1', '"nfe": "one"'), ('"method"', '"mehtod"'), ('"parameters": 56061443', '"parameters": "many"')], ids=["type", "field", "flag"]
+    "old, new",
+    [
+        ('"nfe": 1', '"nfe": "one"'),
+        ('"method"', '"mehtod"'),
+        ('"parameters": 56061443', '"parameters": "many"'),
+    ],
+    ids=["type", "field", "flag"],
 )
 def test_the_command_refuses_a_broken_record_by_name(results, capsys, old, new):
     file = results / "records" / saved(profile="gpu")
     file.write_text(file.read_text().replace(old, new))
     assert cli.main(["tables"]) == 2
     message = capsys.readouterr().err
-    assert message.startswith(f"error: {file.name}, line 1, is not a result record") and message.count("\n") == 1
+    assert (
+        message.startswith(f"error: {file.name}, line 1, is not a result record") and message.count("\n") == 1
+    )

@@ -49,22 +49,32 @@ def test_short_and_long_rows_are_refused(tmp_path):
 
 def test_missing_and_unknown_columns_are_named(tmp_path):
     with pytest.raises(ValueError, match="line 1: .*unknown: colour, evidence$"):
-        published(file=written(tmp_path, GOOD, header=[name.replace("evidence", "colour") for name in FIELDS]))
+        published(
+            file=written(tmp_path, GOOD, header=[name.replace("evidence", "colour") for name in FIELDS])
+        )
 
 
 def test_settings_may_be_words(tmp_path):
-    (row,) = published(file=written(tmp_path, GOOD | {"metric": "setting: solver", "printed": "Heun", "value": "Heun"}))
+    (row,) = published(
+        file=written(tmp_path, GOOD | {"metric": "setting: solver", "printed": "Heun", "value": "Heun"})
+    )
     assert row.value == "Heun" and not row.is_misprint
 
 
 def test_filters():
     rows = published("imagenet64", "5", "fid")
-    assert len(rows) == 8 and {(row.dataset, row.table, row.metric) for row in rows} == {("imagenet64", "5", "fid")}
+    assert len(rows) == 8 and {(row.dataset, row.table, row.metric) for row in rows} == {
+        ("imagenet64", "5", "fid")
+    }
     assert len(published()) == len(paths.committed("published.csv").read_text().splitlines()) - 1
 
 
 def test_every_misprint_of_the_paper_is_there():
-    wrong = {row.id: (row.printed, row.value) for row in published() if row.is_misprint and row.metric in ("fid", "is")}
+    wrong = {
+        row.id: (row.printed, row.value)
+        for row in published()
+        if row.is_misprint and row.metric in ("fid", "is")
+    }
     assert wrong == {
         "cifar10.ctm-gan.1.fid": ("1.90", "1.98"), "cifar10.1-rectified-flow-distill.1.fid": ("378", "6.18"),
         "cifar10.2-rectified-flow-distill.1.fid": ("12.21", "4.85"), "cifar10.3-rectified-flow-distill.1.fid": ("8.15", "5.21"),
@@ -83,7 +93,11 @@ def test_what_is_inferred_is_marked_and_is_no_misprint():
     inferred = [row for row in published() if row.reading == "inferred"]
     assert len(inferred) == 25 and {row.table for row in inferred} == {"2", "3"}
     assert all(row.printed == row.value or row.evidence == "not known" for row in inferred)
-    assert all(row.reading == "read" for row in published() if row.is_misprint or (row.printed and row.method.startswith("SCoT")))
+    assert all(
+        row.reading == "read"
+        for row in published()
+        if row.is_misprint or (row.printed and row.method.startswith("SCoT"))
+    )
 
 
 def test_a_number_without_a_known_source_has_none():
@@ -92,4 +106,6 @@ def test_a_number_without_a_known_source_has_none():
         "imagenet64.edm.79.is": "48.88", "text-ema.cifar10.ema-of-the-student": "0.9999", "text-ema.imagenet64.ema-of-the-student": "0.9999",
     }  # fmt: skip
     assert not any(row.value for row in published() if row.id in unknown)
-    assert not any("Karras" in row.source for row in published() if row.metric != "fid" and "re-run" not in row.source)  # EDM's authors report FID only
+    assert not any(
+        "Karras" in row.source for row in published() if row.metric != "fid" and "re-run" not in row.source
+    )  # EDM's authors report FID only

@@ -16,7 +16,17 @@ ODD = "a & b_c <50%> $x$ #1 {y} ~z^2 \\n | `code`"
 
 def table(**change):
     rows = [[Cell(ODD), NUMBER], [Cell("two", more=(Cell("entries"),)), Cell("not run")]]
-    return Table(**{"name": "t_1", "folder": "own/hour", "title": "T & U", "header": ["na_me", "value"], "rows": rows, "notes": ["100 % of `it`"]} | change)
+    return Table(
+        **{
+            "name": "t_1",
+            "folder": "own/hour",
+            "title": "T & U",
+            "header": ["na_me", "value"],
+            "rows": rows,
+            "notes": ["100 % of `it`"],
+        }
+        | change
+    )
 
 
 def test_every_row_is_as_long_as_the_header():
@@ -26,18 +36,29 @@ def test_every_row_is_as_long_as_the_header():
 
 def test_markdown_links_numbers_to_their_records():
     text = rendering.markdown(table(), "../../../records")
-    assert "| [0.50 ± 0.01](../../../records/hour/a_b.jsonl) |" in text and "\\| `code` |" in text and "| two; entries | not run |" in text
+    assert (
+        "| [0.50 ± 0.01](../../../records/hour/a_b.jsonl) |" in text
+        and "\\| `code` |" in text
+        and "| two; entries | not run |" in text
+    )
 
 
 def test_csv_holds_the_text_and_the_records():
     rows = list(csv.reader(io.StringIO(rendering.comma_separated(table()))))
-    assert rows == [["na_me", "value", "records"], [ODD, "0.50 ± 0.01", "hour/a_b.jsonl#k"], ["two; entries", "not run", ""]]
+    assert rows == [
+        ["na_me", "value", "records"],
+        [ODD, "0.50 ± 0.01", "hour/a_b.jsonl#k"],
+        ["two; entries", "not run", ""],
+    ]
 
 
 def test_html_is_escaped_whole_and_refers_to_nothing_but_records():
     text = rendering.html([table()])
     assert "a &amp; b_c &lt;50%&gt;" in text and "<h2 id=" in text and "T &amp; U" in text
-    assert '<a href="../records/hour/a_b.jsonl">0.50 ± 0.01</a>' in text and '<td class="missing">not run</td>' in text
+    assert (
+        '<a href="../records/hour/a_b.jsonl">0.50 ± 0.01</a>' in text
+        and '<td class="missing">not run</td>' in text
+    )
     assert "http" not in text and "src=" not in text
 
 
@@ -56,12 +77,18 @@ def test_files_are_written_and_old_ones_go(tmp_path):
     assert "](../../../records/hour/a_b.jsonl)" in (tmp_path / "own" / "hour" / "t_1.md").read_text()
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex (Debian: texlive-latex-base, texlive-latex-recommended) is not installed")
+@pytest.mark.skipif(
+    shutil.which("pdflatex") is None,
+    reason="pdflatex (Debian: texlive-latex-base, texlive-latex-recommended) is not installed",
+)
 def test_latex_compiles(tmp_path):
     from test_paper_tables import every_table
 
     rendering.write([table(), *every_table()], tmp_path)
-    assert all(r"\caption{" in file.read_text() and r"\label{" in file.read_text() for file in tmp_path.rglob("own/*/*.tex"))
+    assert all(
+        r"\caption{" in file.read_text() and r"\label{" in file.read_text()
+        for file in tmp_path.rglob("own/*/*.tex")
+    )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", rendering.DOCUMENT]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]

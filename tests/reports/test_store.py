@@ -20,7 +20,9 @@ GIT = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
 def clone(tmp_path, monkeypatch):
     """A small clone under git with one executed notebook, one record and one linked figure of its own."""
     folder = course(tmp_path / "clone", {"00_one": "print('said')", "12_paper_tables": ""}, ["laptop"])
-    (folder / "README.md").write_text("![x](results/figures/laptop/seen.png) and [t](results/tables/paper/table_2_cifar10.md)")
+    (folder / "README.md").write_text(
+        "![x](results/figures/laptop/seen.png) and [t](results/tables/paper/table_2_cifar10.md)"
+    )
     (folder / ".gitignore").write_text("runs/\n__pycache__/\n*.lock\n")
     shutil.copy(paths.committed("fingerprints.json"), folder / "results")
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
@@ -60,7 +62,10 @@ def test_a_dirty_tree_is_refused_and_nothing_is_written(clone, name, capsys):
     measured()
     (clone / name).write_text("x")
     assert cli.main(["store", "--profile", "laptop"]) == 2
-    assert f"commit or undo your changes first, so that results name the code they come from: {name}" in capsys.readouterr().err
+    assert (
+        f"commit or undo your changes first, so that results name the code they come from: {name}"
+        in capsys.readouterr().err
+    )
     assert not (clone / "results/records").exists()
 
 
@@ -79,7 +84,9 @@ def test_committed_records_that_no_recipe_makes_any_more_are_dropped(clone):
     subprocess.run([*GIT, "commit", "-qm", "second"], cwd=clone, check=True)
     measured()
     store.store("laptop")
-    assert [record.nfe for record in records.read(clone / "results/records/laptop/04_traflow_2d.jsonl")] == [1]
+    assert [record.nfe for record in records.read(clone / "results/records/laptop/04_traflow_2d.jsonl")] == [
+        1
+    ]
 
 
 def texts():
@@ -90,7 +97,9 @@ def texts():
 def test_tables_in_readme_and_docs_are_those_of_the_committed_records(file):
     text = file.read_text(encoding="utf-8")
     assert store.with_tables(text) == text
-    assert not [line for line in text.splitlines() if line.count("±") > 1 and line not in store.with_tables(text)]
+    assert not [
+        line for line in text.splitlines() if line.count("±") > 1 and line not in store.with_tables(text)
+    ]
 
 
 def test_a_marked_table_is_filled_from_records_and_says_so_where_there_are_none(clone):
@@ -98,9 +107,15 @@ def test_a_marked_table_is_filled_from_records_and_says_so_where_there_are_none(
     mark = "<!-- table: 04_traflow_2d laptop 8gaussians {} -->\n| old |\n"
     shown = store.with_tables(f"a\n{mark.format('paired_rmse')}b\n").splitlines()
     assert shown[2:] == ["| method | seeds | 1 call |", "| --- | --- | --- |", "| traflow | 1 | 0.500 |", "b"]
-    assert "| not run |" in store.with_tables(mark.format("w2")) and "old" not in store.with_tables(mark.format("w2"))
+    assert "| not run |" in store.with_tables(mark.format("w2")) and "old" not in store.with_tables(
+        mark.format("w2")
+    )
 
 
 def test_every_figure_and_table_that_readme_and_docs_link_is_committed_and_no_other():
-    committed = {file.relative_to(paths.root()).as_posix() for kind in ("figures", "tables") for file in paths.committed(kind).rglob("*.*")}
+    committed = {
+        file.relative_to(paths.root()).as_posix()
+        for kind in ("figures", "tables")
+        for file in paths.committed(kind).rglob("*.*")
+    }
     assert committed == store.linked()

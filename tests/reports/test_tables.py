@@ -37,15 +37,28 @@ def test_markdown_table():
 
 def test_pivot_has_a_row_a_method_and_a_column_an_nfe():
     two_seeds = {"seeds": [0, 1], "spread": 0.1}
-    rows = [measured(nfe=2, value=0.25, **two_seeds), measured(**two_seeds), measured(method="reflow", value=1.0), measured(metric="other", nfe=8)]
+    rows = [
+        measured(nfe=2, value=0.25, **two_seeds),
+        measured(**two_seeds),
+        measured(method="reflow", value=1.0),
+        measured(metric="other", nfe=8),
+    ]
     header, lines = tables.pivot(rows, "rmse")
     assert header == ["method", "seeds", "1 call", "2 calls"]
     assert lines == [["reflow", "1", "1.00", "not run"], ["traflow", "2", "0.500 ± 0.100", "0.250 ± 0.100"]]
 
 
 def test_real_data_and_the_teacher_come_first():
-    rows = [measured(), measured(method="teacher", sampler="euler"), measured(method="real data", sampler="halves", nfe=0)]
-    assert [line[0] for line in tables.pivot(rows, "rmse")[1]] == ["real data, halves", "teacher, euler", "traflow"]
+    rows = [
+        measured(),
+        measured(method="teacher", sampler="euler"),
+        measured(method="real data", sampler="halves", nfe=0),
+    ]
+    assert [line[0] for line in tables.pivot(rows, "rmse")[1]] == [
+        "real data, halves",
+        "teacher, euler",
+        "traflow",
+    ]
 
 
 def test_adaptive_solver_has_one_number_whatever_the_column():
@@ -53,20 +66,29 @@ def test_adaptive_solver_has_one_number_whatever_the_column():
     assert tables.pivot(rows, "rmse")[1][0] == ["teacher, dopri5 (44 calls)", "1", "0.100", "same"]
 
 
-@pytest.mark.parametrize("change", [{"dataset": "checkerboard"}, {"profile": "hour"}], ids=["data sets", "profiles"])
+@pytest.mark.parametrize(
+    "change", [{"dataset": "checkerboard"}, {"profile": "hour"}], ids=["data sets", "profiles"]
+)
 def test_mixing_is_refused(change):
     with pytest.raises(ValueError, match="one data set at one profile"):
         tables.pivot([measured(), measured(**change)], "rmse")
 
 
 def test_columns_can_be_chosen_and_those_not_run_say_so():
-    assert tables.pivot([measured()], "rmse", columns=["1", "4"]) == (["method", "seeds", "1 call", "4 calls"], [["traflow", "1", "0.500", "not run"]])
+    assert tables.pivot([measured()], "rmse", columns=["1", "4"]) == (
+        ["method", "seeds", "1 call", "4 calls"],
+        [["traflow", "1", "0.500", "not run"]],
+    )
 
 
 def test_tables_are_written_from_this_runs_records(tmp_path, monkeypatch):
     monkeypatch.setenv("TRAFLOW_RESULTS", str(tmp_path))
     records.save(record(stand_in=True, recipe="zz_test"))
-    (file,) = (file for file in tables.write_all(records.load(tmp_path / "records"), tmp_path / "tables") if "zz_test" in file.name)
+    (file,) = (
+        file
+        for file in tables.write_all(records.load(tmp_path / "records"), tmp_path / "tables")
+        if "zz_test" in file.name
+    )
     text = file.read_text()
     assert file == tmp_path / "tables" / "smoke" / "zz_test__checkerboard__paired_rmse.md"
     assert "Stand-in data" in text and "| traflow | 3 | 3.00 ± 1.53 |" in text
@@ -77,9 +99,22 @@ def ranked(method, value, spread=0.1, **change):
 
 
 def test_ranking_ties_within_two_standard_errors_of_the_difference():
-    rows = [ranked("c", 1.3), ranked("a", 1.0), ranked("b", 1.28), ranked("teacher", 0.1), ranked("a", 5.0, nfe=2), ranked("a", 0.0, metric="other")]
-    assert tables.ranking(rows, "rmse", 1) == [("a", 1.0, 0.1, True), ("b", 1.28, 0.1, True), ("c", 1.3, 0.1, False)]
-    assert tables.ranking(rows, "rmse", 2) == [("a", 5.0, 0.1, True)] and tables.ranking(rows, "rmse", 4) == []
+    rows = [
+        ranked("c", 1.3),
+        ranked("a", 1.0),
+        ranked("b", 1.28),
+        ranked("teacher", 0.1),
+        ranked("a", 5.0, nfe=2),
+        ranked("a", 0.0, metric="other"),
+    ]
+    assert tables.ranking(rows, "rmse", 1) == [
+        ("a", 1.0, 0.1, True),
+        ("b", 1.28, 0.1, True),
+        ("c", 1.3, 0.1, False),
+    ]
+    assert (
+        tables.ranking(rows, "rmse", 2) == [("a", 5.0, 0.1, True)] and tables.ranking(rows, "rmse", 4) == []
+    )
 
 
 def test_ranking_takes_the_best_sampler_of_a_method():

@@ -51,8 +51,14 @@ def test_exact_noise_prediction_gives_the_closed_form_velocity(t):
 @pytest.fixture
 def unet():
     diffusers = pytest.importorskip("diffusers")
-    blocks = {"down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "up_block_types": ("AttnUpBlock2D", "UpBlock2D"), "block_out_channels": (8, 16)}
-    return diffusers.UNet2DModel(sample_size=8, layers_per_block=1, norm_num_groups=4, attention_head_dim=8, **blocks).eval()
+    blocks = {
+        "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
+        "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
+        "block_out_channels": (8, 16),
+    }
+    return diffusers.UNet2DModel(
+        sample_size=8, layers_per_block=1, norm_num_groups=4, attention_head_dim=8, **blocks
+    ).eval()
 
 
 def changed(folder, **settings):
@@ -84,7 +90,9 @@ def test_saved_folder_is_the_network_between_two_scalings(tmp_path, unet, place)
 
 
 def test_what_is_not_a_noise_predicting_unet_is_refused_in_one_line(tmp_path, unet):
-    with pytest.raises(FileNotFoundError, match="has no config.json and no diffusion_pytorch_model.safetensors"):
+    with pytest.raises(
+        FileNotFoundError, match="has no config.json and no diffusion_pytorch_model.safetensors"
+    ):
         load_teacher(tmp_path)
     unet.save_pretrained(tmp_path / "unet")
     with pytest.raises(ValueError, match="holds a VQModel"):

@@ -13,7 +13,9 @@ from traflow_lib import nets
 from traflow_lib.nets.ddpmpp import DDPMpp
 from traflow_lib.teachers import load_network, load_teacher
 
-SCHEMA = json.loads((Path(__file__).parents[1] / "schemas" / "rectified_flow_cifar10_schema.json").read_text())
+SCHEMA = json.loads(
+    (Path(__file__).parents[1] / "schemas" / "rectified_flow_cifar10_schema.json").read_text()
+)
 TINY = {"width": 8, "multipliers": (1, 2), "blocks": 1, "attention": (16,)}
 
 
@@ -55,7 +57,13 @@ def test_full_official_checkpoint_loads_and_computes_what_is_described(tmp_path)
     assert header["network"] == {
         "kind": "ddpmpp", "size": 32, "channels": 3, "width": 128, "multipliers": [1, 2, 2, 2], "blocks": 4, "attention": [16], "clock": "1-t",
     }  # fmt: skip
-    assert header["source"] == {"format": "RectifiedFlow", "file": "teacher.pth", "weights": "EMA", "ema_decay": 0.999999, "step": 600_000}
+    assert header["source"] == {
+        "format": "RectifiedFlow",
+        "file": "teacher.pth",
+        "weights": "EMA",
+        "ema_decay": 0.999999,
+        "step": 600_000,
+    }
     x, t = torch.randn(1, 3, 32, 32), torch.tensor([0.3])
     with torch.no_grad():
         expected = theirs(tensors, x, t, width=128, multipliers=(1, 2, 2, 2), blocks=4, attention=(16,))
@@ -69,7 +77,16 @@ def test_tiny_checkpoint_computes_what_is_described_at_every_time(tmp_path, cont
     assert expected.std() > 0.1 and torch.allclose(teacher(x, t), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("changes", [{"multipliers": (1, 1, 2), "blocks": 2}, {"multipliers": (2, 2, 2)}, {"attention": (32, 16)}, {"channels": 1}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"multipliers": (1, 1, 2), "blocks": 2},
+        {"multipliers": (2, 2, 2)},
+        {"attention": (32, 16)},
+        {"channels": 1},
+    ],
+    ids=str,
+)
 def test_the_layout_is_found_from_the_tensors(tmp_path, changes):
     tensors = tiny_tensors(**changes)
     teacher = load_teacher(saved(tmp_path, rectified_flow_content(tensors)))
@@ -90,7 +107,15 @@ def test_weights_saved_without_data_parallel_are_the_same(tmp_path, content):
     load_teacher(saved(tmp_path, content))
 
 
-@pytest.mark.parametrize("name", ["all_modules.0.weight", "all_modules.3.Conv_0.weight", "all_modules.4.Conv_2.bias", "all_modules.6.NIN_1.W"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "all_modules.0.weight",
+        "all_modules.3.Conv_0.weight",
+        "all_modules.4.Conv_2.bias",
+        "all_modules.6.NIN_1.W",
+    ],
+)
 def test_renamed_key_is_named(tmp_path, content, name):
     content["model"]["module.other." + name] = content["model"].pop("module." + name)
     assert f"{name} is missing" in refusal(saved(tmp_path, content))
@@ -138,11 +163,22 @@ def test_file_that_would_run_code_is_refused_and_does_not(tmp_path, content):
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize("model", [{}, {"module.all_modules.0.weight": torch.zeros(())}, {"module.all_modules.3.Conv_0.weight": torch.zeros(8)}, 5], ids=str)
+@pytest.mark.parametrize(
+    "model",
+    [
+        {},
+        {"module.all_modules.0.weight": torch.zeros(())},
+        {"module.all_modules.3.Conv_0.weight": torch.zeros(8)},
+        5,
+    ],
+    ids=str,
+)
 def test_other_content_is_refused(tmp_path, content, model):
     reason = refusal(saved(tmp_path, content | {"model": model}))
     assert "does not fit the network" in reason or "not a RectifiedFlow checkpoint" in reason
 
 
 def test_torchcfm_checkpoint_is_refused_by_name(tmp_path):
-    assert "TorchCFM" in refusal(saved(tmp_path, {"net_model": {}, "ema_model": {}, "sched": {}, "optim": {}, "step": 1}))
+    assert "TorchCFM" in refusal(
+        saved(tmp_path, {"net_model": {}, "ema_model": {}, "sched": {}, "optim": {}, "step": 1})
+    )

@@ -43,7 +43,9 @@ def test_loaded_teacher_is_a_velocity_field_at_one_time_or_one_a_sample(tmp_path
     net = randomise(nets.build(config))
     save_network(tmp_path / "teacher.safetensors", net, config)
     teacher, x = load_teacher(str(tmp_path / "teacher.safetensors")), torch.randn(3, *shape)
-    assert torch.equal(teacher(x, 0.3), net(x, torch.full((3,), 0.3))) and torch.equal(teacher(x, torch.full((3,), 0.3)), teacher(x, 0.3))
+    assert torch.equal(teacher(x, 0.3), net(x, torch.full((3,), 0.3))) and torch.equal(
+        teacher(x, torch.full((3,), 0.3)), teacher(x, 0.3)
+    )
     assert not teacher(x.requires_grad_(), 0.3).requires_grad
 
 
@@ -52,7 +54,9 @@ def test_teacher_in_bf16_is_close_and_answers_in_float32(tmp_path, kind):
     config, shape = NETS[kind]
     save_network(tmp_path / "teacher.safetensors", randomise(nets.build(config)), config)
     x = torch.randn(3, *shape)
-    exact, rounded = (load_teacher(tmp_path / "teacher.safetensors", precision)(x, 0.3) for precision in ("fp32", "bf16"))
+    exact, rounded = (
+        load_teacher(tmp_path / "teacher.safetensors", precision)(x, 0.3) for precision in ("fp32", "bf16")
+    )
     assert rounded.dtype == torch.float32 and 0 < (exact - rounded).norm() <= 0.05 * exact.norm()
 
 
@@ -61,7 +65,9 @@ def test_velocity_field_of_a_student_is_its_average_velocity_over_no_time(tmp_pa
     net = randomise(nets.build(config, s_input=True))
     save_network(tmp_path / "student.safetensors", net, config, s_input=True)
     x, t = torch.randn(5, *shape), torch.rand(5)
-    assert torch.allclose(load_teacher(tmp_path / "student.safetensors")(x, t), JumpMap(net).average_velocity(x, t, t))
+    assert torch.allclose(
+        load_teacher(tmp_path / "student.safetensors")(x, t), JumpMap(net).average_velocity(x, t, t)
+    )
 
 
 def test_missing_file_is_named(tmp_path):

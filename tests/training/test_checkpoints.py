@@ -26,7 +26,9 @@ def test_last_checkpoints_are_kept(tmp_path, keep):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda content: b"", lambda content: content[: len(content) // 2], lambda content: b"x" * 1000], ids=["empty", "half", "other"]
+    "damage",
+    [lambda content: b"", lambda content: content[: len(content) // 2], lambda content: b"x" * 1000],
+    ids=["empty", "half", "other"],
 )
 def test_damaged_checkpoint_is_named_and_the_one_before_it_resumed(tmp_path, capsys, damage):
     whole = fit(network(), regression(), CONFIG, tmp_path / "whole", seed=0)
@@ -34,7 +36,9 @@ def test_damaged_checkpoint_is_named_and_the_one_before_it_resumed(tmp_path, cap
     last = max((tmp_path / "damaged").glob("*.pt"))
     last.write_bytes(damage(last.read_bytes()))
     again = fit(network(seed=5), regression(), CONFIG, tmp_path / "damaged", seed=0)
-    assert "checkpoint-000000020.pt is damaged" in capsys.readouterr().err and same(state(whole.net), state(again.net))
+    assert "checkpoint-000000020.pt is damaged" in capsys.readouterr().err and same(
+        state(whole.net), state(again.net)
+    )
 
 
 def test_folder_with_nothing_but_damaged_checkpoints_is_refused(tmp_path):
@@ -64,7 +68,10 @@ def test_checkpoint_holds_everything_that_decides_the_next_step(tmp_path):
 
 
 def test_several_averages_are_what_each_would_be_alone_and_the_last_is_the_target(tmp_path):
-    alone = {decay: fit(network(), regression(), changed(ema=decay), tmp_path / str(decay), seed=0).net for decay in (0.9, 0.5, 0.0)}
+    alone = {
+        decay: fit(network(), regression(), changed(ema=decay), tmp_path / str(decay), seed=0).net
+        for decay in (0.9, 0.5, 0.0)
+    }
     targets = []
 
     def loss_fn(net, target, progress):
@@ -83,7 +90,13 @@ def test_resumed_averages_equal_uninterrupted_ones(tmp_path):
     config = changed(ema=[0.9, 0.5])
     whole = fit(network(), regression(), config, tmp_path / "whole", seed=0)
     with pytest.raises(RuntimeError, match="stop"):
-        fit(network(), regression(12, lambda net: (_ for _ in ()).throw(RuntimeError("stop"))), config, tmp_path / "parted", seed=0)
+        fit(
+            network(),
+            regression(12, lambda net: (_ for _ in ()).throw(RuntimeError("stop"))),
+            config,
+            tmp_path / "parted",
+            seed=0,
+        )
     again = fit(network(seed=4), regression(), config, tmp_path / "parted", seed=0)
     assert all(same(state(whole.averages[decay]), state(again.averages[decay])) for decay in config.ema)
 
@@ -99,7 +112,11 @@ def test_watching_is_logged_and_changes_nothing(tmp_path):
     plain = fit(network(), regression(), CONFIG, tmp_path / "plain", seed=0)
     watched = fit(network(), regression(), changed(watch_every=8), tmp_path / "watched", seed=0, watch=watch)
     assert seen == [8, 16, 20] and same(state(plain.net), state(watched.net))
-    assert [line["watch"] for line in read_log(tmp_path / "watched", watched=True)] == [{"distance": 8.0}, {"distance": 16.0}, {"distance": 20.0}]
+    assert [line["watch"] for line in read_log(tmp_path / "watched", watched=True)] == [
+        {"distance": 8.0},
+        {"distance": 16.0},
+        {"distance": 20.0},
+    ]
     assert [line["step"] for line in read_log(tmp_path / "watched")] == [5, 10, 15, 20]
 
 
@@ -124,6 +141,11 @@ def test_compiled_and_channels_last_training_is_the_same_training(tmp_path, monk
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
     plain = fit(network(), regression(), changed(steps=6), tmp_path / "plain", seed=0)
     other = fit(network(), regression(), changed(steps=6, **{option: True}), tmp_path / option, seed=0)
-    assert json.dumps(list(state(plain.net))) == json.dumps(list(state(other.net)))  # the same names, so checkpoints fit both
+    assert json.dumps(list(state(plain.net))) == json.dumps(
+        list(state(other.net))
+    )  # the same names, so checkpoints fit both
     if option == "channels_last":  # the compiler draws its dropout by itself
-        assert all(torch.allclose(value, state(other.net)[name], atol=1e-6) for name, value in state(plain.net).items())
+        assert all(
+            torch.allclose(value, state(other.net)[name], atol=1e-6)
+            for name, value in state(plain.net).items()
+        )

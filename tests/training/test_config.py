@@ -17,7 +17,10 @@ def test_wrong_training_options_are_named(options, message):
         TrainConfig.of(options)
 
 
-@pytest.mark.parametrize("micro_batch, processes, passes", [(0, 1, 1), (0, 4, 1), (24, 1, 1), (12, 1, 2), (11, 1, 3), (5, 2, 3), (1, 3, 8)])
+@pytest.mark.parametrize(
+    "micro_batch, processes, passes",
+    [(0, 1, 1), (0, 4, 1), (24, 1, 1), (12, 1, 2), (11, 1, 3), (5, 2, 3), (1, 3, 8)],
+)
 def test_batch_is_split_into_as_few_even_passes_as_the_micro_batch_allows(micro_batch, processes, passes):
     assert TrainConfig(steps=1, batch=24, micro_batch=micro_batch).passes(processes) == passes
 
@@ -32,4 +35,6 @@ def test_batch_that_cannot_be_split_over_the_processes_is_refused():
     ("cosine", 0, 0.1), ("cosine", 50, 0.5), ("cosine", 75, 0.5 - 8**-0.5),
 ])  # fmt: skip
 def test_learning_rate_warms_up_and_decays(schedule, step, expected):
-    assert TrainConfig(steps=100, batch=1, lr=1.0, warmup=10, schedule=schedule).lr_at(step) == pytest.approx(expected, rel=1e-2)
+    assert TrainConfig(steps=100, batch=1, lr=1.0, warmup=10, schedule=schedule).lr_at(step) == pytest.approx(
+        expected, rel=1e-2
+    )

@@ -59,7 +59,11 @@ def test_resumed_training_equals_uninterrupted_to_the_last_bit(tmp_path):
     assert saved(tmp_path / "parted")["step"] == 10
     fresh = network(seed=9)  # another process starts from other weights
     trained = fit(fresh, regression(), CONFIG, tmp_path / "parted", seed=3)
-    assert same(state(whole), state(fresh)) and same(state(ema_whole), state(trained.net)) and trained.statistics["steps"] == 20
+    assert (
+        same(state(whole), state(fresh))
+        and same(state(ema_whole), state(trained.net))
+        and trained.statistics["steps"] == 20
+    )
 
 
 def test_finished_training_is_not_repeated(tmp_path):
@@ -98,7 +102,9 @@ def test_folder_of_a_run_with_other_settings_is_refused(tmp_path, change, seed):
 def test_average_of_constant_weights_is_constant(tmp_path):
     net = network()
     before = state(net)
-    ema = fit(net, lambda net, ema_net, progress: LossTerms(0 * net[0].weight.sum(), {}), CONFIG, tmp_path, seed=0).net
+    ema = fit(
+        net, lambda net, ema_net, progress: LossTerms(0 * net[0].weight.sum(), {}), CONFIG, tmp_path, seed=0
+    ).net
     assert same(before, state(net)) and same(before, state(ema))
 
 
@@ -107,7 +113,9 @@ def test_loss_is_told_the_share_of_the_steps_that_is_done_also_after_a_resume(tm
 
     def loss_fn(net, ema_net, progress):
         seen.append(progress)
-        return regression(0, interrupt if len(seen) == 8 else lambda net: net[0].weight.sum())(net, ema_net, progress)
+        return regression(0, interrupt if len(seen) == 8 else lambda net: net[0].weight.sum())(
+            net, ema_net, progress
+        )
 
     with pytest.raises(KeyboardInterrupt):
         fit(network(), loss_fn, CONFIG, tmp_path, seed=0)
@@ -136,7 +144,9 @@ def test_training_lowers_the_loss_and_the_log_says_so(tmp_path):
     lines = read_log(tmp_path)
     assert [line["step"] for line in lines] == [5, 10, 15, 20] and lines[-1]["loss"] < lines[0]["loss"]
     for line in lines:
-        assert line["part"] == pytest.approx(2 * line["loss"]) and line["lr"] == CONFIG.lr_at(line["step"] - 1)
+        assert line["part"] == pytest.approx(2 * line["loss"]) and line["lr"] == CONFIG.lr_at(
+            line["step"] - 1
+        )
 
 
 def test_log_after_a_resume_is_the_average_of_the_steps_it_covers(tmp_path):
@@ -152,7 +162,10 @@ def test_log_after_a_resume_is_the_average_of_the_steps_it_covers(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(network(), loss_fn, config, tmp_path, seed=0)
     fit(network(), loss_fn, config, tmp_path, seed=0)
-    assert [(line["step"], line["loss"]) for line in read_log(tmp_path)] == [(10, pytest.approx(1)), (20, pytest.approx(1))]
+    assert [(line["step"], line["loss"]) for line in read_log(tmp_path)] == [
+        (10, pytest.approx(1)),
+        (20, pytest.approx(1)),
+    ]
 
 
 @pytest.mark.parametrize("precision, dtype", [("bf16", torch.bfloat16), ("fp16", torch.float16)])
@@ -164,13 +177,17 @@ def test_training_in_half_precision_runs_and_keeps_float32_weights(tmp_path, pre
         return regression()(net, ema_net, progress)
 
     trained = fit(net, loss_fn, TrainConfig(steps=3, batch=4, precision=precision), tmp_path, seed=0)
-    assert set(dtypes) == {dtype} and all(p.dtype == torch.float32 and p.isfinite().all() for p in trained.net.parameters())
+    assert set(dtypes) == {dtype} and all(
+        p.dtype == torch.float32 and p.isfinite().all() for p in trained.net.parameters()
+    )
     assert trained.statistics["parameters"] == sum(p.numel() for p in net.parameters())
 
 
 def test_fp16_skips_a_step_whose_scaled_gradient_overflows_and_scales_less(tmp_path):
     net, config = network(), TrainConfig(steps=1, batch=4, precision="fp16", clip=0.0)
     before = state(net)
-    fit(net, lambda net, target, progress: LossTerms(1e34 * net[0].weight.sum(), {}), config, tmp_path, seed=0)
+    fit(
+        net, lambda net, target, progress: LossTerms(1e34 * net[0].weight.sum(), {}), config, tmp_path, seed=0
+    )
     assert same(before, state(net)) and saved(tmp_path)["scaler"]["scale"] == 2.0**15
     assert all(value.isfinite().all() for value in state(net).values())

@@ -37,7 +37,10 @@ class Cached:
 def _identity(file: Path) -> list:
     """Name, size and date of a file, or of every file below a folder."""
     files = sorted(file.rglob("*")) if file.is_dir() else [file]
-    return [(str(below.relative_to(file.parent)), state.st_size, state.st_mtime_ns) for below, state in ((each, each.stat()) for each in files)]
+    return [
+        (str(below.relative_to(file.parent)), state.st_size, state.st_mtime_ns)
+        for below, state in ((each, each.stat()) for each in files)
+    ]
 
 
 def _open(folder: Path) -> Cached | None:
@@ -53,7 +56,9 @@ def _open(folder: Path) -> Cached | None:
         return None
     # copy-on-write: torch wants writable memory, the file stays as it is
     tensors = {name: torch.from_numpy(np.load(folder / name, mmap_mode="c")) for name in digests}
-    return Cached(tensors["images.npy"], tensors.get("labels.npy"), folder / "images.npy", digests["images.npy"])
+    return Cached(
+        tensors["images.npy"], tensors.get("labels.npy"), folder / "images.npy", digests["images.npy"]
+    )
 
 
 def _sync(file: Path) -> None:
@@ -84,7 +89,9 @@ def _build(name: str, split: str, source: Source, folder: Path) -> None:
             _header(stream, (0, *dataset.shape))
             for pixels, chunk_labels in source.read():
                 if pixels.shape[1:] != dataset.shape:
-                    raise ValueError(f"{name}: {source.files[0]} has images of shape {pixels.shape[1:]}, not {dataset.shape}; put the published file there")
+                    raise ValueError(
+                        f"{name}: {source.files[0]} has images of shape {pixels.shape[1:]}, not {dataset.shape}; put the published file there"
+                    )
                 stream.write(np.ascontiguousarray(pixels))
                 count += len(pixels)
                 labels += [] if chunk_labels is None else [chunk_labels]

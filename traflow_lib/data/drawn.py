@@ -32,7 +32,9 @@ def _uniform(seed: int, index: np.ndarray, count: int) -> np.ndarray:
     """[n, count] numbers in [0, 1) that depend on (seed, index) alone."""
     step = np.uint64(0x9E3779B97F4A7C15)
     stream = _mix(_mix(np.uint64([seed]) + step)[0] + step * index.astype(np.uint64))
-    return (_mix(stream[:, None] + step * np.arange(1, count + 1, dtype=np.uint64)) >> np.uint64(11)) * 2.0**-53
+    return (
+        _mix(stream[:, None] + step * np.arange(1, count + 1, dtype=np.uint64)) >> np.uint64(11)
+    ) * 2.0**-53
 
 
 def kinds(index: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -67,7 +69,9 @@ def draw(index: np.ndarray, size: int, channels: int = 3, seed: int = 0) -> np.n
 
 
 def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray:
-    number = _uniform(seed, index, 7 + 3 * channels).astype(np.float32)[:, :, None, None]  # [n, numbers, 1, 1]
+    number = _uniform(seed, index, 7 + 3 * channels).astype(np.float32)[
+        :, :, None, None
+    ]  # [n, numbers, 1, 1]
     kind, (scale, x, y, turn, half, slope) = kinds(index, seed), number[:, 1:7].swapaxes(0, 1)
     dark, light, contrast = (number[:, 7 + k * channels : 7 + (k + 1) * channels] for k in range(3))
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
@@ -82,7 +86,9 @@ def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray
     distance = np.empty((len(index), size, size), np.float32)
     for k in np.unique(kind):
         distance[kind == k] = _distance(k, u[kind == k], v[kind == k])
-    cover = np.clip(0.5 - distance * radius * (size / 2), 0, 1)[:, None]  # the share of a pixel that lies inside
+    cover = np.clip(0.5 - distance * radius * (size / 2), 0, 1)[
+        :, None
+    ]  # the share of a pixel that lies inside
 
     shade = (0.5 + 0.5 * (slope * across + (1 - slope) * down))[:, None]
     background = dark + (light - dark) * 0.5 * (shade + 0.5)
@@ -96,7 +102,12 @@ class Shapes:
     """Indexes like a uint8 tensor [N, channels, size, size] whose image i is number[i] of the endless sequence; labels int64 [N]."""
 
     def __init__(self, numbers: range, size: int, channels: int, seed: int = 0):
-        self.numbers, self.size, self.channels, self.seed = torch.arange(numbers.start, numbers.stop), size, channels, seed
+        self.numbers, self.size, self.channels, self.seed = (
+            torch.arange(numbers.start, numbers.stop),
+            size,
+            channels,
+            seed,
+        )
         self.shape = (len(numbers), channels, size, size)
         self.labels = torch.from_numpy(kinds(self.numbers.numpy(), seed))
 

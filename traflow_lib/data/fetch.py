@@ -15,7 +15,12 @@ CIFAR10 = "https://www.cs.toronto.edu/~kriz/"
 URLS = {
     "fashion_mnist": [
         (FASHION_MNIST + file, "FashionMNIST/raw/" + file)
-        for file in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+        for file in (
+            "train-images-idx3-ubyte.gz",
+            "train-labels-idx1-ubyte.gz",
+            "t10k-images-idx3-ubyte.gz",
+            "t10k-labels-idx1-ubyte.gz",
+        )
     ],
     "cifar10": [(CIFAR10 + "cifar-10-python.tar.gz", "cifar-10-python.tar.gz")],
 }
@@ -73,7 +78,9 @@ def download(url: str, target: Path) -> None:
         part.replace(target)
     except (OSError, HTTPException) as error:
         reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
-        raise FileNotFoundError(f"{url} could not be fetched ({reason}); get it in another way and put it at {target}") from None
+        raise FileNotFoundError(
+            f"{url} could not be fetched ({reason}); get it in another way and put it at {target}"
+        ) from None
     finally:
         part.unlink(missing_ok=True)
 

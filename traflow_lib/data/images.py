@@ -34,7 +34,9 @@ class Images:
     def __getitem__(self, index) -> Tensor:
         return from_uint8(self.source[index])
 
-    def sample_labelled(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor | None]:
+    def sample_labelled(
+        self, n: int, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """n random images [n, C, H, W] drawn with replacement, and their labels [n] if there are any.
 
         Without a generator, the numbers come from torch's global CPU generator and n is this process's part of the batch (see draws).
@@ -42,7 +44,9 @@ class Images:
         index = _integers(len(self), n, generator)
         pixels = self.source[index]
         if self.flip:
-            pixels = torch.where(_integers(2, n, generator).bool()[:, None, None, None], pixels.flip(3), pixels)
+            pixels = torch.where(
+                _integers(2, n, generator).bool()[:, None, None, None], pixels.flip(3), pixels
+            )
         return from_uint8(pixels), None if self.labels is None else self.labels[index]
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -93,7 +97,9 @@ def splits(name: str) -> list[str]:
     if drawn.parse(name):
         return list(SHAPES_SPLITS)
     if name not in DATASETS:
-        raise ValueError(f"unknown image data set '{name}'; there are digits, {', '.join(DATASETS)}, and {drawn.NAMES}")
+        raise ValueError(
+            f"unknown image data set '{name}'; there are digits, {', '.join(DATASETS)}, and {drawn.NAMES}"
+        )
     return DATASETS[name].splits
 
 
@@ -108,7 +114,9 @@ def shape(name: str) -> tuple[int, int, int]:
     return DATASETS[name].shape
 
 
-def load(name: str, split: str = "all", root: Path | str | None = None, flip: bool = False) -> tuple[Images, Tensor | None]:
+def load(
+    name: str, split: str = "all", root: Path | str | None = None, flip: bool = False
+) -> tuple[Images, Tensor | None]:
     """Images in [-1, 1] and int64 labels [N], or None where there are no classes.
 
     root: the folder with the published files (data/README.md says what goes where); flip: mirror sampled images at random. ValueError lists the
@@ -121,7 +129,9 @@ def load(name: str, split: str = "all", root: Path | str | None = None, flip: bo
         images = Images(pixels, labels, flip, tensor_sha256(pixels))
     elif kind := drawn.parse(name):
         found = drawn.Shapes(SHAPES_SPLITS[split], *kind)
-        images = Images(found, found.labels, flip, tensor_sha256(found[:64]))  # the same code draws the others
+        images = Images(
+            found, found.labels, flip, tensor_sha256(found[:64])
+        )  # the same code draws the others
     else:
         from .cache import cached  # needs file locks, which not every system has
 

@@ -45,7 +45,10 @@ def _fashion_mnist(root: Path, splits: list[str]) -> list[Source]:
     found = []
     for folder in (root / "FashionMNIST" / "raw", DEBIAN_FASHION_MNIST):
         prefixes = [{"train": "train", "test": "t10k"}[split] for split in splits]
-        pairs = [(folder / f"{prefix}-images-idx3-ubyte.gz", folder / f"{prefix}-labels-idx1-ubyte.gz") for prefix in prefixes]
+        pairs = [
+            (folder / f"{prefix}-images-idx3-ubyte.gz", folder / f"{prefix}-labels-idx1-ubyte.gz")
+            for prefix in prefixes
+        ]
         found.append(Source([file for pair in pairs for file in pair], partial(readers.idx, pairs, pad=2)))
     return found
 
@@ -53,7 +56,10 @@ def _fashion_mnist(root: Path, splits: list[str]) -> list[Source]:
 def _cifar10(root: Path, splits: list[str]) -> list[Source]:
     names = [name for split in splits for name in CIFAR10[split]]
     folder, archive = root / "cifar-10-batches-py", root / "cifar-10-python.tar.gz"
-    return [Source([folder / name for name in names], partial(readers.cifar, folder, names)), Source([archive], partial(readers.cifar, archive, names))]
+    return [
+        Source([folder / name for name in names], partial(readers.cifar, folder, names)),
+        Source([archive], partial(readers.cifar, archive, names)),
+    ]
 
 
 def _celeba64(root: Path, splits: list[str]) -> list[Source]:
@@ -63,10 +69,15 @@ def _celeba64(root: Path, splits: list[str]) -> list[Source]:
     def read(source: Path) -> Iterator[readers.Chunk]:
         parts = readers.partition(listing)
         names = [f"img_align_celeba/{name}" for split in splits for name in parts[split]]
-        return readers.encoded(source, names, partial(readers.decode, size=(178, 218), shrink=readers.celeba_face))
+        return readers.encoded(
+            source, names, partial(readers.decode, size=(178, 218), shrink=readers.celeba_face)
+        )
 
     archive = folder / "img_align_celeba.zip"
-    return [Source([listing, folder / "img_align_celeba"], partial(read, folder)), Source([listing, archive], partial(read, archive))]
+    return [
+        Source([listing, folder / "img_align_celeba"], partial(read, folder)),
+        Source([listing, archive], partial(read, archive)),
+    ]
 
 
 def _ffhq64(root: Path, splits: list[str]) -> list[Source]:
@@ -76,7 +87,9 @@ def _ffhq64(root: Path, splits: list[str]) -> list[Source]:
     def read() -> Iterator[readers.Chunk]:
         files = sorted(thumbnails.rglob("*.png"), key=lambda file: file.name)
         return readers.encoded(
-            thumbnails, [str(file.relative_to(thumbnails)) for file in files], partial(readers.decode, size=(128, 128), shrink=readers.halve)
+            thumbnails,
+            [str(file.relative_to(thumbnails)) for file in files],
+            partial(readers.decode, size=(128, 128), shrink=readers.halve),
         )
 
     return [Source([archive], partial(readers.zip_of_png, archive, 64)), Source([thumbnails], read)]
@@ -86,10 +99,19 @@ def _imagenet64(root: Path, splits: list[str]) -> list[Source]:
     folder = root / "imagenet64"
     files = [folder / name for split in splits for name in IMAGENET[split]]
     archive = folder / "imagenet-64x64.zip"
-    zipped = [Source([archive], partial(readers.zip_of_png, archive, 64, classes=1000))] if splits == ["train"] else []
+    zipped = (
+        [Source([archive], partial(readers.zip_of_png, archive, 64, classes=1000))]
+        if splits == ["train"]
+        else []
+    )
     order = folder / "map_clsloc.txt"  # part of the cache's key when it is there
     listed = [order] if order.exists() else []
-    return [*zipped, Source(files + listed, partial(readers.npz, files, 64, classes=1000, order=order if listed else None))]
+    return [
+        *zipped,
+        Source(
+            files + listed, partial(readers.npz, files, 64, classes=1000, order=order if listed else None)
+        ),
+    ]
 
 
 DATASETS = {
@@ -126,6 +148,10 @@ def find(name: str, split: str, root: Path) -> Source:
     for source in sources:
         if all(file.exists() for file in source.files):
             return source
-    begun = [[file for file in source.files if not file.exists()] for source in sources if any(file.exists() for file in source.files)]
+    begun = [
+        [file for file in source.files if not file.exists()]
+        for source in sources
+        if any(file.exists() for file in source.files)
+    ]
     lacking = f" lacks {', '.join(map(str, min(begun, key=len)))}" if begun else " is not there"
     raise FileNotFoundError(f"{name} ({split}){lacking}; put {dataset.how.format(root=root)}")

@@ -39,7 +39,10 @@ def _require(condition: bool, complaint: str) -> None:
 def _labels(values, count: int, first: int, last: int) -> np.ndarray:
     """Labels numbered from 0; they must be `count` integers between first and last."""
     labels = np.asarray(values)
-    _require(labels.shape == (count,) and labels.dtype.kind in "iu", f"{count} integer labels expected, found {labels.dtype} of shape {labels.shape}")
+    _require(
+        labels.shape == (count,) and labels.dtype.kind in "iu",
+        f"{count} integer labels expected, found {labels.dtype} of shape {labels.shape}",
+    )
     _require(bool(((labels >= first) & (labels <= last)).all()), f"labels outside {first}..{last}")
     return labels.astype(np.int64) - first
 
@@ -47,10 +50,16 @@ def _labels(values, count: int, first: int, last: int) -> np.ndarray:
 def _idx(file: Path, dimensions: int) -> np.ndarray:
     """A gzipped idx file of unsigned bytes (LeCun's MNIST format): two zero bytes, type 8, number of dimensions, their sizes, the values."""
     content = gzip.decompress(file.read_bytes())
-    _require(content[:4] == bytes([0, 0, 8, dimensions]), f"its first bytes are {content[:4].hex()}, not 000008{dimensions:02x}")
+    _require(
+        content[:4] == bytes([0, 0, 8, dimensions]),
+        f"its first bytes are {content[:4].hex()}, not 000008{dimensions:02x}",
+    )
     sizes = np.frombuffer(content, ">u4", dimensions, 4)
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
-    _require(len(values) == sizes.prod(dtype=np.int64), f"{len(values):,} values found where its head says {' x '.join(map(str, sizes))}")
+    _require(
+        len(values) == sizes.prod(dtype=np.int64),
+        f"{len(values):,} values found where its head says {' x '.join(map(str, sizes))}",
+    )
     return values.reshape(sizes)
 
 
@@ -73,14 +82,23 @@ def _from_latin1(text: str, encoding: str) -> bytes:
 class _PlainUnpickler(pickle.Unpickler):
     """Builds plain containers and numpy arrays, and refuses every other name before anything is called."""
 
-    ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _from_latin1}
-    for _core in ("numpy.core", "numpy._core"):  # the module's name before and since numpy 2; an array tells the functions themselves
+    ALLOWED = {
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("_codecs", "encode"): _from_latin1,
+    }
+    for _core in (
+        "numpy.core",
+        "numpy._core",
+    ):  # the module's name before and since numpy 2; an array tells the functions themselves
         ALLOWED[f"{_core}.multiarray", "_reconstruct"] = np.zeros(1).__reduce__()[0]
         ALLOWED[f"{_core}.numeric", "_frombuffer"] = np.zeros(1).__reduce_ex__(5)[0]
 
     def find_class(self, module: str, name: str):
         if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no part of a CIFAR batch; nothing of it was executed")
+            raise pickle.UnpicklingError(
+                f"it asks for {module}.{name}, which is no part of a CIFAR batch; nothing of it was executed"
+            )
         return self.ALLOWED[module, name]
 
 
@@ -91,7 +109,11 @@ def _members(source: Path, names: list[str]) -> Iterator[tuple[str, bytes]]:
             yield name, (source / name).read_bytes()
         return
     with _reading(source), tarfile.open(source, "r:gz") as archive:
-        found = {Path(member.name).name: archive.extractfile(member).read() for member in archive if member.isfile() and Path(member.name).name in names}
+        found = {
+            Path(member.name).name: archive.extractfile(member).read()
+            for member in archive
+            if member.isfile() and Path(member.name).name in names
+        }
         _require(set(found) == set(names), f"it lacks {', '.join(sorted(set(names) - set(found)))}")
     for name in names:
         yield name, found[name]
@@ -103,7 +125,10 @@ def cifar(source: Path, names: list[str]) -> Iterator[Chunk]:
         with _reading(source / name):
             batch = _PlainUnpickler(io.BytesIO(content), encoding="bytes").load()
             pixels = batch[b"data"]
-            _require(pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == 3072, f"data {pixels.dtype} {pixels.shape}, not uint8 [n, 3072]")
+            _require(
+                pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == 3072,
+                f"data {pixels.dtype} {pixels.shape}, not uint8 [n, 3072]",
+            )
             labels = _labels(batch[b"labels"], len(pixels), 0, 9)
         yield pixels.reshape(-1, 3, 32, 32), labels
 
@@ -117,7 +142,12 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
     rank = np.arange(classes)
     if order:
         with _reading(order):
-            synsets = {int(number): synset for synset, number, _ in (line.split() for line in order.read_text(encoding="utf-8").splitlines())}
+            synsets = {
+                int(number): synset
+                for synset, number, _ in (
+                    line.split() for line in order.read_text(encoding="utf-8").splitlines()
+                )
+            }
             _require(set(synsets) == set(range(1, classes + 1)), f"{len(synsets)} classes, not 1..{classes}")
             rank = np.argsort(np.argsort([synsets[number] for number in range(1, classes + 1)]))
     for file in files:
@@ -125,7 +155,8 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
             pixels = content["data"]
             expected = 3 * size * size
             _require(
-                pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == expected, f"data {pixels.dtype} {pixels.shape}, not uint8 [n, {expected}]"
+                pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == expected,
+                f"data {pixels.dtype} {pixels.shape}, not uint8 [n, {expected}]",
             )
             labels = rank[_labels(content["labels"], len(pixels), 1, classes)]
         yield pixels.reshape(-1, 3, size, size), labels
@@ -135,7 +166,9 @@ def _pillow():
     try:
         from PIL import Image
     except ImportError:
-        raise ImportError("image files are read with Pillow, which is not installed; pip install pillow") from None
+        raise ImportError(
+            "image files are read with Pillow, which is not installed; pip install pillow"
+        ) from None
     return Image
 
 
@@ -160,7 +193,9 @@ def decode(content: bytes, size: tuple[int, int], shrink: Callable | None = None
     return np.asarray(shrink(image) if shrink else image).transpose(2, 0, 1)
 
 
-def encoded(source: Path, names: list[str], decoder: Callable[[bytes], np.ndarray], labels: np.ndarray | None = None) -> Iterator[Chunk]:
+def encoded(
+    source: Path, names: list[str], decoder: Callable[[bytes], np.ndarray], labels: np.ndarray | None = None
+) -> Iterator[Chunk]:
     """Decoded images of the named files of a folder or .zip, on all cores (Pillow decodes outside Python's lock)."""
     _pillow()
     with ExitStack() as stack:

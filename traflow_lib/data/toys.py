@@ -35,8 +35,12 @@ def _on_checkerboard(x: Tensor) -> Tensor:
     return (x.abs() <= 2).all(dim=1) & ((column + row) % 2 == 0)
 
 
-RADIUS_99 = 3.035  # standard deviations around a point in the plane that hold 99 % of a Gaussian: sqrt(-2 ln 0.01)
-MODES = 2 * torch.stack([torch.cos(torch.arange(8) * torch.pi / 4), torch.sin(torch.arange(8) * torch.pi / 4)], dim=1)
+RADIUS_99 = (
+    3.035  # standard deviations around a point in the plane that hold 99 % of a Gaussian: sqrt(-2 ln 0.01)
+)
+MODES = 2 * torch.stack(
+    [torch.cos(torch.arange(8) * torch.pi / 4), torch.sin(torch.arange(8) * torch.pi / 4)], dim=1
+)
 MODE_STD = 0.15
 
 
@@ -55,7 +59,9 @@ def _spiral_arm(u: Tensor) -> Tensor:
 
 def _two_spirals(n: int, generator: torch.Generator | None = None) -> Tensor:
     sign = 2.0 * torch.randint(0, 2, (n, 1), generator=generator) - 1
-    return sign * _spiral_arm(torch.rand(n, generator=generator).sqrt()) + SPIRAL_STD * torch.randn(n, 2, generator=generator)
+    return sign * _spiral_arm(torch.rand(n, generator=generator).sqrt()) + SPIRAL_STD * torch.randn(
+        n, 2, generator=generator
+    )
 
 
 def _near_a_spiral(x: Tensor) -> Tensor:

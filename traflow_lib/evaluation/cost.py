@@ -72,7 +72,9 @@ def measure(net: nn.Module, shape: tuple, batches: tuple[int, ...] = BATCHES, re
     best = max(seconds, key=lambda batch: batch / seconds[batch])
     latency = seconds[1] if 1 in seconds else _seconds(net, shape, 1, repeats)
     peak = _peak_memory(net, shape, best)
-    return Cost(parameters(net), macs(net, shape), flops(net, shape), 1000 * latency, best / seconds[best], best, peak)
+    return Cost(
+        parameters(net), macs(net, shape), flops(net, shape), 1000 * latency, best / seconds[best], best, peak
+    )
 
 
 @torch.no_grad()

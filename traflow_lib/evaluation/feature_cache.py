@@ -47,15 +47,32 @@ class Features:
 
 
 def collect(
-    images: Callable[[int, int], tuple[Tensor, int]], n: int, facts: dict, extractor: Extractor, *, spatial: bool = False, batch: int = BATCH, say=print
+    images: Callable[[int, int], tuple[Tensor, int]],
+    n: int,
+    facts: dict,
+    extractor: Extractor,
+    *,
+    spatial: bool = False,
+    batch: int = BATCH,
+    say=print,
 ) -> Features:
     """Features of images 0..n-1, where images(start, stop) -> (pixels [stop - start, C, H, W] from 0 to 255, network calls an image).
 
     facts: JSON-able, everything that decides the pixels; with n and the extractor they name the file. spatial: also what sFID needs.
     """
-    facts = facts | {"n": n, "extractor": extractor.name, "mode": extractor.mode, "extractor_sha256": extractor.sha256, "spatial": spatial}
+    facts = facts | {
+        "n": n,
+        "extractor": extractor.name,
+        "mode": extractor.mode,
+        "extractor_sha256": extractor.sha256,
+        "spatial": spatial,
+    }
     everyone = processes()
-    file = paths.runs() / "features" / f"{facts.get('source', 'images')}-{extractor.name}-{fingerprint(facts)}.safetensors"
+    file = (
+        paths.runs()
+        / "features"
+        / f"{facts.get('source', 'images')}-{extractor.name}-{fingerprint(facts)}.safetensors"
+    )
     with exclusively(file.stem, f"features of {facts['what']}", say):
         if everyone.is_main_process and (file.exists() and not _is_whole(file)):
             say(f"{file.name} is damaged and made again")
@@ -79,7 +96,11 @@ def collect(
             say(f"{found:,} features of {facts['what']} were there from an interrupted run")
         everyone.wait_for_everyone()
         if everyone.is_main_process:
-            _join([folder / f"{start:09d}-{min(start + batch, n):09d}.safetensors" for start in starts], file, facts)
+            _join(
+                [folder / f"{start:09d}-{min(start + batch, n):09d}.safetensors" for start in starts],
+                file,
+                facts,
+            )
             shutil.rmtree(folder)
         everyone.wait_for_everyone()
         return _read(file, facts, from_cache=False)
@@ -88,18 +109,26 @@ def collect(
 def _join(parts: list[Path], file: Path, facts: dict) -> None:
     """One file of all parts with their mean and covariance; beside it, written last, its checksum and what it holds."""
     loaded = [load_file(part) for part in parts]
-    tensors = {name: torch.cat([part[name] for part in loaded]) for name in ("features", "spatial") if name in loaded[0]}
+    tensors = {
+        name: torch.cat([part[name] for part in loaded])
+        for name in ("features", "spatial")
+        if name in loaded[0]
+    }
     moments = {}
     for name, prefix in (("features", ""), ("spatial", "spatial_")):
         if name in tensors:
             moments[prefix + "mean"], moments[prefix + "cov"] = mean_and_cov(tensors[name])
     save_tensors(file, tensors | moments | {"nfe": torch.stack([part["nfe"] for part in loaded]).max()})
-    file.with_suffix(".json").write_text(json.dumps({"sha256": file_sha256(file), "facts": facts}, indent=1) + "\n", encoding="utf-8")
+    file.with_suffix(".json").write_text(
+        json.dumps({"sha256": file_sha256(file), "facts": facts}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def _is_whole(file: Path) -> bool:
     try:
-        return json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["sha256"] == file_sha256(file)
+        return json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["sha256"] == file_sha256(
+            file
+        )
     except (OSError, ValueError, KeyError):
         return False
 

@@ -16,7 +16,11 @@ from ..files.checksums import file_sha256
 from .inception import Inception
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-KINDS = {"fd": "fid", "sfd": "sfid", "fd-infinity": "fid-infinity"}  # what a metric is called with Inception, if not the same
+KINDS = {
+    "fd": "fid",
+    "sfd": "sfid",
+    "fd-infinity": "fid-infinity",
+}  # what a metric is called with Inception, if not the same
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,14 @@ class Extractor:
     def __call__(self, pixels: Tensor, spatial: bool = False) -> dict[str, Tensor]:
         """{"features": [N, D]}, with "spatial" [N, S] if asked for, float32 on the CPU, of pixels [N, C, H, W] from 0 to 255."""
         if spatial and not self.spatial:
-            raise ValueError(f"{self.name} ({self.mode}) gives no spatial features; sFID has them from inception (clean, legacy_tensorflow) and cnn")
+            raise ValueError(
+                f"{self.name} ({self.mode}) gives no spatial features; sFID has them from inception (clean, legacy_tensorflow) and cnn"
+            )
         made = {"features": self.features, **({"spatial": self.spatial} if spatial else {})}
-        return {name: torch.cat([make(part).float().cpu() for part in pixels.split(self.batch)]) for name, make in made.items()}
+        return {
+            name: torch.cat([make(part).float().cpu() for part in pixels.split(self.batch)])
+            for name, make in made.items()
+        }
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -63,22 +72,49 @@ def _rgb(pixels: Tensor) -> Tensor:
 
 def inception(mode: str, device: torch.device) -> Extractor:
     net = Inception(mode, device)
-    own = mode != "legacy_pytorch"  # pytorch-fid's network ends at the features, and its layers have other names
+    own = (
+        mode != "legacy_pytorch"
+    )  # pytorch-fid's network ends at the features, and its layers have other names
     spatial, logits = (lambda pixels: net.spatial(_rgb(pixels)), net.logits) if own else (None, None)
-    return Extractor("inception", mode, file_sha256(net.file), 50, lambda pixels: net.features(_rgb(pixels)), spatial, logits)
+    return Extractor(
+        "inception",
+        mode,
+        file_sha256(net.file),
+        50,
+        lambda pixels: net.features(_rgb(pixels)),
+        spatial,
+        logits,
+    )
 
 
-def _network(name: str, net: nn.Module, file: Path, size: int, normalisation: tuple, device, last: nn.Module | None = None) -> Extractor:
+def _network(
+    name: str,
+    net: nn.Module,
+    file: Path,
+    size: int,
+    normalisation: tuple,
+    device,
+    last: nn.Module | None = None,
+) -> Extractor:
     """An ImageNet network: images resized with Pillow's antialiased bicubic filter as torch computes it, not rounded, then normalised."""
     net = net.to(device).eval().requires_grad_(False)
     mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in normalisation)
 
     def features(pixels: Tensor) -> Tensor:
-        x = nn.functional.interpolate(_rgb(pixels).float().to(device), (size, size), mode="bicubic", antialias=True).clamp(0, 255)
+        x = nn.functional.interpolate(
+            _rgb(pixels).float().to(device), (size, size), mode="bicubic", antialias=True
+        ).clamp(0, 255)
         return net((x / 255 - mean) / deviation).flatten(1)
 
     logits = last.to(device).requires_grad_(False) if last else None
-    return Extractor(name, f"{size}px", file_sha256(file), 100, features, logits=logits and (lambda x: logits(x.to(device)).to(x)))
+    return Extractor(
+        name,
+        f"{size}px",
+        file_sha256(file),
+        100,
+        features,
+        logits=logits and (lambda x: logits(x.to(device)).to(x)),
+    )
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:
@@ -108,6 +144,8 @@ def timm_network(model: str, file: Path, device: torch.device) -> Extractor:
         raise ImportError("timm:MODEL (DINOv2, CLIP and others) needs timm: pip install timm") from None
     net = timm.create_model(model, pretrained=False, num_classes=0)
     known = net.state_dict()  # the file may have a head beside them
-    nets.load_exactly(net, {name: value for name, value in _tensors(file).items() if name in known}, file.name)
+    nets.load_exactly(
+        net, {name: value for name, value in _tensors(file).items() if name in known}, file.name
+    )
     settings = timm.data.resolve_model_data_config(net)
     return _network(model, net, file, settings["input_size"][-1], (settings["mean"], settings["std"]), device)

@@ -29,7 +29,9 @@ def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> fl
     """
     mu1, cov1, mu2, cov2 = (torch.as_tensor(a).double().cpu().numpy() for a in (mu1, cov1, mu2, cov2))
     if not all(np.isfinite(a).all() for a in (mu1, cov1, mu2, cov2)):
-        raise ValueError("the features' mean or covariance is not finite; check the images, and that there are at least two")
+        raise ValueError(
+            "the features' mean or covariance is not finite; check the images, and that there are at least two"
+        )
     cross = np.sqrt(_product_eigenvalues(cov1, cov2).clip(min=0)).sum()
     return float(np.square(mu1 - mu2).sum() + np.trace(cov1) + np.trace(cov2) - 2 * cross)
 
@@ -64,7 +66,9 @@ class Statistics:
     def load(cls, file: Path) -> "Statistics":
         with safe_open(file, "pt") as content:
             facts = content.metadata()
-            return cls(content.get_tensor("mean"), content.get_tensor("cov"), int(facts["n"]), facts["sha256"])
+            return cls(
+                content.get_tensor("mean"), content.get_tensor("cov"), int(facts["n"]), facts["sha256"]
+            )
 
 
 def feature_distance(a: Tensor, b: Tensor) -> float:

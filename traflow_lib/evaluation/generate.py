@@ -30,11 +30,15 @@ class Generator:
     def __init__(self, file: Path, solver: str | None = None, tol: float = 1e-5):
         self.net, self.header = load_network(file)
         if len(nets.sample_shape(self.header["network"])) != 3:
-            raise ValueError(f"{file.name} makes no images; points in the plane are measured by the command bench")
+            raise ValueError(
+                f"{file.name} makes no images; points in the plane are measured by the command bench"
+            )
         self.file, self.sha256, self.tol = file, file_sha256(file), tol
         self.net = self.net.to(processes().device).requires_grad_(False)
         settings = self.header.get("settings", {})
-        self.sampler = solver or ("jumps" if "objective" in settings or self.header.get("s_input") else "euler")
+        self.sampler = solver or (
+            "jumps" if "objective" in settings or self.header.get("s_input") else "euler"
+        )
         self.name = file.parent.name if file.stem == "model" else file.stem
 
     def __call__(self, seed: int, nfe: int, start: int, stop: int) -> tuple[Tensor, int]:
@@ -45,7 +49,9 @@ class Generator:
             if self.sampler in ("jumps", "euler"):
                 x = JumpMap(self.net, label).sample(noise, nfe)
             else:
-                x = solve(labelled(VelocityField(self.net), label), noise, method=self.sampler, **self._grid(nfe)).x
+                x = solve(
+                    labelled(VelocityField(self.net), label), noise, method=self.sampler, **self._grid(nfe)
+                ).x
         return x.float().cpu(), sum(calls) // len(x)
 
     def _grid(self, nfe: int) -> dict:
@@ -54,7 +60,9 @@ class Generator:
             return {"tol": self.tol}
         each = CALLS_PER_STEP.get(self.sampler, 1)
         if nfe % each:
-            raise ValueError(f"{self.sampler} makes {each} calls a step, so {nfe} calls are no whole number of steps")
+            raise ValueError(
+                f"{self.sampler} makes {each} calls a step, so {nfe} calls are no whole number of steps"
+            )
         return {"steps": nfe // each}
 
 
@@ -76,7 +84,13 @@ def reference(dataset: str, split: str, extractor: Extractor, n: int | None = No
     """Features of a data set's split, or of the first n images of it; computed from the files on disk, once."""
     found, _ = images.load(dataset, split)
     facts = {"source": dataset, "what": f"{dataset} ({split})", "split": split, "data_sha256": found.sha256}
-    return collect(lambda start, stop: (to_uint8(found[start:stop]), 0), min(n or len(found), len(found)), facts, extractor, **options)
+    return collect(
+        lambda start, stop: (to_uint8(found[start:stop]), 0),
+        min(n or len(found), len(found)),
+        facts,
+        extractor,
+        **options,
+    )
 
 
 def of_folder(folder: Path, extractor: Extractor, n: int | None = None, **options) -> Features:
@@ -101,6 +115,8 @@ def _read(files: list[Path]) -> Tensor:
         with Image.open(file) as image:
             pixels.append(np.asarray(image.convert(kind)))
         if pixels[-1].shape != pixels[0].shape:
-            raise ValueError(f"{file} has {pixels[-1].shape[:2]} pixels and {files[0].name} {pixels[0].shape[:2]}; a folder holds images of one size")
+            raise ValueError(
+                f"{file} has {pixels[-1].shape[:2]} pixels and {files[0].name} {pixels[0].shape[:2]}; a folder holds images of one size"
+            )
     found = torch.from_numpy(np.stack(pixels))
     return found[:, None] if kind == "L" else found.permute(0, 3, 1, 2)

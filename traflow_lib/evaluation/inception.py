@@ -43,13 +43,17 @@ def weights(name: str) -> Path:
     way_out = f"name its folder in {PLACE}, or take another extractor (--extractor cnn)"
     if not file.exists():
         if given:
-            raise FileNotFoundError(f"{PLACE} is {given}, where {name} is not; get it from {URLS[name]}, or take --extractor cnn")
+            raise FileNotFoundError(
+                f"{PLACE} is {given}, where {name} is not; get it from {URLS[name]}, or take --extractor cnn"
+            )
         try:
             fetch.download(URLS[name], file)
         except FileNotFoundError as error:
             raise FileNotFoundError(f"Inception's weights: {error}, {way_out}") from None
     if file_sha256(file) != SHA256[name]:
-        raise ValueError(f"{file} is not {name} of {URLS[name]}: its SHA-256 differs; delete it and fetch it again, {way_out}")
+        raise ValueError(
+            f"{file} is not {name} of {URLS[name]}: its SHA-256 differs; delete it and fetch it again, {way_out}"
+        )
     return file
 
 
@@ -62,7 +66,9 @@ class Inception:
         try:
             from cleanfid.resize import build_resizer
         except ImportError:
-            raise ImportError("FID needs clean-fid: pip install 'traflow-lab[eval]', or take another extractor (--extractor cnn)") from None
+            raise ImportError(
+                "FID needs clean-fid: pip install 'traflow-lab[eval]', or take another extractor (--extractor cnn)"
+            ) from None
         self.mode, self.device, self.resizer = mode, device, build_resizer(mode)
         self.file = weights(PYTORCH if mode == "legacy_pytorch" else TORCHSCRIPT)
         self.net = _pytorch(self.file) if mode == "legacy_pytorch" else _torchscript(self.file, mode)
@@ -73,7 +79,12 @@ class Inception:
         if self.mode == "legacy_tensorflow":
             return pixels.float().to(self.device)
         images = pixels.permute(0, 2, 3, 1).cpu().numpy()
-        return torch.from_numpy(np.stack([self.resizer(image) for image in images])).permute(0, 3, 1, 2).float().to(self.device)
+        return (
+            torch.from_numpy(np.stack([self.resizer(image) for image in images]))
+            .permute(0, 3, 1, 2)
+            .float()
+            .to(self.device)
+        )
 
     def features(self, pixels: Tensor) -> Tensor:
         """The last pooling layer, [B, 2048]."""
@@ -120,4 +131,6 @@ def _tensorflow_resize(x: Tensor) -> Tensor:
     ys, xs = (torch.arange(SIZE, device=x.device) * size / SIZE for size in x.shape[2:])
     rows, columns = (2 * at / (size - 1) - 1 for at, size in zip((ys, xs), x.shape[2:]))
     grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1], dim=-1)
-    return nn.functional.grid_sample(x, grid.expand(len(x), -1, -1, -1), padding_mode="border", align_corners=True)
+    return nn.functional.grid_sample(
+        x, grid.expand(len(x), -1, -1, -1), padding_mode="border", align_corners=True
+    )

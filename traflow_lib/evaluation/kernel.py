@@ -17,5 +17,7 @@ def kernel_distance(a: Tensor, b: Tensor, subsets: int = 100, size: int = 1000, 
     for _ in range(subsets):
         y, x = (features[draw.choice(len(features), size, replace=False)].double() for features in (b, a))
         within = (x @ x.T / dim + 1) ** 3 + (y @ y.T / dim + 1) ** 3
-        total += ((within.sum() - within.trace()) / (size - 1) - 2 * ((x @ y.T / dim + 1) ** 3).sum() / size).item()
+        total += (
+            (within.sum() - within.trace()) / (size - 1) - 2 * ((x @ y.T / dim + 1) ** 3).sum() / size
+        ).item()
     return total / subsets / size

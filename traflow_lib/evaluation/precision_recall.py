@@ -14,7 +14,9 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3, k_density: int = 5)
     real balls with a fake sample inside. k = 3 is ADM's evaluator's choice, k_density = 5 the paper's. Memory: CHUNK x max(N, M) floats.
     """
     if min(len(real), len(fake)) <= max(k, k_density):
-        raise ValueError(f"precision and recall need more than {max(k, k_density)} samples on each side; got {len(real)} and {len(fake)}")
+        raise ValueError(
+            f"precision and recall need more than {max(k, k_density)} samples on each side; got {len(real)} and {len(fake)}"
+        )
     centre = real.mean(0)  # which costs distances fewer digits
     real, fake = real - centre, fake - centre
     real_radii, fake_radii = _radii(real, (k, k_density)), _radii(fake, (k,))

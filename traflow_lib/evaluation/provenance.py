@@ -28,8 +28,12 @@ def provenance() -> dict:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "packages": versions,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads",
-        "command": "notebook" if "ipykernel" in sys.modules else " ".join(["python", "-m", "traflow_lib", *sys.argv[1:]]),
+        "device": torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"cpu, {torch.get_num_threads()} threads",
+        "command": "notebook"
+        if "ipykernel" in sys.modules
+        else " ".join(["python", "-m", "traflow_lib", *sys.argv[1:]]),
     }
 
 
@@ -42,7 +46,9 @@ def commit(root: Path) -> dict:
         top = Path(_git(root, "rev-parse", "--show-toplevel"))
         if not top.samefile(root):  # unpacked inside another project's repository
             raise RuntimeError("not a git checkout")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "traflow_lib", "notebooks")
+        changed = _git(
+            root, "status", "--porcelain", "--untracked-files=no", "--", "traflow_lib", "notebooks"
+        )
         return {"git_commit": _git(root, "rev-parse", "HEAD"), "git_dirty": bool(changed)}
     except RuntimeError as error:
         return {"git_commit": "unknown", "git_dirty": None, "git_reason": str(error)}
@@ -51,14 +57,25 @@ def commit(root: Path) -> dict:
 def _git(root: Path, *words: str) -> str:
     """What git says about the checkout at root, read only, whoever owns its files; RuntimeError says in a few words, without paths, why it does not."""
     # a hook or `git rebase --exec` around this process sets variables that point to its own repository
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
+        "LC_ALL": "C"
+    }
     command = ["git", "--no-optional-locks", "-c", f"safe.directory={root.resolve()}", *words]
     try:
-        done = subprocess.run(command, cwd=root, env=variables, capture_output=True, encoding="utf-8", errors="surrogateescape")
+        done = subprocess.run(
+            command, cwd=root, env=variables, capture_output=True, encoding="utf-8", errors="surrogateescape"
+        )
     except OSError:
         raise RuntimeError("git is not installed") from None
     if done.returncode == 0:
         return done.stdout.removesuffix("\n")
     if "not a git repository" in done.stderr:
         raise RuntimeError("not a git checkout")
-    raise RuntimeError("git refuses: " + ("dubious ownership" if "dubious ownership" in done.stderr else f"status {done.returncode} of git {words[0]}"))
+    raise RuntimeError(
+        "git refuses: "
+        + (
+            "dubious ownership"
+            if "dubious ownership" in done.stderr
+            else f"status {done.returncode} of git {words[0]}"
+        )
+    )

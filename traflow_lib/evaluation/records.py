@@ -16,7 +16,12 @@ from filelock import FileLock
 from ..files import paths
 from .provenance import provenance
 
-UNGRIDDED = ("dopri5", "halves", "half-mirrored", "training")  # samplers without a number of steps; "training" holds what a step of it costs
+UNGRIDDED = (
+    "dopri5",
+    "halves",
+    "half-mirrored",
+    "training",
+)  # samplers without a number of steps; "training" holds what a step of it costs
 
 
 @dataclass
@@ -61,14 +66,20 @@ class Record:
         for name, allowed in _field_types().items():
             value = getattr(self, name)
             if not isinstance(value, allowed):
-                raise ValueError(f"{name} is {value!r}; it must be {' or '.join(option.__name__ for option in allowed)}")
+                raise ValueError(
+                    f"{name} is {value!r}; it must be {' or '.join(option.__name__ for option in allowed)}"
+                )
         if not self.metrics:
             raise ValueError(f"record of {self.method} on {self.dataset}: it holds no metric")
         for name, values in self.metrics.items():
             if not values or not all(isinstance(v, (int, float)) and isfinite(v) for v in values):
-                raise ValueError(f"record of {self.method} on {self.dataset}: metric {name} is {values}; finite numbers expected, one a seed")
+                raise ValueError(
+                    f"record of {self.method} on {self.dataset}: metric {name} is {values}; finite numbers expected, one a seed"
+                )
             if len(values) != len(self.seeds):
-                raise ValueError(f"record of {self.method} on {self.dataset}: metric {name} has {len(values)} values for {len(self.seeds)} seeds")
+                raise ValueError(
+                    f"record of {self.method} on {self.dataset}: metric {name} has {len(values)} values for {len(self.seeds)} seeds"
+                )
 
     @property
     def file(self) -> Path:
@@ -86,7 +97,10 @@ class Record:
 @cache
 def _field_types() -> dict[str, tuple[type, ...]]:
     """The types each field of a record may have; a whole number is a number, too."""
-    options = {name: get_args(kind) if isinstance(kind, UnionType) else (kind,) for name, kind in get_type_hints(Record).items()}
+    options = {
+        name: get_args(kind) if isinstance(kind, UnionType) else (kind,)
+        for name, kind in get_type_hints(Record).items()
+    }
     plain = {name: tuple(get_origin(option) or option for option in kinds) for name, kinds in options.items()}
     return {name: (*kinds, int) if float in kinds else kinds for name, kinds in plain.items()}
 
@@ -117,8 +131,12 @@ def write(new: list[Record], folder: Path) -> Path:
 
 def _line(record: Record) -> str:
     """A record as JSON without the fields that are empty."""
-    empty = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(Record)}
-    return json.dumps({name: value for name, value in asdict(record).items() if value != empty[name]}, ensure_ascii=False)
+    empty = {
+        f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(Record)
+    }
+    return json.dumps(
+        {name: value for name, value in asdict(record).items() if value != empty[name]}, ensure_ascii=False
+    )
 
 
 def read(file: Path) -> list[Record]:
@@ -145,7 +163,9 @@ def rows(record: Record) -> list[dict]:
     found = []
     for metric, values in record.metrics.items():
         mean, spread = sum(values) / len(values), record.errors.get(metric, [None])[0]
-        if len(values) > 1:  # written out: the exact arithmetic of the module statistics takes half of the time of reading all records
+        if (
+            len(values) > 1
+        ):  # written out: the exact arithmetic of the module statistics takes half of the time of reading all records
             spread = sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
         found.append(shared | {"metric": metric, "value": mean, "spread": spread, "values": values})
     return found
@@ -153,4 +173,6 @@ def rows(record: Record) -> list[dict]:
 
 def load(folder: Path) -> list[dict]:
     """Every measurement below folder, as rows() gives them."""
-    return [row for file in sorted(Path(folder).rglob("*.jsonl")) for record in read(file) for row in rows(record)]
+    return [
+        row for file in sorted(Path(folder).rglob("*.jsonl")) for record in read(file) for row in rows(record)
+    ]

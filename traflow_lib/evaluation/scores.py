@@ -16,7 +16,9 @@ from .uncertainty import bootstrap, fd_infinity
 METRICS = ("fid", "kid", "is", "pr", "sfid", "fid-infinity")
 
 
-def scores(fake: Features, real: Features, extractor: Extractor, wanted: Iterable[str] = ("fid",)) -> dict[str, float]:
+def scores(
+    fake: Features, real: Features, extractor: Extractor, wanted: Iterable[str] = ("fid",)
+) -> dict[str, float]:
     """The metrics `wanted` (of METRICS) under their full names; pr gives precision, recall, density and coverage."""
     device, found = processes().device, {}
     if "fid" in wanted:
@@ -30,20 +32,36 @@ def scores(fake: Features, real: Features, extractor: Extractor, wanted: Iterabl
     if "pr" in wanted:
         found |= precision_recall(real.features.to(device), fake.features.to(device))
     if "sfid" in wanted:
-        found["sfd"] = frechet_distance(fake.spatial_mean, fake.spatial_cov, real.spatial_mean, real.spatial_cov)
+        found["sfd"] = frechet_distance(
+            fake.spatial_mean, fake.spatial_cov, real.spatial_mean, real.spatial_cov
+        )
     return {extractor.metric(kind): value for kind, value in found.items()}
 
 
-def errors(fake: Features, real: Features, extractor: Extractor, wanted: Iterable[str] = ("fid",), repeats: int = 20) -> dict[str, float]:
+def errors(
+    fake: Features, real: Features, extractor: Extractor, wanted: Iterable[str] = ("fid",), repeats: int = 20
+) -> dict[str, float]:
     """Standard errors of one set of samples by the bootstrap, under the metrics' full names; pr has none, since repeated samples upset it."""
     known = {
         "fid": ("fd", fake.features, lambda x: frechet_distance(*mean_and_cov(x), real.mean, real.cov)),
         "fid-infinity": ("fd-infinity", fake.features, lambda x: fd_infinity(x, real.mean, real.cov).value),
-        "kid": ("kid", fake.features, lambda x: kernel_distance(x, real.features, subsets=20)),  # fewer, or it takes a minute
+        "kid": (
+            "kid",
+            fake.features,
+            lambda x: kernel_distance(x, real.features, subsets=20),
+        ),  # fewer, or it takes a minute
         "is": ("is", fake.features, lambda x: inception_score(extractor.logits(x))),
-        "sfid": ("sfd", fake.spatial, lambda x: frechet_distance(*mean_and_cov(x), real.spatial_mean, real.spatial_cov)),
+        "sfid": (
+            "sfd",
+            fake.spatial,
+            lambda x: frechet_distance(*mean_and_cov(x), real.spatial_mean, real.spatial_cov),
+        ),
     }
-    return {extractor.metric(known[name][0]): bootstrap(known[name][2], known[name][1], repeats) for name in wanted if name in known}
+    return {
+        extractor.metric(known[name][0]): bootstrap(known[name][2], known[name][1], repeats)
+        for name in wanted
+        if name in known
+    }
 
 
 def line(record: Record, metric: str) -> str:
@@ -52,9 +70,17 @@ def line(record: Record, metric: str) -> str:
     spread, how = record.errors.get(metric, [None])[0], "bootstrap"
     if len(values) > 1:
         spread, how = stdev(values) / len(values) ** 0.5, f"over {len(values)} seeds"
-    shown = f"± {spread:.2g} (standard error, {how})" if spread is not None else "(one seed, so no spread: give several)"
+    shown = (
+        f"± {spread:.2g} (standard error, {how})"
+        if spread is not None
+        else "(one seed, so no spread: give several)"
+    )
     extractor, checksum = record.extractor.split()
-    calls = f"{record.nfe} call{'s' * (record.nfe != 1)} by {record.sampler}" if record.sampler != "folder" else "files"
+    calls = (
+        f"{record.nfe} call{'s' * (record.nfe != 1)} by {record.sampler}"
+        if record.sampler != "folder"
+        else "files"
+    )
     return (
         f"{metric} {fmean(values):.5g} {shown} | {record.method}, {calls}: {record.n_generated:,} images, seeds {' '.join(map(str, record.seeds))}"
         f" | against {record.n_reference:,} of {record.dataset} ({record.split}) | {extractor} {checksum[:8]}, mode {record.mode}"

@@ -15,9 +15,13 @@ def wasserstein2(a: Tensor, b: Tensor) -> float:
 def sliced_wasserstein2(a: Tensor, b: Tensor, projections: int = 128, seed: int = 0) -> float:
     """Sliced W2 of points [N, D] and [N, D]: root mean square over random directions of the one-dimensional W2, float64."""
     if a.shape != b.shape:
-        raise ValueError(f"sliced W2 here needs two clouds of one size; got {tuple(a.shape)} and {tuple(b.shape)}")
+        raise ValueError(
+            f"sliced W2 here needs two clouds of one size; got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
     a, b = a.double().flatten(1), b.double().flatten(1)
-    directions = torch.randn(a.shape[1], projections, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    directions = torch.randn(
+        a.shape[1], projections, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
     directions = directions / directions.norm(dim=0)
     gap = (a @ directions).sort(dim=0).values - (b @ directions).sort(dim=0).values
     return gap.square().mean().sqrt().item()
@@ -34,4 +38,6 @@ def mmd(a: Tensor, b: Tensor, bandwidths: tuple = (0.1, 0.2, 0.5, 1.0, 2.0)) -> 
     def off_diagonal_mean(k: Tensor) -> Tensor:
         return (k.sum() - k.trace()) / (len(k) * (len(k) - 1))
 
-    return (off_diagonal_mean(kernel(a, a)) + off_diagonal_mean(kernel(b, b)) - 2 * kernel(a, b).mean()).item()
+    return (
+        off_diagonal_mean(kernel(a, a)) + off_diagonal_mean(kernel(b, b)) - 2 * kernel(a, b).mean()
+    ).item()

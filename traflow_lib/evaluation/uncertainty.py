@@ -11,13 +11,18 @@ from torch import Tensor
 from .frechet import frechet_distance, mean_and_cov
 
 
-def bootstrap(statistic: Callable[[Tensor], float], samples: Tensor, repeats: int = 20, seed: int = 0) -> float:
+def bootstrap(
+    statistic: Callable[[Tensor], float], samples: Tensor, repeats: int = 20, seed: int = 0
+) -> float:
     """Standard error of statistic(samples [N, ...]): its standard deviation over sets of N drawn from the samples with replacement.
 
     Only the spread means something: a distance of resampled features is itself biased upwards.
     """
     generator = torch.Generator().manual_seed(seed)
-    values = [statistic(samples[torch.randint(len(samples), (len(samples),), generator=generator)]) for _ in range(repeats)]
+    values = [
+        statistic(samples[torch.randint(len(samples), (len(samples),), generator=generator)])
+        for _ in range(repeats)
+    ]
     return float(np.std(values, ddof=1))
 
 
@@ -31,7 +36,9 @@ class Extrapolation:
     slope: float
 
 
-def fd_infinity(features: Tensor, mean: Tensor, cov: Tensor, parts: tuple[int, ...] = (1, 2, 3, 4, 5), seed: int = 0) -> Extrapolation:
+def fd_infinity(
+    features: Tensor, mean: Tensor, cov: Tensor, parts: tuple[int, ...] = (1, 2, 3, 4, 5), seed: int = 0
+) -> Extrapolation:
     """The Frechet distance of features [N, D] to a reference, extrapolated to N = infinity on a line in 1/N (Chong & Forsyth 2020).
 
     At N/k samples the distance is the mean over k disjoint random parts, so that every point of the line uses all samples (theirs draws one
@@ -41,6 +48,9 @@ def fd_infinity(features: Tensor, mean: Tensor, cov: Tensor, parts: tuple[int, .
     if len(features) // max(parts) < 2:
         raise ValueError(f"{len(features)} samples cannot be split into {max(parts)} parts of two or more")
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
-    values = [fmean(frechet_distance(*mean_and_cov(features[part]), mean, cov) for part in order.tensor_split(k)) for k in parts]
+    values = [
+        fmean(frechet_distance(*mean_and_cov(features[part]), mean, cov) for part in order.tensor_split(k))
+        for k in parts
+    ]
     slope, value = np.polyfit([k / len(features) for k in parts], values, 1)
     return Extrapolation([len(features) // k for k in parts], values, float(value), float(slope))

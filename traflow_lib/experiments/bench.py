@@ -26,7 +26,9 @@ def methods(recipe: dict) -> list[str]:
     return recipe["methods"] + [name + TIME for name in recipe.get("timed", [])]
 
 
-def run(experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print) -> list[Record]:
+def run(
+    experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print
+) -> list[Record]:
     """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE; of images also the real data.
 
     These are measured against themselves, half against half, and half-mirrored where training mirrors. They never change, so a record of them
@@ -42,9 +44,19 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
 
     def teacher() -> None:
         for steps in recipe["evaluate"]["teacher_nfe"]:
-            add("teacher", steps, "euler", [0], lambda steps=steps: measure.teacher(method="euler", steps=steps))
+            add(
+                "teacher",
+                steps,
+                "euler",
+                [0],
+                lambda steps=steps: measure.teacher(method="euler", steps=steps),
+            )
         reference = recipe["evaluate"]["reference"]
-        calls = CALLS_PER_STEP[reference["method"]] * reference["steps"] if reference["method"] in CALLS_PER_STEP else 0
+        calls = (
+            CALLS_PER_STEP[reference["method"]] * reference["steps"]
+            if reference["method"] in CALLS_PER_STEP
+            else 0
+        )
         add("teacher", calls, reference["method"], [0], lambda: measure.teacher(**reference))
         if "classifier" in recipe:
             real("halves", measure.halves)
@@ -62,9 +74,17 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
     def student(method: str) -> None:
         single = method in recipe.get("sweep", [])
         calls, seeds = ([1], recipe["seeds"][:1]) if single else (recipe["evaluate"]["nfe"], recipe["seeds"])
-        for sampler in objectives.build(experiment.student_settings(method, seeds[0])[-1]["objective"]).samplers:
+        for sampler in objectives.build(
+            experiment.student_settings(method, seeds[0])[-1]["objective"]
+        ).samplers:
             for steps in calls:
-                add(method, steps, sampler, seeds, lambda args=(method, steps, seeds, sampler): measure.student(*args))
+                add(
+                    method,
+                    steps,
+                    sampler,
+                    seeds,
+                    lambda args=(method, steps, seeds, sampler): measure.student(*args),
+                )
 
     for method in ["teacher", *methods(recipe), *recipe.get("sweep", [])] if only is None else only:
         teacher() if method == "teacher" else student(method)
@@ -79,7 +99,12 @@ def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, finge
     for folder in (paths.results() / "records", paths.committed("records")):
         file = folder / records.file_of(recipe["profile"], recipe["recipe"])
         for record in records.read(file) if file.exists() else []:
-            asked = (record.dataset, record.method, record.sampler, record.hash) == (experiment.dataset, method, sampler, fingerprint)
+            asked = (record.dataset, record.method, record.sampler, record.hash) == (
+                experiment.dataset,
+                method,
+                sampler,
+                fingerprint,
+            )
             if asked and (record.nfe == nfe or sampler in records.UNGRIDDED):
                 return record
     return None
@@ -111,7 +136,11 @@ def _trial(experiment: Experiment, method: str, change: dict) -> float:
     trial = Experiment(experiment.recipe, experiment.dataset, say=lambda line: None)
     search = experiment.recipe["search"]
     calls = search["calls"].get(method, experiment.recipe["evaluate"]["nfe"])
-    found = [record for record in run(trial, [name], say=lambda line: None) if record.sampler == "jumps" and record.nfe in calls]
+    found = [
+        record
+        for record in run(trial, [name], say=lambda line: None)
+        if record.sampler == "jumps" and record.nfe in calls
+    ]
     return sum(log(value) for record in found for value in record.metrics["paired_rmse"]) / len(found)
 
 

@@ -33,7 +33,9 @@ def evaluate(
     say = say if main else lambda line: None
     made = load(extractor, dataset, mode, say)
     if "is" in metrics and not made.logits:
-        raise ValueError(f"{made.name} ({made.mode}) gives no class scores; is takes inception (clean, legacy_tensorflow) or cnn")
+        raise ValueError(
+            f"{made.name} ({made.mode}) gives no class scores; is takes inception (clean, legacy_tensorflow) or cnn"
+        )
     options = {"spatial": "sfid" in metrics, "batch": batch, "say": say}
     if target.is_dir():
         sets = [("folder", 0, [0], [of_folder(target, made, n, **options)])]
@@ -69,7 +71,9 @@ def evaluate(
         records.save(record)
         done.append(record)
     if price:
-        memory = f"{price['peak_memory_mb']:.0f} MB" if price["peak_memory_mb"] else "memory only measured on CUDA"
+        memory = (
+            f"{price['peak_memory_mb']:.0f} MB" if price["peak_memory_mb"] else "memory only measured on CUDA"
+        )
         say(
             f"{name}: a network call is {price['macs'] / 1e9:.3g} GMACs and {price['latency_ms']:.3g} ms at batch 1, at best "
             f"{price['images_per_second']:.4g} images/s at batch {price['best_batch']} ({memory}), {price['parameters'] / 1e6:.3g}M parameters"

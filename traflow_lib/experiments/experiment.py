@@ -101,7 +101,10 @@ class Experiment:
 
         own = self.teacher_settings()
         start = lambda: nets.build(own["net"])  # noqa: E731
-        return VelocityField(self.models.trained("teacher", own, start, self._teacher_loss, watch=watcher(self, sample)), self.precision)
+        return VelocityField(
+            self.models.trained("teacher", own, start, self._teacher_loss, watch=watcher(self, sample)),
+            self.precision,
+        )
 
     def student(self, method: str, seed: int = 0, calls: int | None = None) -> JumpMap:
         """The student of one method and seed; calls: if one of its stages is meant for this number of calls, the student of that stage."""
@@ -113,7 +116,10 @@ class Experiment:
             # the header of a student tells the training it took from the beginning
             own = self.headers[name]["training"]
             training = own | {key: training.get(key, 0) + own[key] for key in ("steps", "seconds")}
-            self.headers[role], self.files[role] = self.headers[name] | {"training": training}, self.files[name]
+            self.headers[role], self.files[role] = (
+                self.headers[name] | {"training": training},
+                self.files[name],
+            )
             if calls is not None and stage["calls"] == calls:
                 break
         return JumpMap(net)
@@ -134,7 +140,9 @@ class Experiment:
             pairs = self.pairs((before, own["after"])) if own["new_pairs"] else self.pairs()
             if own["n_pairs"]:
                 if not isinstance(pairs, PairCache):
-                    raise ValueError("n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs")
+                    raise ValueError(
+                        "n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs"
+                    )
                 pairs = pairs.first(own["n_pairs"])
 
             def loss_fn(net, target, progress) -> LossTerms:
@@ -155,7 +163,9 @@ class Experiment:
             batch.data = self.data(len(batch.x1)) if objective.needs_data else None
             return batch.to(self.device)
         if not objective.whole_batches:
-            raise ValueError(f"{type(objective).__name__} with these options splits its batches, so it cannot train a class-conditional student")
+            raise ValueError(
+                f"{type(objective).__name__} with these options splits its batches, so it cannot train a class-conditional student"
+            )
         data, label = self.images.sample_labelled(n) if objective.needs_data else (None, None)
         batch = pairs.batch(n, path=objective.needs_path, label=label)
         batch.data = data
@@ -174,7 +184,10 @@ class Experiment:
         """
         own = self.pair_settings() | ({"of": of[1]} if of else {})
         velocity = of[0] if of else self.teacher()
-        options = {key: own[key] for key in ("method", "steps", "tol")} | {"device": self.device, "classes": self.classes}
+        options = {key: own[key] for key in ("method", "steps", "tol")} | {
+            "device": self.device,
+            "classes": self.classes,
+        }
         if own["online"]:
             return OnlinePairs(velocity, self.shape, **options)
         file = paths.runs() / f"{self.dataset}-pairs-{settings.identity(own)}.safetensors"
@@ -184,7 +197,9 @@ class Experiment:
                 if not file.exists():
                     self.models.say(f"{self.dataset}: solving {own['n']:,} teacher pairs")
                     parts = file.with_suffix(".parts")
-                    pairs = make_pairs(velocity, own["n"], self.shape, own["seed"], keep_path=True, folder=parts, **options)
+                    pairs = make_pairs(
+                        velocity, own["n"], self.shape, own["seed"], keep_path=True, folder=parts, **options
+                    )
                     process.wait_for_everyone()  # until all have read the parts
                     if process.is_main_process:
                         pairs.save(file)
@@ -207,7 +222,11 @@ class Experiment:
             # 2,000 images are enough for a scale and a percentage
             (images, labels), test = ((images[:2000], labels[:2000]) for images, labels in sets())
             net.calibrate(images)
-            return {"accuracy_train": accuracy(net, images, labels), "accuracy_test": accuracy(net, *test), "n_test": len(test[1])}
+            return {
+                "accuracy_train": accuracy(net, images, labels),
+                "accuracy_test": accuracy(net, *test),
+                "n_test": len(test[1]),
+            }
 
         return self.models.trained("classifier", own, lambda: nets.build(own["net"]), loss, finish=finish)
 
@@ -220,6 +239,11 @@ class Experiment:
             else:
                 x0 = self.data(n)
             x0 = x0.to(self.device)
-            return LossTerms(velocity_loss(labelled(net, label), x0, randomness.normal_like(x0), randomness.uniform(n).to(x0)), {})
+            return LossTerms(
+                velocity_loss(
+                    labelled(net, label), x0, randomness.normal_like(x0), randomness.uniform(n).to(x0)
+                ),
+                {},
+            )
 
         return loss_fn

@@ -37,7 +37,9 @@ def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callab
         if not Path(file).is_file():
             raise FileNotFoundError(f"there are no weights {file} for {model}")
         return (torchvision_network if kind == "torchvision" else timm_network)(model, Path(file), device)
-    raise ValueError(f"unknown extractor '{name}'; there are inception, cnn, torchvision:MODEL=FILE and timm:MODEL=FILE")
+    raise ValueError(
+        f"unknown extractor '{name}'; there are inception, cnn, torchvision:MODEL=FILE and timm:MODEL=FILE"
+    )
 
 
 def _classifier(dataset: str | None, say: Callable) -> Extractor:
@@ -45,7 +47,9 @@ def _classifier(dataset: str | None, say: Callable) -> Extractor:
 
     if dataset not in CLASSIFIERS:
         known = ", ".join(CLASSIFIERS)
-        raise ValueError(f"there is no classifier of '{dataset}', only of {known}; take --extractor inception or torchvision:MODEL=FILE")
+        raise ValueError(
+            f"there is no classifier of '{dataset}', only of {known}; take --extractor inception or torchvision:MODEL=FILE"
+        )
     return of_experiment(Experiment(recipes.load(*CLASSIFIERS[dataset]), dataset, say=say))
 
 
@@ -54,10 +58,14 @@ def of_experiment(experiment) -> Extractor:
     net, file = experiment.classifier(), experiment.files["classifier"]
 
     def scaled(pixels: Tensor) -> Tensor:
-        return (pixels.float() / 127.5 - 1).to(net.scale.device)  # of any numbers, clipped and rounded or not (notebook 11)
+        return (pixels.float() / 127.5 - 1).to(
+            net.scale.device
+        )  # of any numbers, clipped and rounded or not (notebook 11)
 
     def spatial(pixels: Tensor) -> Tensor:
-        return net.body[:-3](scaled(pixels))[:, :7].flatten(1)  # 7 channels of the last convolution, as many as sFID has of Inception
+        return net.body[:-3](scaled(pixels))[:, :7].flatten(
+            1
+        )  # 7 channels of the last convolution, as many as sFID has of Inception
 
     def logits(features: Tensor) -> Tensor:
         return net.head(torch.relu(features.to(net.scale) / net.scale)).to(features)
@@ -65,4 +73,6 @@ def of_experiment(experiment) -> Extractor:
     def features(pixels: Tensor) -> Tensor:
         return net.body(scaled(pixels)) * net.scale
 
-    return Extractor(f"{experiment.dataset}-cnn", "native", file_sha256(file), 2000, features, spatial, logits)
+    return Extractor(
+        f"{experiment.dataset}-cnn", "native", file_sha256(file), 2000, features, spatial, logits
+    )

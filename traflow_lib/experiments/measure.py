@@ -35,15 +35,24 @@ class Measure:
         self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
         self._geometries: dict[tuple[str, int], dict[str, float]] = {}
         self.noise = sample_noise(self.settings["seed"], 0, self.settings["n"], experiment.shape)
-        self.label = sample_labels(self.settings["seed"], 0, self.settings["n"], experiment.classes) if experiment.classes else None
+        self.label = (
+            sample_labels(self.settings["seed"], 0, self.settings["n"], experiment.classes)
+            if experiment.classes
+            else None
+        )
 
     @cached_property
     def _reference(self) -> tuple[Tensor, int]:
         """The teacher's endpoints and calls, kept in runs/ since an adaptive solver takes as long as many evaluations."""
         complete = settings.evaluation(self.experiment.recipe)
-        deciding = {"teacher": self.experiment.teacher_settings(), **{key: complete[key] for key in ("n", "seed", "reference")}}
+        deciding = {
+            "teacher": self.experiment.teacher_settings(),
+            **{key: complete[key] for key in ("n", "seed", "reference")},
+        }
         file = paths.runs() / f"{self.experiment.dataset}-reference-{settings.identity(deciding)}.safetensors"
-        with exclusively(file.stem, f"the teacher's endpoints on {self.experiment.dataset}", self.experiment.models.say):
+        with exclusively(
+            file.stem, f"the teacher's endpoints on {self.experiment.dataset}", self.experiment.models.say
+        ):
             if not file.exists():
                 x, nfe = self.solve(**self.settings["reference"])
                 save_tensors(file, {"x": x, "nfe": torch.tensor(nfe)})
@@ -58,7 +67,11 @@ class Measure:
     @cached_property
     def real(self) -> Tensor:
         """Real data to compare with: a fresh sample of a toy, the images of the set (the first `n_reference` if the recipe says so)."""
-        return self.experiment.data(len(self.noise), seed=5) if self.experiment.is_toy else self.experiment.images[: self.settings.get("n_reference")]
+        return (
+            self.experiment.data(len(self.noise), seed=5)
+            if self.experiment.is_toy
+            else self.experiment.images[: self.settings.get("n_reference")]
+        )
 
     @cached_property
     def real_features(self) -> Tensor:
@@ -70,7 +83,12 @@ class Measure:
         recipe, dataset = self.experiment.recipe, self.experiment.dataset
         self.experiment.classifier()
         extractor = file_sha256(self.experiment.files["classifier"])
-        deciding = {**settings.data(recipe, dataset), "flip": False, "n": self.settings.get("n_reference"), "classifier": extractor}
+        deciding = {
+            **settings.data(recipe, dataset),
+            "flip": False,
+            "n": self.settings.get("n_reference"),
+            "classifier": extractor,
+        }
         name = f"{dataset}-statistics-{settings.identity(deciding)}.safetensors"
         for folder in (paths.committed("statistics"), paths.runs()):
             if (folder / name).exists():
@@ -88,7 +106,10 @@ class Measure:
         field, precision = self.experiment.teacher(), self.settings.get("adaptive_precision")
         if precision and solver["method"] == "dopri5":
             field = VelocityField(field.net, precision)
-        parts = [solve(labelled(field, label), noise, **solver) for noise, label in self._chunks(self.settings["n"])]
+        parts = [
+            solve(labelled(field, label), noise, **solver)
+            for noise, label in self._chunks(self.settings["n"])
+        ]
         return torch.cat([part.x.cpu() for part in parts]), max(part.nfe for part in parts)
 
     @torch.no_grad()
@@ -97,7 +118,10 @@ class Measure:
         renoise = torch.Generator().manual_seed(self.settings["seed"]) if sampler == "renoised" else None
         device, precision = self.experiment.device.type, self.experiment.precision
         with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
-            parts = [JumpMap(jump.net, label).sample(noise, steps, renoise=renoise) for noise, label in self._chunks(self.settings["n"])]
+            parts = [
+                JumpMap(jump.net, label).sample(noise, steps, renoise=renoise)
+                for noise, label in self._chunks(self.settings["n"])
+            ]
         return torch.cat([part.float().cpu() for part in parts])
 
     def _chunks(self, n: int) -> Iterator[tuple[Tensor, Tensor | None]]:
@@ -130,14 +154,23 @@ class Measure:
         """Measure and record the teacher under one solver (arguments of solvers.solve)."""
         x, nfe = self._reference if solver == self.settings["reference"] else self.solve(**solver)
         values = {key: [value] for key, value in self.metrics(x).items()}
-        return self._record("teacher", nfe, solver["method"], values, [self.experiment.recipe["teacher"].get("seed", 0)], ["teacher"])
+        return self._record(
+            "teacher",
+            nfe,
+            solver["method"],
+            values,
+            [self.experiment.recipe["teacher"].get("seed", 0)],
+            ["teacher"],
+        )
 
     def student(self, method: str, steps: int, seeds: list[int], sampler: str = "jumps") -> Record:
         """Measure and record one method at `steps` calls over its seeds."""
         values: dict[str, list[float]] = {}
         for seed in seeds:
             geometry = self._geometry(method, seed)
-            jump = self.experiment.student(method, seed, steps)  # last, so that the experiment's header and file are this student's
+            jump = self.experiment.student(
+                method, seed, steps
+            )  # last, so that the experiment's header and file are this student's
             for key, value in (self.metrics(self.sample(jump, steps, sampler)) | geometry).items():
                 values.setdefault(key, []).append(value)
         return self._record(method, steps, sampler, values, seeds, [f"{method}-seed{seed}" for seed in seeds])
@@ -146,10 +179,16 @@ class Measure:
         """Metrics of the student itself, whatever the number of calls; computed once."""
         if (method, seed) not in self._geometries:
             n, device = self.settings.get("n_geometry", 1000), self.experiment.device
-            noise, label = self.noise[:n].to(device), None if self.label is None else self.label[:n].to(device)
+            noise, label = (
+                self.noise[:n].to(device),
+                None if self.label is None else self.label[:n].to(device),
+            )
             jump = JumpMap(self.experiment.student(method, seed, 8).net, label)
             path = jump.sample(noise, 8, keep_path=True)
-            self._geometries[method, seed] = {"self_consistency": self_consistency(jump, noise), "straightness": straightness(path)}
+            self._geometries[method, seed] = {
+                "self_consistency": self_consistency(jump, noise),
+                "straightness": straightness(path),
+            }
         return self._geometries[method, seed]
 
     def halves(self) -> Record:
@@ -157,29 +196,68 @@ class Measure:
         order = torch.randperm(len(self.real), generator=torch.Generator().manual_seed(0))
         first, second = order.chunk(2)
         value = feature_distance(self.real_features[first], self.real_features[second])
-        return self._record("real data", 0, "halves", {self.fd_name: [value]}, [0], [], n_generated=len(first), n_reference=len(second))
+        return self._record(
+            "real data",
+            0,
+            "halves",
+            {self.fd_name: [value]},
+            [0],
+            [],
+            n_generated=len(first),
+            n_reference=len(second),
+        )
 
     def mirrored(self) -> Record:
         """FD from the real images, every other one mirrored, to the set as it is: what a perfect generator of mirrored training data would score."""
         features = self.real_features.clone()
         features[::2] = self.experiment.classifier().features(self.real[::2].flip(-1))
         value = self._distance(features)
-        return self._record("real data", 0, "half-mirrored", {self.fd_name: [value]}, [0], [], n_generated=len(features), n_reference=len(features))
+        return self._record(
+            "real data",
+            0,
+            "half-mirrored",
+            {self.fd_name: [value]},
+            [0],
+            [],
+            n_generated=len(features),
+            n_reference=len(features),
+        )
 
     def record_cost(self, method: str, milliseconds: list[float]) -> Record:
         """Record what a training step of this method took, in several runs."""
-        return self._record(method, 0, "training", {"ms_per_step": milliseconds}, list(range(len(milliseconds))), [], n_generated=0, n_reference=0)
+        return self._record(
+            method,
+            0,
+            "training",
+            {"ms_per_step": milliseconds},
+            list(range(len(milliseconds))),
+            [],
+            n_generated=0,
+            n_reference=0,
+        )
 
     def hash(self, method: str, seeds: list[int]) -> str:
         """Fingerprint of everything that decides a record's numbers: the models' settings and those of the evaluation."""
         experiment = self.experiment
-        return settings.identity(settings.measurement(experiment.recipe, experiment.dataset, method, seeds, experiment.imported))
+        return settings.identity(
+            settings.measurement(experiment.recipe, experiment.dataset, method, seeds, experiment.imported)
+        )
 
-    def _record(self, method: str, nfe: int, sampler: str, metrics: dict, seeds: list[int], roles: list[str], **other) -> Record:
+    def _record(
+        self, method: str, nfe: int, sampler: str, metrics: dict, seeds: list[int], roles: list[str], **other
+    ) -> Record:
         experiment, recipe = self.experiment, self.experiment.recipe
         # an imported teacher and a closed form were not trained here
-        headers = [experiment.headers[role] for role in roles if "training" in experiment.headers.get(role, {})]
-        net = getattr(experiment.teacher(), "net", None) if method == "teacher" else experiment.student(method, seeds[0], nfe).net if nfe else None
+        headers = [
+            experiment.headers[role] for role in roles if "training" in experiment.headers.get(role, {})
+        ]
+        net = (
+            getattr(experiment.teacher(), "net", None)
+            if method == "teacher"
+            else experiment.student(method, seeds[0], nfe).net
+            if nfe
+            else None
+        )
         record = Record(
             recipe=recipe["recipe"], profile=recipe["profile"], dataset=experiment.dataset, method=method, nfe=nfe, sampler=sampler,
             metrics=metrics, seeds=seeds, n_generated=other.get("n_generated", len(self.noise)), n_reference=other.get("n_reference", self._n_reference),
@@ -198,11 +276,23 @@ class Measure:
 
     @property
     def _n_reference(self) -> int:
-        return len(self.noise) if self.experiment.is_toy else self.real_statistics.n if self._has_extractor else len(self.real)
+        return (
+            len(self.noise)
+            if self.experiment.is_toy
+            else self.real_statistics.n
+            if self._has_extractor
+            else len(self.real)
+        )
 
     @property
     def _data_sha256(self) -> str | None:
-        return None if self.experiment.is_toy else self.real_statistics.sha256 if self._has_extractor else self.experiment.images.sha256
+        return (
+            None
+            if self.experiment.is_toy
+            else self.real_statistics.sha256
+            if self._has_extractor
+            else self.experiment.images.sha256
+        )
 
     @property
     def _has_extractor(self) -> bool:

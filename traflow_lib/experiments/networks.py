@@ -40,10 +40,24 @@ class Networks:
             net, header = load_network(file)
             source = header.get("source", {})
             header["source"] = source | {"sha256": source.get("sha256") or file_sha256(file)}
-            self._nets[role], self.headers[role], self.files[role] = net.to(self.device).requires_grad_(False), header, file
+            self._nets[role], self.headers[role], self.files[role] = (
+                net.to(self.device).requires_grad_(False),
+                header,
+                file,
+            )
         return self._nets[role], self.headers[role]
 
-    def trained(self, role: str, own: dict, start: Callable, make_loss: Callable, *, finish=None, watch=None, s_input: bool = False) -> nn.Module:
+    def trained(
+        self,
+        role: str,
+        own: dict,
+        start: Callable,
+        make_loss: Callable,
+        *,
+        finish=None,
+        watch=None,
+        s_input: bool = False,
+    ) -> nn.Module:
         """The network that complete settings `own` decide, with `net`, `train` and `seed` among them.
 
         start() gives its first state, make_loss(train) what fit() minimises, finish(net) more facts for the header, watch(folder) what fit()
@@ -58,16 +72,25 @@ class Networks:
             file = self.found(role, fingerprint)
             if file is None:
                 if not self.resume and any(folder.glob("checkpoint-*.pt")):
-                    raise ValueError(f"{folder} holds an interrupted training of {role}; add --resume to go on with it, or delete the folder")
+                    raise ValueError(
+                        f"{folder} holds an interrupted training of {role}; add --resume to go on with it, or delete the folder"
+                    )
                 train, seed = TrainConfig.of(own["train"]), own["seed"]
                 self.say(f"{self.dataset}: training {role} for {train.steps:,} steps")
                 loss, watch = make_loss(train), watch(folder) if watch and train.watch_every else None
                 torch.manual_seed(seed)
                 net, label = start().to(self.device), f"{self.dataset} {role}"
-                trained = fit(net, loss, train, folder, seed=seed, label=label, recipe=fingerprint, watch=watch)
+                trained = fit(
+                    net, loss, train, folder, seed=seed, label=label, recipe=fingerprint, watch=watch
+                )
                 file = folder / "model.safetensors"
                 if self.process.is_main_process:
-                    facts = {"s_input": s_input, "training": trained.statistics, "settings": own, **(finish(trained.net) if finish else {})}
+                    facts = {
+                        "s_input": s_input,
+                        "training": trained.statistics,
+                        "settings": own,
+                        **(finish(trained.net) if finish else {}),
+                    }
                     for decay, net in list(trained.averages.items())[1:]:
                         save_network(folder / f"model-ema{decay}.safetensors", net, own["net"], **facts)
                     save_network(file, trained.net, own["net"], **facts)
@@ -78,8 +101,13 @@ class Networks:
 
     def found(self, role: str, fingerprint: str) -> Path | None:
         """The network's file if it was trained before: a committed one, or this machine's own, also one from before fingerprints changed."""
-        for name in (f"{self.dataset}-{role}-{known}" for known in (fingerprint, *settings.earlier(fingerprint))):
-            for file in (paths.committed("checkpoints", f"{name}.safetensors"), paths.runs() / name / "model.safetensors"):
+        for name in (
+            f"{self.dataset}-{role}-{known}" for known in (fingerprint, *settings.earlier(fingerprint))
+        ):
+            for file in (
+                paths.committed("checkpoints", f"{name}.safetensors"),
+                paths.runs() / name / "model.safetensors",
+            ):
                 if file.exists():
                     return file
         return None

@@ -21,20 +21,33 @@ def watcher(experiment, sample: Callable) -> Callable:
         try:
             from torchvision.utils import save_image
         except ImportError:
-            raise ImportError("sample grids need torchvision: pip install torchvision, or set watch_every: 0 in the recipe") from None
+            raise ImportError(
+                "sample grids need torchvision: pip install torchvision, or set watch_every: 0 in the recipe"
+            ) from None
         n = experiment.recipe.get("watch", {}).get("n", 1000)
         classifier = experiment.classifier() if "classifier" in experiment.recipe else None
-        real = classifier.features(experiment.images.sample(10 * n, torch.Generator().manual_seed(SEED))) if classifier else None
+        real = (
+            classifier.features(experiment.images.sample(10 * n, torch.Generator().manual_seed(SEED)))
+            if classifier
+            else None
+        )
 
         @torch.no_grad()
         def watch(step: int, averages: dict) -> dict[str, float]:
             found = {}
             for number, (decay, net) in enumerate(averages.items()):
-                x = torch.cat([_samples(experiment, sample, net, start, min(start + 256, n)) for start in range(0, n, 256)])
+                x = torch.cat(
+                    [
+                        _samples(experiment, sample, net, start, min(start + 256, n))
+                        for start in range(0, n, 256)
+                    ]
+                )
                 if number == 0:
                     save_image(x[:GRID].clamp(-1, 1) / 2 + 0.5, folder / f"samples-{step:09d}.png", nrow=8)
                 if classifier:
-                    found[f"fd-{experiment.dataset}-cnn ema {decay}"] = feature_distance(classifier.features(x), real)
+                    found[f"fd-{experiment.dataset}-cnn ema {decay}"] = feature_distance(
+                        classifier.features(x), real
+                    )
             return found
 
         return watch
@@ -43,4 +56,8 @@ def watcher(experiment, sample: Callable) -> Callable:
 
 
 def _samples(experiment, sample: Callable, net, start: int, stop: int) -> torch.Tensor:
-    return sample(net, *sample_start(SEED, start, stop, experiment.shape, experiment.classes, experiment.device)).float().cpu()
+    return (
+        sample(net, *sample_start(SEED, start, stop, experiment.shape, experiment.classes, experiment.device))
+        .float()
+        .cpu()
+    )

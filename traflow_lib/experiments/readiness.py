@@ -61,7 +61,9 @@ def _device(recipe: dict) -> Need:
     if torch.cuda.is_available():
         return Need("GPU", True, torch.cuda.get_device_name())
     wanted = recipe["profile"] in GPU_PROFILES
-    return Need("GPU", not wanted, "none here; this profile is made for one" if wanted else "none needed", vital=False)
+    return Need(
+        "GPU", not wanted, "none here; this profile is made for one" if wanted else "none needed", vital=False
+    )
 
 
 def _data(recipe: dict) -> Need:
@@ -72,7 +74,12 @@ def _data(recipe: dict) -> Need:
     except FileNotFoundError as error:
         note = f"python -m traflow_lib data {name} fetches it; {error}" if name in fetch.URLS else str(error)
         vital = _trains_on_images(recipe)
-        return Need(f"data {name}", False, note if vital else f"only what shows real images is left out; {note}", vital)
+        return Need(
+            f"data {name}",
+            False,
+            note if vital else f"only what shows real images is left out; {note}",
+            vital,
+        )
     return Need(f"data {name}", True, f"{len(found):,} images of shape {found.shape[1:]}{stand_in}")
 
 
@@ -84,13 +91,21 @@ def _trains_on_images(recipe: dict) -> bool:
     trained = {"teacher": settings.teacher(recipe, name), "classifier": settings.classifier(recipe, name)}
     if not all(found(role, settings.identity(own)) for role, own in trained.items()):
         return True
-    students = [stage for method in recipe["methods"] for stage in settings.student(recipe, name, method, recipe["seeds"][0])]
+    students = [
+        stage
+        for method in recipe["methods"]
+        for stage in settings.student(recipe, name, method, recipe["seeds"][0])
+    ]
     return any(objectives.build(stage["objective"]).needs_data for stage in students)
 
 
 def _teacher(name: Path) -> Need:
     file = images.data_root() / "teachers" / name
-    return Need("teacher checkpoint", file.exists(), file.name if file.exists() else f"put {EDM}{name.name} at {file}, or give another file by --teacher")
+    return Need(
+        "teacher checkpoint",
+        file.exists(),
+        file.name if file.exists() else f"put {EDM}{name.name} at {file}, or give another file by --teacher",
+    )
 
 
 def _inception() -> Need:
@@ -103,9 +118,16 @@ def _inception() -> Need:
 def precision(seconds: float = 0.5) -> str:
     """Which precision is fast on this processor, by timing one convolution in each: flags of a processor do not tell how it performs."""
     net, x = torch.nn.Conv2d(64, 64, 3, padding=1), torch.randn(32, 64, 16, 16)
-    times = {name: _time(net, x, dtype, seconds) for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16))}
+    times = {
+        name: _time(net, x, dtype, seconds)
+        for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16))
+    }
     ratio = times["bf16"] / times["float32"]
-    advice = "bf16 pays on this processor (--precision bf16)" if ratio < 0.8 else "float32 is the one to use on this processor, as all CPU profiles do"
+    advice = (
+        "bf16 pays on this processor (--precision bf16)"
+        if ratio < 0.8
+        else "float32 is the one to use on this processor, as all CPU profiles do"
+    )
     return f"a convolution takes {1000 * times['float32']:.1f} ms in float32 and {1000 * times['bf16']:.1f} ms in bf16 ({ratio:.2g} times as long): {advice}"
 
 

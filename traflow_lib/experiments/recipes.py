@@ -32,8 +32,16 @@ def load(name: str, profile: str, teacher: Path | str | None = None, precision: 
         raise ValueError(f"unknown profile '{profile}' for {name}; there are {', '.join(profiles)}")
     change = dict(profiles[profile] or {})
     base = merge(recipe, profiles[change.pop("like")]) if "like" in change else recipe
-    recipe = merge(base, change) | {"recipe": name, "profile": profile} | ({"precision": precision} if precision else {})
-    return recipe | {"teacher": {"kind": "checkpoint", "file": str(Path(teacher).resolve())}} if teacher else recipe
+    recipe = (
+        merge(base, change)
+        | {"recipe": name, "profile": profile}
+        | ({"precision": precision} if precision else {})
+    )
+    return (
+        recipe | {"teacher": {"kind": "checkpoint", "file": str(Path(teacher).resolve())}}
+        if teacher
+        else recipe
+    )
 
 
 @cache
@@ -60,7 +68,9 @@ def with_choice(student: dict, choice: dict) -> dict:
         student["train"]["lr"] = choice["lr"]
     for stage in student.get("stages", [student]):
         known = objectives.get(stage.get("objective", student.get("objective"))).__dataclass_fields__
-        stage["options"] = stage.get("options", {}) | {key: value for key, value in choice.items() if key in known}
+        stage["options"] = stage.get("options", {}) | {
+            key: value for key, value in choice.items() if key in known
+        }
     return student
 
 
@@ -85,13 +95,17 @@ def student(recipe: dict, method: str) -> dict:
     """
     name, trial, budget = parse(method)
     if name not in recipe["students"] or budget not in ("", "time"):
-        raise ValueError(f"unknown method '{method}' in recipe {recipe['recipe']}; there are {', '.join(recipe['students'])}")
+        raise ValueError(
+            f"unknown method '{method}' in recipe {recipe['recipe']}; there are {', '.join(recipe['students'])}"
+        )
     settings = merge(recipe["student"], recipe["students"][name] or {})
     if choice := trial or (recipe.get("chosen") or {}).get(name):
         settings = with_choice(settings, choice)
     if budget:
         if not recipe.get("step_cost"):
-            raise ValueError(f"recipe {recipe['recipe']} has no step_cost to make '{method}' from; bench --cost measures it")
+            raise ValueError(
+                f"recipe {recipe['recipe']} has no step_cost to make '{method}' from; bench --cost measures it"
+            )
         cost = recipe["step_cost"]
         settings["train"]["steps"] = round(settings["train"]["steps"] * cost[recipe["time_of"]] / cost[name])
     return settings

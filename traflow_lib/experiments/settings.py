@@ -24,7 +24,11 @@ COUNTS = ("nfe", "teacher_nfe")  # which numbers of calls are measured does not 
 def decisive(settings):
     """Nested settings without those that decide nothing (NEUTRAL, and None), whole numbers as integers: what a fingerprint is taken of."""
     if isinstance(settings, dict):
-        return {key: decisive(value) for key, value in settings.items() if key not in NEUTRAL and value is not None}
+        return {
+            key: decisive(value)
+            for key, value in settings.items()
+            if key not in NEUTRAL and value is not None
+        }
     if isinstance(settings, (list, tuple)):
         return [decisive(value) for value in settings]
     return int(settings) if isinstance(settings, float) and settings.is_integer() else settings
@@ -40,7 +44,10 @@ def network(config: dict) -> dict:
     kind = config.get("kind")
     if kind not in nets.KINDS:
         raise ValueError(f"unknown network '{kind}'; there are {', '.join(nets.KINDS)}")
-    full = {"kind": kind} | {name: list(value) if isinstance(value, tuple) else value for name, value in (_arguments(kind) | config).items()}
+    full = {"kind": kind} | {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in (_arguments(kind) | config).items()
+    }
     return full | {"net": network(config["net"])} if "net" in config else full
 
 
@@ -71,8 +78,19 @@ def teacher(recipe: dict, dataset: str, imported: dict | None = None) -> dict:
     if kind == "checkpoint":
         if imported is None:
             raise ValueError(f"the teacher {block['file']} is a file; its network and checksum are needed")
-        return {"kind": kind, "net": network(imported["net"]), "sha256": imported["sha256"], **data(recipe, dataset)}
-    return {"kind": "trained", **data(recipe, dataset), "net": network(recipe["net"]), "seed": block["seed"], "train": training(block["train"], recipe)}
+        return {
+            "kind": kind,
+            "net": network(imported["net"]),
+            "sha256": imported["sha256"],
+            **data(recipe, dataset),
+        }
+    return {
+        "kind": "trained",
+        **data(recipe, dataset),
+        "net": network(recipe["net"]),
+        "seed": block["seed"],
+        "train": training(block["train"], recipe),
+    }
 
 
 def solver(block: dict) -> dict:
@@ -109,7 +127,12 @@ def classifier(recipe: dict, dataset: str) -> dict | None:
     if "classifier" not in recipe:
         return None
     block = recipe["classifier"]
-    return {"dataset": dataset, "net": network(block["net"]), "seed": block["seed"], "train": training(block["train"], {})}
+    return {
+        "dataset": dataset,
+        "net": network(block["net"]),
+        "seed": block["seed"],
+        "train": training(block["train"], {}),
+    }
 
 
 def evaluation(recipe: dict) -> dict:
@@ -118,10 +141,16 @@ def evaluation(recipe: dict) -> dict:
     return EVALUATE | block | {"reference": solver(block["reference"])}
 
 
-def measurement(recipe: dict, dataset: str, method: str, seeds: list[int], imported: dict | None = None) -> dict:
+def measurement(
+    recipe: dict, dataset: str, method: str, seeds: list[int], imported: dict | None = None
+) -> dict:
     """All that decides the numbers of one record: its models, the evaluation and the extractor."""
     is_student = recipes.parse(method)[0] in recipe.get("students", {})
-    models = [student(recipe, dataset, method, seed, imported) for seed in seeds] if is_student else [teacher(recipe, dataset, imported)]
+    models = (
+        [student(recipe, dataset, method, seed, imported) for seed in seeds]
+        if is_student
+        else [teacher(recipe, dataset, imported)]
+    )
     return {"models": models, "evaluate": evaluation(recipe), "classifier": classifier(recipe, dataset)}
 
 

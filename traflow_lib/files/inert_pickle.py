@@ -42,10 +42,14 @@ def _in_one_line(path: Path, load) -> object:
     try:
         return load()
     except Refused as error:
-        raise ValueError(f"{path.name} is refused: it holds {error}, which is code to run and not data") from None
+        raise ValueError(
+            f"{path.name} is refused: it holds {error}, which is code to run and not data"
+        ) from None
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to call for
         reason = (str(error).strip() or "it ends too early").splitlines()[0]
-        raise ValueError(f"{path.name} is not a whole file of its format ({type(error).__name__}: {reason})") from None
+        raise ValueError(
+            f"{path.name} is not a whole file of its format ({type(error).__name__}: {reason})"
+        ) from None
 
 
 def _weights(source) -> object:
@@ -56,7 +60,9 @@ def _weights(source) -> object:
         if named:
             raise Refused(named[1]) from None
         # torch's message first advises to run the code
-        raise pickle.UnpicklingError(str(error).partition("WeightsUnpickler error:")[2].strip() or "no tensors and containers") from None
+        raise pickle.UnpicklingError(
+            str(error).partition("WeightsUnpickler error:")[2].strip() or "no tensors and containers"
+        ) from None
 
 
 def _persistent_object(meta: dict) -> PickledObject:
@@ -85,7 +91,9 @@ GLOBALS = {
     "torch_utils.persistence._reconstruct_persistent_obj": _persistent_object,
 }
 RECORDS = {"torch.nn.modules.container.ModuleDict", "dnnlib.util.EasyDict", "numpy.dtype", "numpy.ndarray"}
-RECORDS |= {f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")}
+RECORDS |= {
+    f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")
+}
 OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names up to protocol 2
 
 

@@ -39,20 +39,30 @@ def sample_shape(config: dict) -> tuple:
     return (inner.get("channels", 3), size, size)
 
 
-def check_exactly(shapes: dict[str, torch.Size], tensors: dict[str, torch.Tensor], source: str, optional: str | None = None) -> None:
+def check_exactly(
+    shapes: dict[str, torch.Size], tensors: dict[str, torch.Tensor], source: str, optional: str | None = None
+) -> None:
     """Check that `tensors` have exactly these names and shapes; ValueError names those that have not.
 
     Tensors of a part called `optional` may be missing.
     """
-    wrong = [f"{name} is missing" for name in shapes if name not in tensors and optional not in name.split(".")]
+    wrong = [
+        f"{name} is missing" for name in shapes if name not in tensors and optional not in name.split(".")
+    ]
     wrong += [f"{name} is not part of the network" for name in tensors if name not in shapes]
-    wrong += [f"{n} has shape {[*tensors[n].shape]} instead of {[*shape]}" for n, shape in shapes.items() if n in tensors and tensors[n].shape != shape]
+    wrong += [
+        f"{n} has shape {[*tensors[n].shape]} instead of {[*shape]}"
+        for n, shape in shapes.items()
+        if n in tensors and tensors[n].shape != shape
+    ]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ValueError(f"{source} does not fit the network: {'; '.join(wrong[:3])}{more}")
 
 
-def load_exactly(net: nn.Module, tensors: dict[str, torch.Tensor], source: str, optional: str | None = None) -> None:
+def load_exactly(
+    net: nn.Module, tensors: dict[str, torch.Tensor], source: str, optional: str | None = None
+) -> None:
     """Load tensors whose names and shapes are exactly the network's, `optional` parts apart; on an error nothing is changed."""
     check_exactly({name: value.shape for name, value in net.state_dict().items()}, tensors, source, optional)
     net.load_state_dict(tensors, strict=False)

@@ -16,7 +16,9 @@ from .ddpmpp import conv, group_norm, linear, resized
 def positional_embedding(label: Tensor, dim: int) -> Tensor:
     """[B] -> [B, dim]: cos, then sin, of the label at frequencies 10000^(-2i/dim), i = 0 .. dim/2 - 1."""
     dtype = torch.promote_types(label.dtype, torch.float32)
-    frequencies = torch.exp(torch.arange(dim // 2, device=label.device, dtype=dtype) * (-math.log(10000) / (dim // 2)))
+    frequencies = torch.exp(
+        torch.arange(dim // 2, device=label.device, dtype=dtype) * (-math.log(10000) / (dim // 2))
+    )
     angles = label.to(dtype)[:, None] * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
@@ -24,7 +26,15 @@ def positional_embedding(label: Tensor, dim: int) -> Tensor:
 class Block(nn.Module):
     """Residual block with scale and shift, attention in `heads` heads if there are any; `resize` is None, "down" or "up"."""
 
-    def __init__(self, channels_in: int, channels_out: int, emb_dim: int, dropout: float, resize: str | None = None, heads: int = 0):
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        emb_dim: int,
+        dropout: float,
+        resize: str | None = None,
+        heads: int = 0,
+    ):
         super().__init__()
         self.resize, self.heads = resize, heads
         self.norm0 = group_norm(channels_in, eps=1e-5)
@@ -50,7 +60,9 @@ class Block(nn.Module):
 
     def _attention(self, x: Tensor) -> Tensor:
         # head h owns the h-th block of 3C/heads channels, in which q, k and v alternate
-        q, k, v = self.qkv(self.norm2(x)).reshape(len(x), self.heads, -1, 3, x.shape[2] * x.shape[3]).unbind(3)
+        q, k, v = (
+            self.qkv(self.norm2(x)).reshape(len(x), self.heads, -1, 3, x.shape[2] * x.shape[3]).unbind(3)
+        )
         # written out: the fused attention kernels have no forward-mode derivative, which dG/ds needs
         weights = torch.softmax((q.transpose(2, 3) @ k) * q.shape[2] ** -0.5, dim=-1)
         return self.proj((v @ weights.transpose(2, 3).to(v.dtype)).reshape(x.shape))
@@ -83,7 +95,9 @@ class ADM(nn.Module):
         if classes:
             self.map_label = nn.Linear(classes, emb_dim, bias=False)
 
-        def block(channels_in: int, channels_out: int, resize: str | None = None, attend: bool = False) -> Block:
+        def block(
+            channels_in: int, channels_out: int, resize: str | None = None, attend: bool = False
+        ) -> Block:
             heads = max(1, channels_out // head_channels) if attend else 0
             return Block(channels_in, channels_out, emb_dim, dropout, resize, heads)
 
@@ -96,7 +110,9 @@ class ADM(nn.Module):
                 self.enc[f"{resolution}x{resolution}_down"] = block(now, now, "down")
                 skips.append(now)
             for i in range(blocks):
-                self.enc[f"{resolution}x{resolution}_block{i}"] = block(now, width * multiplier, attend=resolution in attention)
+                self.enc[f"{resolution}x{resolution}_block{i}"] = block(
+                    now, width * multiplier, attend=resolution in attention
+                )
                 now = width * multiplier
                 skips.append(now)
         self.dec = nn.ModuleDict()
@@ -108,7 +124,9 @@ class ADM(nn.Module):
                 resolution *= 2
                 self.dec[f"{resolution}x{resolution}_up"] = block(now, now, "up")
             for i in range(blocks + 1):
-                self.dec[f"{resolution}x{resolution}_block{i}"] = block(now + skips.pop(), width * multiplier, attend=resolution in attention)
+                self.dec[f"{resolution}x{resolution}_block{i}"] = block(
+                    now + skips.pop(), width * multiplier, attend=resolution in attention
+                )
                 now = width * multiplier
         self.out_norm, self.out_conv = group_norm(now, eps=1e-5), conv(now, channels, scale=0)
         self.s_embed = None

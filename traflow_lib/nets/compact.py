@@ -32,16 +32,23 @@ def truncate(student: nn.Module, teacher: nn.Module) -> nn.Module:
         truncate(student.net, teacher.net)
         return student
     if not isinstance(student, DDPMpp) or not isinstance(teacher, DDPMpp):
-        raise ValueError(f"a student is cut out of a DDPM++ as a DDPM++, both or none inside an EDM; got {type(student).__name__}, {type(teacher).__name__}")
+        raise ValueError(
+            f"a student is cut out of a DDPM++ as a DDPM++, both or none inside an EDM; got {type(student).__name__}, {type(teacher).__name__}"
+        )
     if student.clock != teacher.clock:
-        raise ValueError(f'the teacher reads its time as "{teacher.clock}" and the student as "{student.clock}"; give the student the same clock')
+        raise ValueError(
+            f'the teacher reads its time as "{teacher.clock}" and the student as "{student.clock}"; give the student the same clock'
+        )
     sources, cut = dict(_layout(teacher)), {}
     for i, (place, (module, carried)) in enumerate(_layout(student)):
         source, source_carried = sources.get(place, (nn.Module(), 0))
         tensors = source.state_dict()
         if isinstance(source, ResBlock) and "Conv_2.weight" not in tensors:  # its skip is the identity
             weight = source.Conv_1.weight
-            tensors |= {"Conv_2.weight": torch.eye(len(weight)).to(weight)[:, :, None, None], "Conv_2.bias": torch.zeros_like(source.Conv_1.bias)}
+            tensors |= {
+                "Conv_2.weight": torch.eye(len(weight)).to(weight)[:, :, None, None],
+                "Conv_2.bias": torch.zeros_like(source.Conv_1.bias),
+            }
         for key, value in module.state_dict().items():
             kept = [torch.arange(n, device=value.device) for n in value.shape]
             if isinstance(module, ResBlock) and key in INPUT_DIM:
@@ -49,8 +56,14 @@ def truncate(student: nn.Module, teacher: nn.Module) -> nn.Module:
             elif (i, key) == (0, "weight"):
                 kept[1] = _nearest_frequencies(value.shape[1], teacher.width).to(value.device)
             found = tensors.get(key)
-            if found is None or carried > source_carried or any(k[-1] >= n for k, n in zip(kept, found.shape)):
-                raise ValueError(f"the student is no part of the teacher, which has too little for all_modules.{i}.{key} {[*value.shape]}")
+            if (
+                found is None
+                or carried > source_carried
+                or any(k[-1] >= n for k, n in zip(kept, found.shape))
+            ):
+                raise ValueError(
+                    f"the student is no part of the teacher, which has too little for all_modules.{i}.{key} {[*value.shape]}"
+                )
             for dim, indices in enumerate(kept):
                 found = found.index_select(dim, indices.to(found.device))
             cut[f"all_modules.{i}.{key}"] = found
@@ -63,7 +76,9 @@ def _layout(net: DDPMpp) -> list[tuple]:
     rows, carried = [], 0
     for name, module in zip(net.names, net.all_modules):
         place = re.sub(r"dec\.\d+x\d+_in", "middle", name)
-        place = re.sub(r"(dec.*_block)([1-9]\d*)", lambda found: f"{found[1]}-{net.blocks - int(found[2])}", place)
+        place = re.sub(
+            r"(dec.*_block)([1-9]\d*)", lambda found: f"{found[1]}-{net.blocks - int(found[2])}", place
+        )
         rows.append(((type(module), place), (module, carried)))
         if isinstance(module, (nn.Conv2d, ResBlock)):
             carried = len(module.bias if isinstance(module, nn.Conv2d) else module.Conv_1.bias)

@@ -54,8 +54,12 @@ def resized(x: Tensor, how: str | None) -> Tensor:
 def positional_embedding(t: Tensor, dim: int, clock: str = "t") -> Tensor:
     """[B] -> [B, dim]: sin, then cos, of 999 t (or another of CLOCKS) at dim/2 frequencies from 1 down to 1/10000."""
     half = dim // 2
-    dtype = torch.promote_types(t.dtype, torch.float32)  # sines of angles near 999 need the digits, also under autocast
-    frequencies = torch.exp(torch.arange(half, device=t.device, dtype=dtype) * (-math.log(10000) / (half - 1)))
+    dtype = torch.promote_types(
+        t.dtype, torch.float32
+    )  # sines of angles near 999 need the digits, also under autocast
+    frequencies = torch.exp(
+        torch.arange(half, device=t.device, dtype=dtype) * (-math.log(10000) / (half - 1))
+    )
     angles = CLOCKS[clock](t.to(dtype))[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
@@ -94,7 +98,9 @@ class Attention(nn.Module):
 class ResBlock(nn.Module):
     """BigGAN-style residual block; `resize` is None, "down" or "up"."""
 
-    def __init__(self, channels_in: int, channels_out: int, temb_dim: int, dropout: float, resize: str | None = None):
+    def __init__(
+        self, channels_in: int, channels_out: int, temb_dim: int, dropout: float, resize: str | None = None
+    ):
         super().__init__()
         self.resize = resize
         self.GroupNorm_0 = group_norm(channels_in)
@@ -167,7 +173,11 @@ class DDPMpp(nn.Module):
         add(ResBlock(now, now, temb_dim, dropout), "block", "dec.{}_in1")
         for level, multiplier in reversed(list(enumerate(multipliers))):
             for i in range(blocks + 1):
-                add(ResBlock(now + skips.pop(), width * multiplier, temb_dim, dropout), "join", f"dec.{{}}_block{i}")
+                add(
+                    ResBlock(now + skips.pop(), width * multiplier, temb_dim, dropout),
+                    "join",
+                    f"dec.{{}}_block{i}",
+                )
                 now = width * multiplier
             if resolution in attention:
                 add(Attention(now), "block", f"dec.{{}}_block{blocks}")

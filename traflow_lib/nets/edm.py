@@ -14,7 +14,9 @@ from ..flow import expand, per_sample
 SIGMA_MIN, SIGMA_MAX = 0.002, 100.0  # EDM samples between 0.002 and 80
 
 
-def velocity_of_denoiser(denoiser: Callable, sigma_min: float = SIGMA_MIN, sigma_max: float = SIGMA_MAX) -> Callable:
+def velocity_of_denoiser(
+    denoiser: Callable, sigma_min: float = SIGMA_MIN, sigma_max: float = SIGMA_MAX
+) -> Callable:
     """v(x, t) of any denoiser(y [B, ...], sigma [B]) -> D, E[data | y]; x [B, ...], t a scalar or [B].
 
     At t = 0 and t = 1 the formula is 0/0: times whose sigma lies outside [sigma_min, sigma_max] are evaluated at the nearer of the two.

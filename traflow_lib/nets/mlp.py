@@ -13,7 +13,9 @@ def time_features(t: Tensor, frequencies: int = 4) -> Tensor:
 class MLP(nn.Module):
     """v(x, t) or F(x, t, s) on vectors [B, dim]. Without s_input, s is ignored; with it, `s_embed` starts at zero."""
 
-    def __init__(self, dim: int = 2, width: int = 128, depth: int = 4, frequencies: int = 4, s_input: bool = False):
+    def __init__(
+        self, dim: int = 2, width: int = 128, depth: int = 4, frequencies: int = 4, s_input: bool = False
+    ):
         super().__init__()
         self.frequencies = frequencies
         times = 2 * frequencies + 1

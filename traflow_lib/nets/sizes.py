@@ -1,11 +1,40 @@
 """The networks whose parameters and multiply-accumulates the paper's rivals are compared by, counted on torch's meta device (no memory)."""
 
-EDM_CIFAR10 = {"kind": "edm", "net": {"kind": "ddpmpp", "size": 32, "width": 128, "multipliers": [2, 2, 2], "blocks": 4, "attention": [16], "clock": "label"}}
-EDM_FFHQ64 = {"kind": "edm", "net": {"kind": "ddpmpp", "size": 64, "width": 128, "multipliers": [1, 2, 2, 2], "blocks": 4, "attention": [16], "clock": "label"}}
+EDM_CIFAR10 = {
+    "kind": "edm",
+    "net": {
+        "kind": "ddpmpp",
+        "size": 32,
+        "width": 128,
+        "multipliers": [2, 2, 2],
+        "blocks": 4,
+        "attention": [16],
+        "clock": "label",
+    },
+}
+EDM_FFHQ64 = {
+    "kind": "edm",
+    "net": {
+        "kind": "ddpmpp",
+        "size": 64,
+        "width": 128,
+        "multipliers": [1, 2, 2, 2],
+        "blocks": 4,
+        "attention": [16],
+        "clock": "label",
+    },
+}
 
 
 def _slimflow(width: int, blocks: int = 2, multipliers: tuple = (1, 2, 2)) -> dict:
-    return {"kind": "ddpmpp", "size": 32, "width": width, "blocks": blocks, "multipliers": multipliers, "attention": [16]}
+    return {
+        "kind": "ddpmpp",
+        "size": 32,
+        "width": width,
+        "blocks": blocks,
+        "multipliers": multipliers,
+        "attention": [16],
+    }
 
 
 # name: (data set, millions of parameters as publications write them, `net` block)

@@ -30,7 +30,9 @@ class LossTerms:
     @classmethod
     def weighted(cls, losses: dict[str, Tensor], weights: dict[str, float]) -> "LossTerms":
         """The sum of several terms with their weights."""
-        parts = {name: loss.item() for name, loss in losses.items()} | {f"weight_{name}": weight for name, weight in weights.items()}
+        parts = {name: loss.item() for name, loss in losses.items()} | {
+            f"weight_{name}": weight for name, weight in weights.items()
+        }
         return cls(sum(weights[name] * loss for name, loss in losses.items()), parts)
 
 
@@ -52,10 +54,16 @@ class Objective:
     choices: ClassVar[dict[str, tuple]] = {}
 
     def __post_init__(self):
-        allowed = {"distance": DISTANCES, "states": STATES, "solver": (*CALLS_PER_STEP, "none")} | self.choices
+        allowed = {
+            "distance": DISTANCES,
+            "states": STATES,
+            "solver": (*CALLS_PER_STEP, "none"),
+        } | self.choices
         for field in self.__dataclass_fields__:
             if field in allowed and getattr(self, field) not in allowed[field]:
-                raise ValueError(f"{type(self).__name__}: {field} is '{getattr(self, field)}'; it must be one of {', '.join(allowed[field])}")
+                raise ValueError(
+                    f"{type(self).__name__}: {field} is '{getattr(self, field)}'; it must be one of {', '.join(allowed[field])}"
+                )
 
     @property
     def needs_path(self) -> bool:
@@ -144,12 +152,16 @@ def earlier_state(line: Batch, teacher, t: Tensor, u: Tensor, solver: str, steps
     return line.at(u) if line.path is not None else solve_between(teacher, line.at(t), t, u, solver, steps)
 
 
-def gradient_norm_weights(losses: dict[str, Tensor], reference: str, parameter: nn.Parameter, clip: tuple[float, float] | None) -> dict[str, float]:
+def gradient_norm_weights(
+    losses: dict[str, Tensor], reference: str, parameter: nn.Parameter, clip: tuple[float, float] | None
+) -> dict[str, float]:
     """Weights that give every term the reference term's gradient norm at one layer (CTM's adaptive weight), optionally clipped.
 
     The norms are those of the batch over all processes; a batch that is accumulated has weights for each of its parts.
     """
-    gradients = {name: torch.autograd.grad(loss, parameter, retain_graph=True)[0] for name, loss in losses.items()}
+    gradients = {
+        name: torch.autograd.grad(loss, parameter, retain_graph=True)[0] for name, loss in losses.items()
+    }
     norms = {name: mean_over_processes(gradient).norm().item() for name, gradient in gradients.items()}
     weights = {name: norms[reference] / max(norm, 1e-8) for name, norm in norms.items()}
     if clip:

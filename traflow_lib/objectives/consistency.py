@@ -37,7 +37,9 @@ class Consistency(Objective):
         if min(self.first, self.last) < 1:
             raise ValueError("Consistency: first and last count intervals; they must be at least 1")
         if self.solver == "none" and self.states != "data":
-            raise ValueError('Consistency: solver="none" is training without a teacher, which needs states="data"')
+            raise ValueError(
+                'Consistency: solver="none" is training without a teacher, which needs states="data"'
+            )
 
     def intervals(self, progress: float) -> int:
         """N when this share of the training is done."""

@@ -12,10 +12,20 @@ from torch import Tensor
 
 from ..flow import expand
 from ..pairs import Batch
-from .base import LossTerms, Objective, distance, earlier_state, gradient_norm_weights, on_states, stop_gradient
+from .base import (
+    LossTerms,
+    Objective,
+    distance,
+    earlier_state,
+    gradient_norm_weights,
+    on_states,
+    stop_gradient,
+)
 
 
-def soft_consistency(name: str, student, target, x_t: Tensor, x_u: Tensor, t: Tensor, u: Tensor, s: Tensor) -> Tensor:
+def soft_consistency(
+    name: str, student, target, x_t: Tensor, x_u: Tensor, t: Tensor, u: Tensor, s: Tensor
+) -> Tensor:
     """D(G_sg(G(x_t, t, s), s, 0), G_sg(G_sg(x_u, u, s), s, 0)): both jumps decoded to time 0 and compared there. name: of D."""
     decode, zero = stop_gradient(target), torch.zeros_like(s)
     with torch.no_grad():
@@ -55,7 +65,9 @@ class CTM(Objective):
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         line, s, u, t = on_states(batch, self.states, self.ends)
-        u = {"soft": u, "local": torch.maximum(s, t - 1 / (line.intervals or self.intervals)), "global": s}[self.consistency]
+        u = {"soft": u, "local": torch.maximum(s, t - 1 / (line.intervals or self.intervals)), "global": s}[
+            self.consistency
+        ]
         x_u = earlier_state(line, teacher, t, u, self.solver, self.steps)
         losses = {"consistency": soft_consistency(self.distance, student, target, line.at(t), x_u, t, u, s)}
         weights = {"consistency": 1.0}

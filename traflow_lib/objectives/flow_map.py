@@ -48,4 +48,7 @@ class EulerianMap(Objective):
         with torch.no_grad():
             velocity = teacher(x_t, t)
         average, change = student.along(x_t, t, s, velocity)
-        return LossTerms.single("eulerian", distance(velocity_distance(self.distance), average, velocity - expand(t - s, x_t) * change))
+        return LossTerms.single(
+            "eulerian",
+            distance(velocity_distance(self.distance), average, velocity - expand(t - s, x_t) * change),
+        )

@@ -37,4 +37,6 @@ class MeanFlow(Objective):
         with torch.no_grad():
             velocity = teacher(x_t, t)
             goal = velocity - expand(t - s, x_t) * student.along(x_t, t, s, velocity)[1]
-        return LossTerms.single("meanflow", distance(velocity_distance(self.distance), student.average_velocity(x_t, t, s), goal))
+        return LossTerms.single(
+            "meanflow", distance(velocity_distance(self.distance), student.average_velocity(x_t, t, s), goal)
+        )

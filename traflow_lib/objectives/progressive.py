@@ -29,9 +29,14 @@ class Progressive(Objective):
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         line = batch.on(self.states)
         if line.intervals and line.intervals % self.steps:
-            raise ValueError(f"Progressive: {self.steps} steps do not fit stored paths of {line.intervals} intervals")
+            raise ValueError(
+                f"Progressive: {self.steps} steps do not fit stored paths of {line.intervals} intervals"
+            )
         t = (randomness.integers(1, self.steps + 1, len(batch.x1)) / self.steps).to(batch.x1)
         s, x_t = t - 1 / self.steps, line.at(t)
         x_s = solve_between(teacher, x_t, t, s, self.solver, 2)
         change = (x_t - x_s) / expand(t - s, x_t)
-        return LossTerms.single("velocity", distance(velocity_distance(self.distance), student.average_velocity(x_t, t, t), change))
+        return LossTerms.single(
+            "velocity",
+            distance(velocity_distance(self.distance), student.average_velocity(x_t, t, t), change),
+        )

@@ -41,11 +41,15 @@ class Reflow(Objective):
             x1 = math.sqrt(1 - b**2) * x1 + b * randomness.normal_like(x1)
         t = self._times(len(x1)).to(x1)
         velocity = student.average_velocity(chord(batch.x0, x1, t), t, t)
-        return LossTerms.single("velocity", distance(velocity_distance(self.distance), velocity, x1 - batch.x0))
+        return LossTerms.single(
+            "velocity", distance(velocity_distance(self.distance), velocity, x1 - batch.x0)
+        )
 
     def _times(self, n: int) -> Tensor:
         t = randomness.uniform(n)
-        if self.times == "u_shaped":  # inverse distribution function of e^(a t) on [0, 1], half of the times mirrored
+        if (
+            self.times == "u_shaped"
+        ):  # inverse distribution function of e^(a t) on [0, 1], half of the times mirrored
             t = torch.log1p(t * math.expm1(self.steepness)) / self.steepness
             t = torch.where(randomness.uniform(n) < 0.5, t, 1 - t)
         return torch.where(randomness.uniform(n) < self.ends, 1.0, t)

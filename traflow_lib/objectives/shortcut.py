@@ -31,26 +31,41 @@ class Shortcut(Objective):
     def __post_init__(self):
         super().__post_init__()
         if not 0 < self.bootstrap < 1 or self.finest < 2 or self.finest & (self.finest - 1):
-            raise ValueError("Shortcut: bootstrap must lie between 0 and 1, finest must be a power of 2, at least 2")
+            raise ValueError(
+                "Shortcut: bootstrap must lie between 0 and 1, finest must be a power of 2, at least 2"
+            )
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         line, name = batch.on(self.states), velocity_distance(self.distance)
         n, intervals = len(batch.x1), line.intervals
-        finest = self.finest if intervals is None else intervals & -intervals  # a stored path can be halved so often
+        finest = (
+            self.finest if intervals is None else intervals & -intervals
+        )  # a stored path can be halved so often
         if finest == 1:
-            raise ValueError(f"Shortcut: a stored path of {intervals} intervals cannot be halved; use an even number")
+            raise ValueError(
+                f"Shortcut: a stored path of {intervals} intervals cannot be halved; use an even number"
+            )
         levels = finest.bit_length() - 1
         length = 0.5 ** randomness.integers(0, levels, n)
         t = (torch.floor(randomness.uniform(n) / length) + 1) * length
-        free = randomness.uniform(n) if intervals is None else randomness.integers(0, intervals + 1, n) / intervals
+        free = (
+            randomness.uniform(n)
+            if intervals is None
+            else randomness.integers(0, intervals + 1, n) / intervals
+        )
         own = min(max(round(self.bootstrap * n), 1), n - 1)
-        t, s = (torch.cat(times).to(batch.x1) for times in ((t[:own], free[own:]), (t[:own] - length[:own], free[own:])))
+        t, s = (
+            torch.cat(times).to(batch.x1)
+            for times in ((t[:own], free[own:]), (t[:own] - length[:own], free[own:]))
+        )
         x_t, middle = line.at(t), (t + s)[:own] / 2
         with torch.no_grad():
             shortest = (t - s)[:own] < 3 / finest
             first = target.average_velocity(x_t[:own], t[:own], torch.where(shortest, t[:own], middle))
             landed = x_t[:own] + expand(middle - t[:own], first) * first
-            both = (first + target.average_velocity(landed, middle, torch.where(shortest, middle, s[:own]))) / 2
+            both = (
+                first + target.average_velocity(landed, middle, torch.where(shortest, middle, s[:own]))
+            ) / 2
             goal = torch.cat([both, teacher(x_t[own:], t[own:])])
         velocity = student.average_velocity(x_t, t, s)
         losses = {"semigroup": (velocity[:own], goal[:own]), "boundary": (velocity[own:], goal[own:])}

@@ -20,7 +20,15 @@ from torch import Tensor
 from ..flow import expand
 from ..jump import JumpMap
 from ..pairs import Batch
-from .base import LossTerms, Objective, distance, gradient_norm_weights, on_states, solve_between, velocity_distance
+from .base import (
+    LossTerms,
+    Objective,
+    distance,
+    gradient_norm_weights,
+    on_states,
+    solve_between,
+    velocity_distance,
+)
 from .ctm import denoising, soft_consistency
 
 WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
@@ -88,11 +96,15 @@ class TraFlow(Objective):
         losses = {}
         if self.output:
             start, at = (batch.x1, torch.ones_like(t)) if self.output_from == "noise" else (x_t, t)
-            losses["output"] = distance(self.distance, student(start, at, torch.zeros_like(t)), batch.x0, self._gap(at, start))
+            losses["output"] = distance(
+                self.distance, student(start, at, torch.zeros_like(t)), batch.x0, self._gap(at, start)
+            )
         if self.velocity:
             losses["velocity"] = self._velocity(student, teacher, batch, x_t, t, s)
         if self.consistency:
-            losses["consistency"] = self._consistency(student, target, teacher, other.on(self.states), t, u, s)
+            losses["consistency"] = self._consistency(
+                student, target, teacher, other.on(self.states), t, u, s
+            )
         if self.denoising:
             losses["denoising"] = denoising(self.distance, student, batch, t, self.min_gap)
         return self._weighted(student, losses, batch.progress)
@@ -111,7 +123,9 @@ class TraFlow(Objective):
             # (G - x_s) / (t - s) is F minus the average change of the trajectory, also where x_t is the student's own state
             return distance(self.distance, student(x_t, t, s), batch.at(s), self._gap(t - s, x_t))
         slope = teacher(batch.at(s), s) if self.needs_path else batch.x1 - batch.x0
-        return distance(velocity_distance(self.distance), student.with_derivative(batch.at(t), t, s)[1], slope)
+        return distance(
+            velocity_distance(self.distance), student.with_derivative(batch.at(t), t, s)[1], slope
+        )
 
     def _consistency(self, student, target, teacher, batch: Batch, t: Tensor, u: Tensor, s: Tensor) -> Tensor:
         x_t = batch.at(t)
@@ -128,7 +142,9 @@ class TraFlow(Objective):
             weights["output"] += progress * (self.output_end - self.output)
         if self.weighting != "fixed" and len(losses) > 1:
             reference = next(name for name in ("consistency", "output", "velocity") if name in losses)
-            balance = gradient_norm_weights(losses, reference, student.net.last_layer, WEIGHTINGS[self.weighting])
+            balance = gradient_norm_weights(
+                losses, reference, student.net.last_layer, WEIGHTINGS[self.weighting]
+            )
             weights = {name: weight * balance[name] for name, weight in weights.items()}
         return LossTerms.weighted(losses, weights)
 
@@ -139,9 +155,21 @@ PRESETS = {
     # own that always starts at the noise, so that one call gets as many samples a step as in one-step distillation, and more weight as the
     # learning rate falls: first all jumps, then the one that every sample needs.
     "traflow_v1": partial(TraFlow),
-    "traflow_v4": partial(TraFlow, output=0.0, denoising=1.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"),
-    "traflow": partial(TraFlow, output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"),
+    "traflow_v4": partial(
+        TraFlow, output=0.0, denoising=1.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"
+    ),
+    "traflow": partial(
+        TraFlow, output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"
+    ),
     "traflow_anchored": partial(
-        TraFlow, output=1.0, output_end=10.0, output_from="noise", consistency=0.0, states="path", ends=0.25, on_policy=0.25, distance="pseudo_huber"
+        TraFlow,
+        output=1.0,
+        output_end=10.0,
+        output_from="noise",
+        consistency=0.0,
+        states="path",
+        ends=0.25,
+        on_policy=0.25,
+        distance="pseudo_huber",
     ),
 }

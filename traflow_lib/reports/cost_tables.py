@@ -16,13 +16,17 @@ KEYS = {
     "solver": "pairs.method", "solver steps": "pairs.steps", "EMA of the target": "student.train.ema.1", "EMA of the student": "student.train.ema.0",
     "precision": "precision",
 }  # fmt: skip
-RUN = NOTEBOOKS | {"fashion_mnist": "07_fashion_mnist"}  # data sets whose training is timed, and what trains on them
+RUN = NOTEBOOKS | {
+    "fashion_mnist": "07_fashion_mnist"
+}  # data sets whose training is timed, and what trains on them
 DISTANCES = {"l2": "squared error", "pseudo_huber": "pseudo-Huber", "lpips": "LPIPS", "cauchy": "Cauchy"}
 NOTES = {  # what a setting of ours leaves out, by data set and setting or by setting
     ("imagenet64", "teacher"): "ours: NVIDIA's release, another training of the same network",
     "precision": "ours: by autocast, with weights and their averages in float32; the derivative of the velocity loss is taken in float32 throughout",
 }
-METHODS = {"fashion_mnist": "traflow"}  # which method is asked for where the recipe does not train the paper's
+METHODS = {
+    "fashion_mnist": "traflow"
+}  # which method is asked for where the recipe does not train the paper's
 
 
 def lookup(recipe: dict, key: str):
@@ -44,7 +48,11 @@ def _note(row: Published, recipe: dict) -> Cell:
     setting = row.metric.removeprefix(SETTING)
     notes = [row.note, NOTES.get((row.dataset, setting)), NOTES.get(setting)]
     if setting == "distance D":
-        others = [f"{method} {DISTANCES[distance_of(recipe, method)]}" for method in recipe["methods"] if method != "traflow_v4"]
+        others = [
+            f"{method} {DISTANCES[distance_of(recipe, method)]}"
+            for method in recipe["methods"]
+            if method != "traflow_v4"
+        ]
         notes.append(f"ours: of traflow_v4; {', '.join(others)}")
     return Cell("; ".join(filter(None, notes)))
 
@@ -53,7 +61,12 @@ def _ours(row: Published, recipe: dict) -> Cell:
     setting = row.metric.removeprefix(SETTING)
     if setting in KEYS:
         value = lookup(recipe, KEYS[setting])
-        return one(f"{value:g}" if isinstance(value, float) else str(value), "recipe", f"{row.dataset} paper", KEYS[setting])
+        return one(
+            f"{value:g}" if isinstance(value, float) else str(value),
+            "recipe",
+            f"{row.dataset} paper",
+            KEYS[setting],
+        )
     network = sizes.STUDENTS[row.dataset]
     if setting == "distance D":
         return Cell(DISTANCES[distance_of(recipe, "traflow_v4")])
@@ -69,7 +82,13 @@ def settings() -> Table:
     rows, used = [], {dataset: recipes.load(dataset, "paper") for dataset in sizes.STUDENTS}
     for row in [row for row in published() if row.dataset in used and row.metric.startswith(SETTING)]:
         cells = [*quotation(row), _ours(row, used[row.dataset]), _note(row, used[row.dataset])]
-        rows.append([Cell(row.dataset), Cell(f"{row.metric.removeprefix(SETTING)}{', main text' * (row.table == 'main text')}"), *cells])
+        rows.append(
+            [
+                Cell(row.dataset),
+                Cell(f"{row.metric.removeprefix(SETTING)}{', main text' * (row.table == 'main text')}"),
+                *cells,
+            ]
+        )
     notes = ["As printed: from the paper's Table 8 and the text around it, in the words of this kit's notes; 'same': nothing corrects it.",
              "Ours are settings, not results: the profile `paper` of traflow_lib/recipes/cifar10.yaml and imagenet64.yaml.",
              "Parameters of ours are counted with the input for s, which the paper's 55.7M and 295.9M seem to leave out."]  # fmt: skip
@@ -83,13 +102,33 @@ def _networks() -> list[list[Cell]]:
     for name, (dataset, size, _) in sizes.NETWORKS.items():
         quoting = [row for row in published(dataset) if row.params_m == size]
         source = next((row for row in quoting if row.gmacs), quoting[0] if quoting else None)
-        for quantity, field, counted in zip(("parameters (M)", "MACs (G)"), ("params_m", "gmacs"), of_standard(name)):
+        for quantity, field, counted in zip(
+            ("parameters (M)", "MACs (G)"), ("params_m", "gmacs"), of_standard(name)
+        ):
             printed = next((quoted(row, field) for row in quoting if row.table and size in paper), Cell("-"))
             own = quoted(source, field) if source else Cell("-")
             origin = [Cell(source.source), Cell(source.evidence)] if own.numbers else [Cell("-"), Cell("-")]
             own = Cell(SAME) if own.numbers and own.text == printed.text else own
-            count = one(f"{counted / (1e6 if field == 'params_m' else 1e9):.1f}", "network", name, "parameters" if field == "params_m" else "macs")
-            rows.append([Cell(dataset), Cell(name), Cell(quantity), printed, own, *origin, count, Cell("-"), Cell("-"), Cell()])
+            count = one(
+                f"{counted / (1e6 if field == 'params_m' else 1e9):.1f}",
+                "network",
+                name,
+                "parameters" if field == "params_m" else "macs",
+            )
+            rows.append(
+                [
+                    Cell(dataset),
+                    Cell(name),
+                    Cell(quantity),
+                    printed,
+                    own,
+                    *origin,
+                    count,
+                    Cell("-"),
+                    Cell("-"),
+                    Cell(),
+                ]
+            )
     return rows
 
 
@@ -98,7 +137,10 @@ def _speed(row: dict, value: str, field: str) -> Cell:
     facts = [("batch {}", str(row["training"].get("batch", "")), "training.batch"), ("{}M parameters", f"{row['parameters'] / 1e6:.1f}", "parameters (M)"),
              ("{}", row["provenance"]["device"], "provenance.device")]  # fmt: skip
     facts = [fact for fact in facts if fact[1]]
-    numbers = (Number(value, "record", source(row), field), *(Number(text, "record", source(row), name) for _, text, name in facts))
+    numbers = (
+        Number(value, "record", source(row), field),
+        *(Number(text, "record", source(row), name) for _, text, name in facts),
+    )
     return Cell(f"{value} ({', '.join(form.format(text) for form, text, _ in facts)})", numbers, source(row))
 
 
@@ -107,22 +149,40 @@ def _speeds(measured: list[dict], profile: str) -> dict[tuple[str, str], Cell]:
     cells: dict[tuple[str, str], Cell] = {}
     for row in [row for row in measured if row["profile"] == profile and row["parameters"]]:
         training = row["training"]
-        if row["metric"] == "images_per_second" and row["sampler"] == "training":  # its images are procedural, which no speed depends on
-            cells[row["dataset"], row["method"]] = _speed(row, number(row["value"], row["spread"]), row["metric"])
-        elif not row["stand_in"] and row["method"] != "teacher" and all(training.get(key) for key in ("steps", "batch", "seconds")):
+        if (
+            row["metric"] == "images_per_second" and row["sampler"] == "training"
+        ):  # its images are procedural, which no speed depends on
+            cells[row["dataset"], row["method"]] = _speed(
+                row, number(row["value"], row["spread"]), row["metric"]
+            )
+        elif (
+            not row["stand_in"]
+            and row["method"] != "teacher"
+            and all(training.get(key) for key in ("steps", "batch", "seconds"))
+        ):
             value = number(training["steps"] * training["batch"] / training["seconds"])
-            cells.setdefault((row["dataset"], f"{row['method']}, all its losses"), _speed(row, value, "throughput"))
+            cells.setdefault(
+                (row["dataset"], f"{row['method']}, all its losses"), _speed(row, value, "throughput")
+            )
     return cells
 
 
 def _throughput(measured: list[dict]) -> list[list[Cell]]:
     rows, quantity, dash = [], Cell("training images/s"), Cell("-")
     for row in published(metric="throughput"):
-        rows.append([Cell(row.dataset), Cell(row.method), quantity, *quotation(row), dash, dash, dash, Cell(row.note)])
+        rows.append(
+            [Cell(row.dataset), Cell(row.method), quantity, *quotation(row), dash, dash, dash, Cell(row.note)]
+        )
     found = [_speeds(measured, profile) for profile in PROFILES]
     asked = {(dataset, f"{METHODS.get(dataset, 'traflow_v4')}, all its losses") for dataset in RUN}
     for dataset, timed in sorted(asked | found[0].keys() | found[1].keys()):
-        ours = [Cell("this kit"), Cell("records"), dash, *(cells.get((dataset, timed), Cell(NOT_RUN)) for cells in found), Cell()]
+        ours = [
+            Cell("this kit"),
+            Cell("records"),
+            dash,
+            *(cells.get((dataset, timed), Cell(NOT_RUN)) for cells in found),
+            Cell(),
+        ]
         rows.append([Cell(dataset), Cell(f"this kit: {timed}"), quantity, dash, dash, *ours])
     return rows
 
@@ -139,7 +199,15 @@ def cost(measured: list[dict]) -> Table:
                     if any((row[0].text, row[8 + i].text) == (dataset, NOT_RUN) for row in rows)]  # fmt: skip
         notes += [f"Not run on {dataset}: {' and '.join(commands)} would."] if commands else []
     header = ["data set", "network or loss", "quantity", *QUOTED, "counted", *OURS, "note"]
-    return Table("table_11_cost", "paper", "Cost, taken to be Table 11", header, rows, PROSE | {"network or loss", "quantity"}, notes)
+    return Table(
+        "table_11_cost",
+        "paper",
+        "Cost, taken to be Table 11",
+        header,
+        rows,
+        PROSE | {"network or loss", "quantity"},
+        notes,
+    )
 
 
 def build(measured: list[dict]) -> list[Table]:

@@ -22,8 +22,16 @@ DIFFERENT = 3  # standard deviations over seeds by which a number may differ fro
 SAME = 0.01  # by how much (relative) a number of a model that is loaded, not trained, may differ
 SEEDS = "seeds"  # the profile whose records tell how much laptop's numbers vary with the seed
 # recipe, method and calls of the numbers that `make reproduce` prints whatever their verdict
-SHOWN = [(name, "traflow", calls) for name in ("00_quickstart", "04_traflow_2d", "06_digits", "fashion_mnist") for calls in ("1", "2")]
-COMPARED = ("paired_rmse", "sliced_w2", "off_support")  # and Frechet distances: what is compared with the reference
+SHOWN = [
+    (name, "traflow", calls)
+    for name in ("00_quickstart", "04_traflow_2d", "06_digits", "fashion_mnist")
+    for calls in ("1", "2")
+]
+COMPARED = (
+    "paired_rmse",
+    "sliced_w2",
+    "off_support",
+)  # and Frechet distances: what is compared with the reference
 
 
 def stale(record: Record) -> str | None:
@@ -32,7 +40,9 @@ def stale(record: Record) -> str | None:
         return None
     try:
         imported = record.teacher and json.dumps(record.teacher, sort_keys=True)
-        if record.hash != _fingerprint(record.recipe, record.profile, record.dataset, record.method, tuple(record.seeds), imported):
+        if record.hash != _fingerprint(
+            record.recipe, record.profile, record.dataset, record.method, tuple(record.seeds), imported
+        ):
             return "its recipe has changed"
         recipe = _recipe(record.recipe, record.profile)
     except ValueError as error:
@@ -49,7 +59,9 @@ def _recipe(recipe: str, profile: str, teacher: str | None = None) -> dict:
 
 
 @cache
-def _fingerprint(recipe: str, profile: str, dataset: str, method: str, seeds: tuple, imported: str | None) -> str:
+def _fingerprint(
+    recipe: str, profile: str, dataset: str, method: str, seeds: tuple, imported: str | None
+) -> str:
     teacher = imported and json.loads(imported)
     loaded = _recipe(recipe, profile, "imported" if teacher else None)
     return settings.identity(settings.measurement(loaded, dataset, method, list(seeds), teacher))
@@ -64,7 +76,10 @@ def _counting(folder: Path, recipe: str | None, profile: str | None) -> list[dic
             else:
                 found += records.rows(record)
     for (name, why), methods in left_out.items():
-        print(f"left out: {len(methods)} records of {name} ({', '.join(dict.fromkeys(methods))}): {why}", file=sys.stderr)
+        print(
+            f"left out: {len(methods)} records of {name} ({', '.join(dict.fromkeys(methods))}): {why}",
+            file=sys.stderr,
+        )
     return found
 
 
@@ -84,13 +99,19 @@ def _name(row: dict) -> tuple:
     return row["recipe"], row["dataset"], row["method"], row["sampler"], calls, row["metric"]
 
 
-def beside(rows: Iterable[dict], reference_rows: Iterable[dict], metric: str) -> tuple[list[str], list[list[str]]]:
+def beside(
+    rows: Iterable[dict], reference_rows: Iterable[dict], metric: str
+) -> tuple[list[str], list[list[str]]]:
     """Header and lines of a table: each number of this machine beside the reference's, and their ratio."""
     known, lines = {_name(row): row for row in reference_rows}, []
     for row in rows:
         if row["metric"] == metric and row["sampler"] != "training":
             other = known.get(_name(row))
-            shown = [tables.number(other["value"], other["spread"]), _ratio(row, other)] if other else [tables.NOT_RUN, "-"]
+            shown = (
+                [tables.number(other["value"], other["spread"]), _ratio(row, other)]
+                if other
+                else [tables.NOT_RUN, "-"]
+            )
             lines.append([_title(row), str(row["nfe"]), tables.number(row["value"], row["spread"]), *shown])
     return ["method", "calls", "here", "reference", "here / reference"], lines
 
@@ -119,16 +140,43 @@ def comparison(profile: str, only_different: bool = False) -> tuple[list[str], l
     A number of a student trained here differs if it is more than DIFFERENT standard deviations over seeds away (of its recipe and metric,
     from the committed records of profile "seeds"); one of a loaded model if it is off by more than SAME.
     """
-    known, spreads, lines = {_name(row): row for row in reference(profile=profile)}, _spreads(reference(profile=SEEDS)), []
+    known, spreads, lines = (
+        {_name(row): row for row in reference(profile=profile)},
+        _spreads(reference(profile=SEEDS)),
+        [],
+    )
     for row in here(profile=profile):
         other = known.get(_name(row))
-        if row["sampler"] == "training" or not (row["metric"] in COMPARED or row["metric"].startswith(("fd-", "fid-"))):
+        if row["sampler"] == "training" or not (
+            row["metric"] in COMPARED or row["metric"].startswith(("fd-", "fid-"))
+        ):
             continue
         verdict = _verdict(row, other, spreads.get((row["recipe"], row["dataset"], row["metric"])))
         if not only_different or verdict != "same":
             shown = [tables.number(other["value"]), _ratio(row, other)] if other else [tables.NOT_RUN, "-"]
-            lines.append([row["recipe"], row["dataset"], _title(row), str(row["nfe"]), row["metric"], tables.number(row["value"]), *shown, verdict])
-    return ["recipe", "data", "method", "calls", "metric", "here", "reference", "here / reference", "verdict"], lines
+            lines.append(
+                [
+                    row["recipe"],
+                    row["dataset"],
+                    _title(row),
+                    str(row["nfe"]),
+                    row["metric"],
+                    tables.number(row["value"]),
+                    *shown,
+                    verdict,
+                ]
+            )
+    return [
+        "recipe",
+        "data",
+        "method",
+        "calls",
+        "metric",
+        "here",
+        "reference",
+        "here / reference",
+        "verdict",
+    ], lines
 
 
 def _verdict(row: dict, other: dict | None, spread: float | None) -> str:

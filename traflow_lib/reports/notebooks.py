@@ -47,11 +47,23 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
     partial = out.with_name(f"{name}.failed.ipynb")
     out.parent.mkdir(parents=True, exist_ok=True)
     source, kept = _source(name), f"[kept: {partial}]"
-    parameters = {"profile": profile} | ({} if seed is None else {"seed": seed}) | ({"teacher": str(teacher.resolve())} if teacher else {})
+    parameters = (
+        {"profile": profile}
+        | ({} if seed is None else {"seed": seed})
+        | ({"teacher": str(teacher.resolve())} if teacher else {})
+    )
     if unknown := set(parameters) - set(papermill.inspect_notebook(str(source))):
         raise ValueError(f"notebook {name} has no parameter {', '.join(unknown)}")
-    options = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": False, "stdout_file": sys.stdout, "stderr_file": sys.stderr}
-    options["extra_arguments"] = ["--IPKernelApp.log_level=CRITICAL"]  # without the kernel's remarks on its own transport and end
+    options = {
+        "kernel_name": "python3",
+        "cwd": str(source.parent),
+        "progress_bar": False,
+        "stdout_file": sys.stdout,
+        "stderr_file": sys.stderr,
+    }
+    options["extra_arguments"] = [
+        "--IPKernelApp.log_level=CRITICAL"
+    ]  # without the kernel's remarks on its own transport and end
     # the kernel starts in notebooks/: places relative to this folder are told to it as absolute ones, and text is UTF-8 whatever the locale
     paths.fix_places()
     os.environ.setdefault("PYTHONUTF8", "1")
@@ -60,16 +72,23 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
             papermill.execute_notebook(str(source), str(partial), parameters, **options)
         except papermill.PapermillExecutionError as error:
             line = error.source.strip().splitlines()[0] if error.source.strip() else ""
-            raise RuntimeError(f"notebooks/{name}.ipynb, cell {error.cell_index} ('{line}'): {error.ename}: {error.evalue} {kept}") from None
+            raise RuntimeError(
+                f"notebooks/{name}.ipynb, cell {error.cell_index} ('{line}'): {error.ename}: {error.evalue} {kept}"
+            ) from None
         except DeadKernelError:
-            raise RuntimeError(f"notebooks/{name}.ipynb, cell {_running(partial)}: its kernel was killed, often for want of memory {kept}") from None
+            raise RuntimeError(
+                f"notebooks/{name}.ipynb, cell {_running(partial)}: its kernel was killed, often for want of memory {kept}"
+            ) from None
         partial.replace(out)
     return out
 
 
 def _running(partial: Path) -> int | None:
     """The cell at which a notebook was cut off."""
-    states = [cell["metadata"].get("papermill", {}).get("status") for cell in json.loads(partial.read_text(encoding="utf-8"))["cells"]]
+    states = [
+        cell["metadata"].get("papermill", {}).get("status")
+        for cell in json.loads(partial.read_text(encoding="utf-8"))["cells"]
+    ]
     return states.index("running") if "running" in states else None
 
 
@@ -94,8 +113,13 @@ def durations(profile: str) -> str:
     seconds = {}
     for name in names():
         if executed(name, profile).exists():
-            seconds[name] = json.loads(executed(name, profile).read_text(encoding="utf-8"))["metadata"]["papermill"]["duration"]
-    rows = [[name, _time(value)] for name, value in [*seconds.items(), ("one after another", sum(seconds.values()))]]
+            seconds[name] = json.loads(executed(name, profile).read_text(encoding="utf-8"))["metadata"][
+                "papermill"
+            ]["duration"]
+    rows = [
+        [name, _time(value)]
+        for name, value in [*seconds.items(), ("one after another", sum(seconds.values()))]
+    ]
     return tables.markdown([f"notebook, profile {profile}", "time"], rows)
 
 
@@ -115,7 +139,9 @@ def store(profile: str) -> list[Path]:
             continue
         notebook = nbformat.read(executed(name, profile), as_version=4)
         notebook.metadata.pop("papermill", None)
-        notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+        notebook.cells = [
+            cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])
+        ]
         count = 0
         for cell in notebook.cells:
             for key in ("papermill", "execution"):

@@ -24,7 +24,15 @@ FALLBACK = "#999999"
 def style() -> None:
     """Set the look of every figure in a notebook."""
     sns.set_theme(style="ticks", context="notebook", font_scale=0.9)
-    plt.rcParams.update({"figure.dpi": 90, "savefig.dpi": 150, "axes.spines.top": False, "axes.spines.right": False, "figure.constrained_layout.use": True})
+    plt.rcParams.update(
+        {
+            "figure.dpi": 90,
+            "savefig.dpi": 150,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "figure.constrained_layout.use": True,
+        }
+    )
 
 
 def colour(method: str) -> str:
@@ -40,20 +48,38 @@ def save(figure: Figure, name: str, profile: str) -> Path:
     return file
 
 
-def clouds(panels: dict[str, Tensor], limit: float = 3.0, points: int = 4000, height: float = 2.6, colours: dict[str, str] | None = None) -> Figure:
+def clouds(
+    panels: dict[str, Tensor],
+    limit: float = 3.0,
+    points: int = 4000,
+    height: float = 2.6,
+    colours: dict[str, str] | None = None,
+) -> Figure:
     """One scatter plot a named cloud [N, 2], side by side on the same square."""
     figure, axes = plt.subplots(1, len(panels), figsize=(height * len(panels), height), squeeze=False)
     for axis, (title, x) in zip(axes[0], panels.items()):
-        axis.scatter(*x[:points].T, s=1.2, alpha=0.4, linewidths=0, color=(COLOURS | (colours or {})).get(title, COLOURS["data"]))
-        axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
+        axis.scatter(
+            *x[:points].T,
+            s=1.2,
+            alpha=0.4,
+            linewidths=0,
+            color=(COLOURS | (colours or {})).get(title, COLOURS["data"]),
+        )
+        axis.set(
+            title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[]
+        )
     return figure
 
 
-def trajectories(panels: dict[str, Tensor], limit: float = 3.0, lines: int = 60, height: float = 2.9, columns: int = 6) -> Figure:
+def trajectories(
+    panels: dict[str, Tensor], limit: float = 3.0, lines: int = 60, height: float = 2.9, columns: int = 6
+) -> Figure:
     """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), one panel each, at most `columns` in a row."""
     columns = min(columns, len(panels))
     lines_of_panels = -(-len(panels) // columns)
-    figure, axes = plt.subplots(lines_of_panels, columns, figsize=(height * columns, height * lines_of_panels), squeeze=False)
+    figure, axes = plt.subplots(
+        lines_of_panels, columns, figsize=(height * columns, height * lines_of_panels), squeeze=False
+    )
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     for axis, (title, path) in zip(axes.flat, panels.items()):
@@ -62,17 +88,29 @@ def trajectories(panels: dict[str, Tensor], limit: float = 3.0, lines: int = 60,
         axis.plot(path[..., 0], path[..., 1], color=shade, alpha=0.45, linewidth=0.8)
         axis.scatter(*path[0].T, s=6, color="#bbbbbb")
         axis.scatter(*path[-1].T, s=6, color=shade)
-        axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
+        axis.set(
+            title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[]
+        )
     return figure
 
 
 def image_rows(rows: dict[str, Tensor], columns: int = 12, size: float = 0.62) -> Figure:
     """One labelled row of images [N, C, H, W] in [-1, 1] a name; column i shows the same noise in every row."""
-    figure, axes = plt.subplots(len(rows), 1, figsize=(columns * size + 3.0, len(rows) * size * 1.08), squeeze=False)
+    figure, axes = plt.subplots(
+        len(rows), 1, figsize=(columns * size + 3.0, len(rows) * size * 1.08), squeeze=False
+    )
     for axis, (title, x) in zip(axes[:, 0], rows.items()):
-        tiles = torch.nn.functional.pad(x[:columns].float().clamp(-1, 1), (0, 1), value=1.0)  # a white line between images
+        tiles = torch.nn.functional.pad(
+            x[:columns].float().clamp(-1, 1), (0, 1), value=1.0
+        )  # a white line between images
         strip = torch.cat(list(tiles), dim=2).permute(1, 2, 0) / 2 + 0.5
-        axis.imshow(strip if strip.shape[2] == 3 else strip[..., 0], cmap=None if strip.shape[2] == 3 else "gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.imshow(
+            strip if strip.shape[2] == 3 else strip[..., 0],
+            cmap=None if strip.shape[2] == 3 else "gray",
+            vmin=0,
+            vmax=1,
+            interpolation="nearest",
+        )
         axis.set(xticks=[], yticks=[])
         axis.set_ylabel(title, rotation=0, ha="right", va="center")
         sns.despine(ax=axis, left=True, bottom=True)
@@ -92,13 +130,25 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
         points = sorted(points, key=lambda row: row["nfe"])
         if sampler in records.UNGRIDDED:
             if points[0]["value"] > 0:
-                axis.axhline(points[0]["value"], color=colour(method), linestyle=":", label=f"{method}, {sampler}")
+                axis.axhline(
+                    points[0]["value"], color=colour(method), linestyle=":", label=f"{method}, {sampler}"
+                )
             continue
         name = method if sampler == "jumps" else f"{method}, {sampler}"
         spread = [row["spread"] or 0 for row in points]
         look = {"color": colour(method), "linestyle": "-" if sampler in ("jumps", "euler") else "--"}
-        axis.errorbar([row["nfe"] for row in points], [row["value"] for row in points], yerr=spread, marker="o", capsize=3, label=name, **look)
-    ticks = sorted({row["nfe"] for points in lines.values() for row in points if row["sampler"] not in records.UNGRIDDED})
+        axis.errorbar(
+            [row["nfe"] for row in points],
+            [row["value"] for row in points],
+            yerr=spread,
+            marker="o",
+            capsize=3,
+            label=name,
+            **look,
+        )
+    ticks = sorted(
+        {row["nfe"] for points in lines.values() for row in points if row["sampler"] not in records.UNGRIDDED}
+    )
     axis.set(xscale="log", yscale="log", xlabel="network calls a sample (NFE)", ylabel=label or metric)
     axis.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
     axis.minorticks_off()
@@ -115,16 +165,38 @@ def consistency_against_straightness(rows: list[dict], axis: plt.Axes) -> None:
             found.setdefault(row["method"], {})[row["metric"]] = row
     for method, both in sorted(found.items()):
         x, y = both["straightness"], both["self_consistency"]
-        axis.errorbar(x["value"], y["value"], xerr=x["spread"], yerr=y["spread"], color=colour(method), marker="o", capsize=2)
+        axis.errorbar(
+            x["value"],
+            y["value"],
+            xerr=x["spread"],
+            yerr=y["spread"],
+            color=colour(method),
+            marker="o",
+            capsize=2,
+        )
         axis.annotate(method, (x["value"], y["value"]), xytext=(4, 3), textcoords="offset points", fontsize=7)
-    axis.set(xscale="log", yscale="log", xlabel="straightness (0: straight, even motion)", ylabel="self-consistency error")
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel="straightness (0: straight, even motion)",
+        ylabel="self-consistency error",
+    )
 
 
 def heat_map(cells: dict[tuple, float], axis: plt.Axes, xlabel: str, ylabel: str, label: str) -> None:
     """Values by (y, x) as a grid with its numbers written in, best (smallest) lightest."""
     ys, xs = (sorted({key[i] for key in cells}) for i in (0, 1))
     grid = [[cells.get((y, x), float("nan")) for x in xs] for y in ys]
-    sns.heatmap(grid, ax=axis, annot=True, fmt=".3g", cmap="rocket_r", xticklabels=xs, yticklabels=ys, cbar_kws={"label": label})
+    sns.heatmap(
+        grid,
+        ax=axis,
+        annot=True,
+        fmt=".3g",
+        cmap="rocket_r",
+        xticklabels=xs,
+        yticklabels=ys,
+        cbar_kws={"label": label},
+    )
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.invert_yaxis()
 
@@ -145,22 +217,44 @@ def named_points(points: list[tuple[float, float, str, str]], axis: plt.Axes, si
         chosen = [point for point in points if point[3] == group]
         look = {"marker": "*", "s": 90} if group in ("ours-paper", "this kit") else {"s": 20}
         label = "the paper (SCoT)" if group == "ours-paper" else group
-        axis.scatter([point[0] for point in chosen], [point[1] for point in chosen], color=GROUPS[group], label=label, zorder=3, **look)
+        axis.scatter(
+            [point[0] for point in chosen],
+            [point[1] for point in chosen],
+            color=GROUPS[group],
+            label=label,
+            zorder=3,
+            **look,
+        )
     axis.figure.draw_without_rendering()  # settles the layout
     pixel = axis.figure.dpi / 72
     places = [axis.transData.transform(point[:2]) for point in points]
     taken = [Bbox.from_bounds(x - 4 * pixel, y - 4 * pixel, 8 * pixel, 8 * pixel) for x, y in places]
-    offsets = sorted(((dx, dy) for dx in (9, -9, 30, -30) for dy in range(-60, 61, 5)), key=lambda offset: offset[0] ** 2 + offset[1] ** 2)
+    offsets = sorted(
+        ((dx, dy) for dx in (9, -9, 30, -30) for dy in range(-60, 61, 5)),
+        key=lambda offset: offset[0] ** 2 + offset[1] ** 2,
+    )
     for (x, y, name, group), place in sorted(zip(points, places), key=lambda pair: -pair[0][1]):
-        text = axis.annotate(name, (x, y), fontsize=size, va="center", textcoords="offset points", xytext=(0, 0))
+        text = axis.annotate(
+            name, (x, y), fontsize=size, va="center", textcoords="offset points", xytext=(0, 0)
+        )
         text.set_in_layout(False)
         drawn = text.get_window_extent()
         boxes = {(dx, dy): _beside(place, drawn, dx * pixel, dy * pixel) for dx, dy in offsets}
-        free = (key for key, box in boxes.items() if _inside(box, axis.bbox) and not any(box.overlaps(other) for other in taken))
+        free = (
+            key
+            for key, box in boxes.items()
+            if _inside(box, axis.bbox) and not any(box.overlaps(other) for other in taken)
+        )
         dx, dy = next(free, offsets[0])
         text.set(position=(dx, dy), ha="left" if dx > 0 else "right")
         taken.append(boxes[dx, dy])
-        axis.annotate("", (x, y), (dx * 0.9, dy), textcoords="offset points", arrowprops={"arrowstyle": "-", "color": GROUPS[group], "linewidth": 0.5})
+        axis.annotate(
+            "",
+            (x, y),
+            (dx * 0.9, dy),
+            textcoords="offset points",
+            arrowprops={"arrowstyle": "-", "color": GROUPS[group], "linewidth": 0.5},
+        )
 
 
 def _beside(place, drawn: Bbox, dx: float, dy: float) -> Bbox:
@@ -186,5 +280,13 @@ def against_macs(rows: list[dict], metric: str, axis: plt.Axes, label: str | Non
         points = sorted(points, key=lambda row: row["nfe"])
         look = {"color": colour(method), "linestyle": "-" if sampler in ("jumps", "euler") else "--"}
         x, y, spread = zip(*[(row["nfe"] * row["macs"], row["value"], row["spread"] or 0) for row in points])
-        axis.errorbar(x, y, yerr=spread, marker="o", capsize=3, label=method if sampler == "jumps" else f"{method}, {sampler}", **look)
+        axis.errorbar(
+            x,
+            y,
+            yerr=spread,
+            marker="o",
+            capsize=3,
+            label=method if sampler == "jumps" else f"{method}, {sampler}",
+            **look,
+        )
     axis.set(xscale="log", yscale="log", xlabel="multiply-accumulates a sample", ylabel=label or metric)

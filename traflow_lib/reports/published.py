@@ -42,18 +42,33 @@ class Published:
     note: str
 
     def __post_init__(self):
-        if empty := [name for name in ("id", "dataset", "method", "kind", "metric", "source", "evidence") if not getattr(self, name)]:
+        if empty := [
+            name
+            for name in ("id", "dataset", "method", "kind", "metric", "source", "evidence")
+            if not getattr(self, name)
+        ]:
             raise ValueError(f"{empty[0]} is empty")
         if not (self.printed or self.value):
             raise ValueError("neither printed nor value holds a number")
         if self.printed and not self.table:
             raise ValueError("a printed number needs the table it stands in")
         if bool(self.printed) != bool(self.reading) or self.reading not in ("", *READINGS):
-            raise ValueError(f"reading is '{self.reading}'; it must be {' or '.join(READINGS)} where a number is printed, and empty elsewhere")
+            raise ValueError(
+                f"reading is '{self.reading}'; it must be {' or '.join(READINGS)} where a number is printed, and empty elsewhere"
+            )
         is_setting = self.metric.startswith(SETTING)
         if not is_setting and self.metric not in METRICS:
-            raise ValueError(f"unknown metric '{self.metric}'; there are {', '.join(METRICS)} and '{SETTING}...'")
-        for name in ("nfe", "iterations", "n_samples", "params_m", "gmacs", *(() if is_setting else ("printed", "value"))):
+            raise ValueError(
+                f"unknown metric '{self.metric}'; there are {', '.join(METRICS)} and '{SETTING}...'"
+            )
+        for name in (
+            "nfe",
+            "iterations",
+            "n_samples",
+            "params_m",
+            "gmacs",
+            *(() if is_setting else ("printed", "value")),
+        ):
             _check_number(name, getattr(self, name))
 
     @property
@@ -69,7 +84,9 @@ def _check_number(name: str, text: str) -> None:
         raise ValueError(f"{name} is '{text}'; a number was expected") from None
 
 
-def published(dataset: str | None = None, table: str | None = None, metric: str | None = None, file: Path | None = None) -> list[Published]:
+def published(
+    dataset: str | None = None, table: str | None = None, metric: str | None = None, file: Path | None = None
+) -> list[Published]:
     """The rows of published.csv (or `file`) of one data set, table and metric, or of all.
 
     Raises ValueError naming file and line where a field is missing, unknown or cannot be what it should be.
@@ -80,7 +97,9 @@ def published(dataset: str | None = None, table: str | None = None, metric: str 
     with open(file, newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         if wrong := sorted(set(known) ^ set(reader.fieldnames or [])):
-            raise ValueError(f"{file.name}, line 1: the fields are {', '.join(known)}; missing or unknown: {', '.join(wrong)}")
+            raise ValueError(
+                f"{file.name}, line 1: the fields are {', '.join(known)}; missing or unknown: {', '.join(wrong)}"
+            )
         for line in reader:
             try:
                 if None in line or None in line.values():
@@ -92,4 +111,8 @@ def published(dataset: str | None = None, table: str | None = None, metric: str 
                 raise ValueError(f"{file.name}, line {reader.line_num}: {error}") from None
             rows[row.id] = row
     wanted = {"dataset": dataset, "table": table, "metric": metric}
-    return [row for row in rows.values() if all(value in (None, getattr(row, name)) for name, value in wanted.items())]
+    return [
+        row
+        for row in rows.values()
+        if all(value in (None, getattr(row, name)) for name, value in wanted.items())
+    ]

@@ -22,7 +22,16 @@ p.note { margin: .25rem 0; font-size: .82rem; color: #555; max-width: 70rem } a 
 """
 LONG = 24  # characters: longer entries are broken into lines
 SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"}
-SPECIAL |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$", "`": ""}
+SPECIAL |= {
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    "±": r"$\pm$",
+    "`": "",
+}
 PREAMBLE = r"""\documentclass{article}
 \usepackage[a3paper,landscape,margin=12mm]{geometry}
 \usepackage{booktabs,longtable,array}
@@ -36,7 +45,10 @@ def markdown(table: Table, to_records: str = "../../records") -> str:
     """A heading, the table with every measured number linked to its record, and the notes. to_records: the way from the reader to records/."""
 
     def show(cell: Cell) -> str:
-        return "; ".join(f"[{entry.text}]({to_records}/{_file(entry)})" if entry.record else entry.text for entry in cell.entries).replace("|", "\\|")
+        return "; ".join(
+            f"[{entry.text}]({to_records}/{_file(entry)})" if entry.record else entry.text
+            for entry in cell.entries
+        ).replace("|", "\\|")
 
     body = tables.markdown(table.header, [[show(cell) for cell in row] for row in table.rows])
     return "\n\n".join([f"# {table.title}", body.rstrip(), *table.notes]) + "\n"
@@ -52,7 +64,14 @@ def comma_separated(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*table.header, "records"])
     for row in table.rows:
-        writer.writerow([*(cell.full_text for cell in row), "; ".join(dict.fromkeys(entry.record for cell in row for entry in cell.entries if entry.record))])
+        writer.writerow(
+            [
+                *(cell.full_text for cell in row),
+                "; ".join(
+                    dict.fromkeys(entry.record for cell in row for entry in cell.entries if entry.record)
+                ),
+            ]
+        )
     return out.getvalue()
 
 
@@ -62,13 +81,25 @@ def _tex(text: str) -> str:
 
 def latex(table: Table) -> str:
     """A longtable with booktabs rules, caption and label, and its notes; for a document that loads booktabs, longtable and array."""
-    longest = [max(len(cell.full_text) for cell in (Cell(name), *column)) for name, column in zip(table.header, zip(*table.rows))]
-    columns = "".join(r">{\raggedright\arraybackslash}p{3.2cm}" if length > LONG else "l" for length in longest)
+    longest = [
+        max(len(cell.full_text) for cell in (Cell(name), *column))
+        for name, column in zip(table.header, zip(*table.rows))
+    ]
+    columns = "".join(
+        r">{\raggedright\arraybackslash}p{3.2cm}" if length > LONG else "l" for length in longest
+    )
     line = lambda texts: " & ".join(map(_tex, texts)) + r" \\"  # noqa: E731
     caption = rf"\caption{{{_tex(table.title)}}}\label{{tab:{anchor(table)}}} \\"
     body = [line(cell.full_text for cell in row) for row in table.rows]
     notes = [rf"\noindent {_tex(note)}\par" for note in table.notes]
-    opening = [rf"\begin{{longtable}}{{{columns}}}", caption, r"\toprule", line(table.header), r"\midrule", r"\endhead"]
+    opening = [
+        rf"\begin{{longtable}}{{{columns}}}",
+        caption,
+        r"\toprule",
+        line(table.header),
+        r"\midrule",
+        r"\endhead",
+    ]
     return "\n".join([*opening, *body, r"\bottomrule", r"\end{longtable}", *notes]) + "\n"
 
 
@@ -88,7 +119,12 @@ def anchor(table: Table) -> str:
 
 def _section(table: Table, to_records: str) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in table.header)
-    body = "\n".join("<tr>" + "".join(_td(cell, name in table.prose, to_records) for name, cell in zip(table.header, row)) + "</tr>" for row in table.rows)
+    body = "\n".join(
+        "<tr>"
+        + "".join(_td(cell, name in table.prose, to_records) for name, cell in zip(table.header, row))
+        + "</tr>"
+        for row in table.rows
+    )
     marked = (re.sub("`([^`]+)`", r"<code>\1</code>", escape(note)) for note in table.notes)
     notes = "".join(f'<p class="note">{note}</p>' for note in marked)
     title = f'<h2 id="{anchor(table)}">{escape(table.title)}</h2>'
@@ -96,7 +132,10 @@ def _section(table: Table, to_records: str) -> str:
 
 
 def _td(cell: Cell, is_prose: bool, to_records: str) -> str:
-    shown = "; ".join(f'<a href="{to_records}/{escape(_file(e))}">{escape(e.text)}</a>' if e.record else escape(e.text) for e in cell.entries)
+    shown = "; ".join(
+        f'<a href="{to_records}/{escape(_file(e))}">{escape(e.text)}</a>' if e.record else escape(e.text)
+        for e in cell.entries
+    )
     kind = "missing" if cell.text in (tables.NOT_RUN, "-") else "number"
     return f"<td>{shown}</td>" if is_prose or len(cell.text) > LONG else f'<td class="{kind}">{shown}</td>'
 

@@ -22,9 +22,15 @@ def store(profile: str) -> list[Path]:
     Committed records whose recipe has changed are dropped.
     """
     if dirty := _changes():
-        raise ValueError(f"commit or undo your changes first, so that results name the code they come from: {', '.join(dirty[:5])}")
+        raise ValueError(
+            f"commit or undo your changes first, so that results name the code they come from: {', '.join(dirty[:5])}"
+        )
     new = sorted((paths.results() / "records" / profile).glob("*.jsonl"))
-    stored = [records.write(counting, paths.committed("records")) for counting in [_clean(file) for file in new] if counting]
+    stored = [
+        records.write(counting, paths.committed("records"))
+        for counting in [_clean(file) for file in new]
+        if counting
+    ]
     for file in sorted(paths.committed("records").glob("*/*.jsonl")):
         _drop_stale(file)
     stored += notebooks.store(profile)
@@ -38,8 +44,16 @@ def with_tables(text: str) -> str:
 
     def table(found: re.Match) -> str:
         mark, recipe, profile, dataset, metric, methods, _ = found.groups()
-        rows = [row for row in evidence.reference(recipe, profile) if row["dataset"] == dataset and "@" not in row["method"]]
-        rows = [row for row in rows if row["sampler"] != "training" and (not methods or row["method"] in methods.split())]
+        rows = [
+            row
+            for row in evidence.reference(recipe, profile)
+            if row["dataset"] == dataset and "@" not in row["method"]
+        ]
+        rows = [
+            row
+            for row in rows
+            if row["sampler"] != "training" and (not methods or row["method"] in methods.split())
+        ]
         if not any(row["metric"] == metric for row in rows):
             return f"{mark}| {metric} |\n| --- |\n| {tables.NOT_RUN} |\n"
         return mark + tables.markdown(*tables.pivot(rows, metric))
@@ -54,7 +68,9 @@ def _texts() -> list[Path]:
 
 def _changes() -> list[str]:
     """Changed and untracked files of the checkout."""
-    status = subprocess.run(["git", "status", "--porcelain"], cwd=paths.root(), capture_output=True, text=True, check=True)
+    status = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=paths.root(), capture_output=True, text=True, check=True
+    )
     return [line[3:] for line in status.stdout.splitlines()]
 
 
@@ -62,7 +78,9 @@ def _clean(file: Path) -> list[records.Record]:
     """The records of one of this machine's files that count; all files are looked at before anything is written."""
     counting = [record for record in records.read(file) if not evidence.stale(record)]
     if unclean := [record.key for record in counting if record.provenance.get("git_dirty") is not False]:
-        raise ValueError(f"{file.name}: {len(unclean)} records were made from uncommitted changes ({unclean[0]}); run them again")
+        raise ValueError(
+            f"{file.name}: {len(unclean)} records were made from uncommitted changes ({unclean[0]}); run them again"
+        )
     return counting
 
 

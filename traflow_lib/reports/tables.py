@@ -20,10 +20,14 @@ def number(value: float, spread: float | None = None) -> str:
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]) + "\n"
+    return (
+        "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]) + "\n"
+    )
 
 
-def pivot(measured: list[dict], metric: str, columns: list[str] | None = None) -> tuple[list[str], list[list[str]]]:
+def pivot(
+    measured: list[dict], metric: str, columns: list[str] | None = None
+) -> tuple[list[str], list[list[str]]]:
     """Header and rows of one data set and profile: a row a (method, sampler), a column an NFE, cells of `metric`.
 
     Raises ValueError if measured mixes data sets or profiles: such a column would compare what cannot be compared.
@@ -31,12 +35,27 @@ def pivot(measured: list[dict], metric: str, columns: list[str] | None = None) -
     measured = [row for row in measured if row["metric"] == metric]
     if len({(row["dataset"], row["profile"]) for row in measured}) > 1:
         raise ValueError("a table holds one data set at one profile; filter the records first")
-    calls = columns or [str(nfe) for nfe in sorted({row["nfe"] for row in measured if row["sampler"] not in records.UNGRIDDED})]
-    rows, names = [], sorted({(row["method"], row["sampler"]) for row in measured}, key=lambda name: (name[0] != "real data", name[0] != "teacher", name))
+    calls = columns or [
+        str(nfe)
+        for nfe in sorted({row["nfe"] for row in measured if row["sampler"] not in records.UNGRIDDED})
+    ]
+    rows, names = (
+        [],
+        sorted(
+            {(row["method"], row["sampler"]) for row in measured},
+            key=lambda name: (name[0] != "real data", name[0] != "teacher", name),
+        ),
+    )
     for method, sampler in names:
-        cells = {str(row["nfe"]): row for row in measured if (row["method"], row["sampler"]) == (method, sampler)}
+        cells = {
+            str(row["nfe"]): row for row in measured if (row["method"], row["sampler"]) == (method, sampler)
+        }
         first = next(iter(cells.values()))
-        title = method if sampler in ("jumps", "training") else f"{method}, {sampler}" + (f" ({first['nfe']} calls)" if sampler == "dopri5" else "")
+        title = (
+            method
+            if sampler in ("jumps", "training")
+            else f"{method}, {sampler}" + (f" ({first['nfe']} calls)" if sampler == "dopri5" else "")
+        )
         n_seeds = len(first["seeds"])
         shown = [number(cells[c]["value"], cells[c]["spread"]) if c in cells else NOT_RUN for c in calls]
         if sampler in records.UNGRIDDED:  # one number, whatever the column
@@ -59,7 +78,15 @@ def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, floa
     if any(row["spread"] is None for row in rows):
         raise ValueError("a ranking needs several seeds of every method")
     error = lambda row: (row["spread"] ** 2 + rows[0]["spread"] ** 2) ** 0.5  # noqa: E731
-    return [(row["method"], row["value"], row["spread"], row is rows[0] or row["value"] - rows[0]["value"] <= TIE * error(row)) for row in rows]
+    return [
+        (
+            row["method"],
+            row["value"],
+            row["spread"],
+            row is rows[0] or row["value"] - rows[0]["value"] <= TIE * error(row),
+        )
+        for row in rows
+    ]
 
 
 def write_all(measured: list[dict], out: Path) -> list[Path]:
@@ -69,7 +96,9 @@ def write_all(measured: list[dict], out: Path) -> list[Path]:
     groups: dict[tuple, list[dict]] = {}
     for row in measured:
         budget = "equal time" if row["method"].endswith(EQUAL_TIME) else ""
-        groups.setdefault((row["profile"], row["recipe"], row["dataset"], row["metric"], budget), []).append(row)
+        groups.setdefault((row["profile"], row["recipe"], row["dataset"], row["metric"], budget), []).append(
+            row
+        )
     files = []
     for (profile, recipe, dataset, metric, budget), rows in sorted(groups.items()):
         header, lines = pivot(rows, metric)
@@ -79,9 +108,16 @@ def write_all(measured: list[dict], out: Path) -> list[Path]:
         if first["mode"]:  # of the command evaluate
             note += f" Features of {first['extractor'].split()[0]}, mode {first['mode']}; the spread of a single seed is the bootstrap's."
         stand_in = " **Stand-in data.**" if first["stand_in"] else ""
-        file = out / profile / ("__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-")))) + ".md")
+        file = (
+            out
+            / profile
+            / ("__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-")))) + ".md")
+        )
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"# {dataset}: {metric}{', ' * bool(budget)}{budget}\n\n{note}{stand_in}\n\n{markdown(header, lines)}", encoding="utf-8")
+        file.write_text(
+            f"# {dataset}: {metric}{', ' * bool(budget)}{budget}\n\n{note}{stand_in}\n\n{markdown(header, lines)}",
+            encoding="utf-8",
+        )
         files.append(file)
     return files
 
@@ -96,6 +132,12 @@ def _alike(rows: list[dict]) -> dict:
 
 def _budgets(rows: list[dict]) -> str:
     """The training of the students, as far as it is one."""
-    students = [row["training"] for row in rows if row["method"] not in ("teacher", "real data") and row["training"].get("steps")]
-    budgets = {f"{training['steps']:,} steps of {training['batch']}" for training in students if "batch" in training}
+    students = [
+        row["training"]
+        for row in rows
+        if row["method"] not in ("teacher", "real data") and row["training"].get("steps")
+    ]
+    budgets = {
+        f"{training['steps']:,} steps of {training['batch']}" for training in students if "batch" in training
+    }
     return f"students trained for {budgets.pop()}; " if len(budgets) == 1 else ""

@@ -16,7 +16,11 @@ from .velocity import VelocityField
 
 def save_network(file: Path, net: nn.Module, config: dict, **header) -> None:
     """Write weights with the `net` block that builds them; header: JSON-able facts such as statistics of the training."""
-    save_tensors(file, net.state_dict(), {"network": json.dumps(config), **{key: json.dumps(value) for key, value in header.items()}})
+    save_tensors(
+        file,
+        net.state_dict(),
+        {"network": json.dumps(config), **{key: json.dumps(value) for key, value in header.items()}},
+    )
 
 
 def read_header(file: Path) -> dict:
@@ -67,7 +71,9 @@ def load_teacher(path: str | Path, precision: str = "fp32") -> VelocityField:
 def import_teacher(file: Path, out: Path | None = None) -> Path:
     """Rewrite a release's checkpoint in this kit's format, with the source's SHA-256 in the header; returns the new file."""
     if file.suffix not in releases.READERS:
-        raise ValueError(f"{file.name} is no checkpoint of a release: their files end in {', '.join(releases.READERS)}")
+        raise ValueError(
+            f"{file.name} is no checkpoint of a release: their files end in {', '.join(releases.READERS)}"
+        )
     net, header = load_network(file)
     out = out or file.with_suffix(".safetensors")
     save_network(out, net, header["network"], source=header["source"] | {"sha256": file_sha256(file)})

@@ -61,16 +61,30 @@ def load_unet(folder: Path) -> EpsilonVelocity:
 
     files = [folder / "config.json", folder / "diffusion_pytorch_model.safetensors"]
     if missing := [file.name for file in files if not file.is_file()]:
-        raise FileNotFoundError(f"{folder} has no {' and no '.join(missing)}: not a folder of a diffusers model")
+        raise FileNotFoundError(
+            f"{folder} has no {' and no '.join(missing)}: not a folder of a diffusers model"
+        )
     config = json.loads(files[0].read_text(encoding="utf-8"))
-    if config.get("_class_name") != "UNet2DModel" or config.get("num_class_embeds") or config.get("class_embed_type"):
-        raise ValueError(f"{folder.name} holds a {config.get('_class_name')}: only an unconditional UNet2DModel is read")
+    if (
+        config.get("_class_name") != "UNet2DModel"
+        or config.get("num_class_embeds")
+        or config.get("class_embed_type")
+    ):
+        raise ValueError(
+            f"{folder.name} holds a {config.get('_class_name')}: only an unconditional UNet2DModel is read"
+        )
     if config.get("in_channels") != config.get("out_channels"):
-        raise ValueError(f"{folder.name} has {config.get('out_channels')} output channels for {config.get('in_channels')}: only noise prediction is read")
+        raise ValueError(
+            f"{folder.name} has {config.get('out_channels')} output channels for {config.get('in_channels')}: only noise prediction is read"
+        )
     schedules = [place / "scheduler_config.json" for place in (folder, folder.parent / "scheduler")]
-    settings = next((json.loads(file.read_text(encoding="utf-8")) for file in schedules if file.is_file()), {})
+    settings = next(
+        (json.loads(file.read_text(encoding="utf-8")) for file in schedules if file.is_file()), {}
+    )
     if settings.get("prediction_type", "epsilon") != "epsilon":
-        raise ValueError(f"{folder.name} predicts '{settings['prediction_type']}': only prediction_type epsilon is read")
+        raise ValueError(
+            f"{folder.name} predicts '{settings['prediction_type']}': only prediction_type epsilon is read"
+        )
     unet = UNet2DModel.from_config(config)
     load_exactly(unet, load_file(files[1]), folder.name)
     return EpsilonVelocity(_Sample(unet), DDPMScheduler.from_config(settings).alphas_cumprod)

@@ -16,7 +16,14 @@ from ..files import inert_pickle
 from ..nets.ddpmpp import Attention
 
 # a SongUNet block's parts under DDPM++'s names; attention is a module of its own there
-RESIDUAL = {"GroupNorm_0": "norm0", "Conv_0": "conv0", "Dense_0": "affine", "GroupNorm_1": "norm1", "Conv_1": "conv1", "Conv_2": "skip"}
+RESIDUAL = {
+    "GroupNorm_0": "norm0",
+    "Conv_0": "conv0",
+    "Dense_0": "affine",
+    "GroupNorm_1": "norm1",
+    "Conv_1": "conv1",
+    "Conv_2": "skip",
+}
 ATTENTION = {"GroupNorm_0": "norm2", "NIN_0": "qkv", "NIN_1": "qkv", "NIN_2": "qkv", "NIN_3": "proj"}
 
 
@@ -27,24 +34,37 @@ def rectified_flow(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
     """
     content = inert_pickle.read_torch(path)
     if isinstance(content, dict) and "net_model" in content:
-        raise ValueError(f"{path.name} is a TorchCFM checkpoint: its network (guided-diffusion's UNetModel) is not one of this kit")
+        raise ValueError(
+            f"{path.name} is a TorchCFM checkpoint: its network (guided-diffusion's UNetModel) is not one of this kit"
+        )
     try:
         model = {name.removeprefix("module."): tensor for name, tensor in content["model"].items()}
-        shadow, decay = [tensor.float() for tensor in content["ema"]["shadow_params"]], content["ema"].get("decay")
+        shadow, decay = (
+            [tensor.float() for tensor in content["ema"]["shadow_params"]],
+            content["ema"].get("decay"),
+        )
         step = int(content["step"])
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path.name} is not a RectifiedFlow checkpoint with model, EMA and step ({type(error).__name__}: {error})") from None
+        raise ValueError(
+            f"{path.name} is not a RectifiedFlow checkpoint with model, EMA and step ({type(error).__name__}: {error})"
+        ) from None
     model.pop("sigmas", None)  # noise levels, for the network's other uses
     config, net = _blueprint(_ddpmpp_config, model, path.name)
     shapes = {name: value.shape for name, value in net.named_parameters()}
     nets.check_exactly(shapes, model, path.name)
     if len(shadow) != len(shapes):
-        raise ValueError(f"{path.name} does not fit the network: its EMA list (shadow_params) has {len(shadow)} tensors instead of {len(shapes)}")
+        raise ValueError(
+            f"{path.name} does not fit the network: its EMA list (shadow_params) has {len(shadow)} tensors instead of {len(shapes)}"
+        )
     tensors = dict(zip(shapes, shadow))
     nets.check_exactly(shapes, tensors, f"{path.name}, EMA list,")
     for name in list(shapes)[-2:]:  # weight and bias of the last layer
         tensors[name] = -tensors[name]
-    return config, tensors, {"format": "RectifiedFlow", "file": path.name, "weights": "EMA", "ema_decay": decay, "step": step}
+    return (
+        config,
+        tensors,
+        {"format": "RectifiedFlow", "file": path.name, "weights": "EMA", "ema_decay": decay, "step": step},
+    )
 
 
 def edm(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
@@ -57,10 +77,14 @@ def edm(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
         kinds = (denoiser.name, inner.name)
         tensors = _tensors(inner)
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise ValueError(f"{path.name} is not an EDM checkpoint: no network under 'ema' ({type(error).__name__}: {error})") from None
+        raise ValueError(
+            f"{path.name} is not an EDM checkpoint: no network under 'ema' ({type(error).__name__}: {error})"
+        ) from None
     filters = [tensors.pop(name) for name in list(tensors) if name.endswith("resample_filter")]
     if kinds not in UNETS or any(f.shape != (1, 1, 2, 2) or not (f == 0.25).all() for f in filters):
-        raise ValueError(f"{path.name} holds a {kinds[1]} in {kinds[0]}: only EDMPrecond around SongUNet (DDPM++) or DhariwalUNet, 2x2 resampling, is read")
+        raise ValueError(
+            f"{path.name} holds a {kinds[1]} in {kinds[0]}: only EDMPrecond around SongUNet (DDPM++) or DhariwalUNet, 2x2 resampling, is read"
+        )
     tensors.pop("map_augment.weight", None)  # reads augmentation labels, which are zero when sampling
     config, tensors = UNETS[kinds](tensors, path.name)
     config = {"kind": "edm", "net": config | {"dropout": dropout}, "sigma_data": sigma_data}
@@ -74,9 +98,15 @@ def _ddpmpp_config(tensors: dict[str, Tensor]) -> dict:
     for name in tensors:
         if found := re.fullmatch(r"all_modules\.(\d+)\.(\w+)\.\w+", name):
             parts.setdefault(int(found[1]), set()).add(found[2])
-    shapes = {i: tensors[f"all_modules.{i}.Conv_0.weight"].shape for i in sorted(parts) if "NIN_0" not in parts[i]}
+    shapes = {
+        i: tensors[f"all_modules.{i}.Conv_0.weight"].shape for i in sorted(parts) if "NIN_0" not in parts[i]
+    }
     # only a block that resizes has a third convolution although it keeps its channels
-    resizing = [i for i, (channels_out, channels_in, *_) in shapes.items() if channels_out == channels_in and "Conv_2" in parts[i]]
+    resizing = [
+        i
+        for i, (channels_out, channels_in, *_) in shapes.items()
+        if channels_out == channels_in and "Conv_2" in parts[i]
+    ]
     levels, width = len(resizing) // 2 + 1, tensors["all_modules.0.weight"].shape[1]
     firsts = [3, *(i + 1 for i in resizing[: levels - 1])]
     attended = [level for level, i in enumerate(firsts) if "NIN_0" in parts.get(i + 1, ())]
@@ -91,14 +121,20 @@ def _ddpmpp_config(tensors: dict[str, Tensor]) -> dict:
 def _song(tensors: dict[str, Tensor], source: str) -> tuple[dict, dict[str, Tensor]]:
     """SongUNet's tensors as DDPM++'s: q, k and v are apart there, and 1x1 convolutions of the attention are matrices [in, out]."""
     if "map_label.weight" in tensors:
-        raise ValueError(f"{source} holds a class-conditional SongUNet; of EDM's networks with classes only the DhariwalUNet is read")
-    config, net = _blueprint(lambda tensors: {"kind": "ddpmpp", "clock": "label"} | _edm_config(tensors), tensors, source)
+        raise ValueError(
+            f"{source} holds a class-conditional SongUNet; of EDM's networks with classes only the DhariwalUNet is read"
+        )
+    config, net = _blueprint(
+        lambda tensors: {"kind": "ddpmpp", "clock": "label"} | _edm_config(tensors), tensors, source
+    )
     ours: dict[str, list[str]] = {}
     for i, (name, module) in enumerate(zip(net.names, net.all_modules)):
         for key in module.state_dict():
             *part, leaf = key.split(".")
             part = [(ATTENTION if isinstance(module, Attention) else RESIDUAL)[p] for p in part]
-            ours.setdefault(".".join([name, *part, {"W": "weight", "b": "bias"}.get(leaf, leaf)]), []).append(f"all_modules.{i}.{key}")
+            ours.setdefault(".".join([name, *part, {"W": "weight", "b": "bias"}.get(leaf, leaf)]), []).append(
+                f"all_modules.{i}.{key}"
+            )
     own, shapes = net.state_dict(), {}
     for theirs, names in ours.items():
         first, *rest = own[names[0]].T.shape + (1, 1) if names[0].endswith(".W") else own[names[0]].shape
@@ -106,7 +142,9 @@ def _song(tensors: dict[str, Tensor], source: str) -> tuple[dict, dict[str, Tens
     nets.check_exactly(shapes, tensors, source)
     converted = {}
     for theirs, names in ours.items():
-        for name, tensor in zip(names, tensors[theirs].unflatten(0, (-1, len(names))).unbind(1)):  # q, k, v, q, k, v, ...
+        for name, tensor in zip(
+            names, tensors[theirs].unflatten(0, (-1, len(names))).unbind(1)
+        ):  # q, k, v, q, k, v, ...
             converted[name] = tensor[:, :, 0, 0].T if name.endswith(".W") else tensor
     return config, converted
 
@@ -143,7 +181,9 @@ def _tensors(module, prefix: str = "") -> dict[str, Tensor]:
     """Parameters and buffers of a module that was read as a record, in float32, by their full names."""
     found = {}
     for part in ("_parameters", "_buffers"):
-        found |= {prefix + name: tensor.float() for name, tensor in module.state[part].items() if tensor is not None}
+        found |= {
+            prefix + name: tensor.float() for name, tensor in module.state[part].items() if tensor is not None
+        }
     for name, child in module.state["_modules"].items():
         found |= _tensors(child, f"{prefix}{name}.") if child is not None else {}
     return found
@@ -158,7 +198,9 @@ def _blueprint(config_of: Callable, tensors: dict[str, Tensor], source: str) -> 
     except KeyError as error:
         raise ValueError(f"{source} does not fit the network: {error.args[0]} is missing") from None
     except (AttributeError, IndexError, RuntimeError, ValueError, ZeroDivisionError):
-        raise ValueError(f"{source} does not fit the network: its tensors are not laid out as those of the release") from None
+        raise ValueError(
+            f"{source} does not fit the network: its tensors are not laid out as those of the release"
+        ) from None
 
 
 READERS = {".pth": rectified_flow, ".pt": rectified_flow, ".pkl": edm}

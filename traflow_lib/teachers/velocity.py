@@ -29,6 +29,13 @@ class VelocityField:
         label, classes = torch.as_tensor(label, device=x.device), getattr(self.net, "classes", 0)
         if not classes:
             raise ValueError("this network is not class-conditional: leave label out")
-        if label.is_floating_point() or label.shape not in ((), (len(x),)) or label.min() < 0 or label.max() >= classes:
-            raise ValueError(f"label must be an integer from 0 to {classes - 1} or one for each of the {len(x)} samples")
+        if (
+            label.is_floating_point()
+            or label.shape not in ((), (len(x),))
+            or label.min() < 0
+            or label.max() >= classes
+        ):
+            raise ValueError(
+                f"label must be an integer from 0 to {classes - 1} or one for each of the {len(x)} samples"
+            )
         return label.long().expand(len(x))

@@ -16,7 +16,13 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, parts: dict, identity: dict, keep: int, process: int = 0):
-        self.folder, self.parts, self.identity, self.keep, self.process = folder, parts, identity, keep, process
+        self.folder, self.parts, self.identity, self.keep, self.process = (
+            folder,
+            parts,
+            identity,
+            keep,
+            process,
+        )
 
     def files(self) -> list[Path]:
         """Whole checkpoints, newest first."""
@@ -32,7 +38,10 @@ class Checkpoints:
             content = {name: part.state_dict() for name, part in self.parts.items()}
             part = file.with_suffix(".part")
             with open(part, "wb") as stream:
-                torch.save(content | {"step": step, "seconds": seconds, "random": random, "identity": self.identity}, stream)
+                torch.save(
+                    content | {"step": step, "seconds": seconds, "random": random, "identity": self.identity},
+                    stream,
+                )
                 stream.flush()
                 os.fsync(stream.fileno())
             part.replace(file)
@@ -46,10 +55,14 @@ class Checkpoints:
             try:
                 content = torch.load(file, weights_only=True, map_location="cpu")
             except Exception as error:  # whatever a damaged zip or pickle raises
-                print(f"{file} is damaged ({type(error).__name__}); trying the one before it", file=sys.stderr)
+                print(
+                    f"{file} is damaged ({type(error).__name__}); trying the one before it", file=sys.stderr
+                )
                 continue
             if content["identity"] != self.identity:
-                raise ValueError(f"{file} belongs to a run with other settings; delete its folder or choose another")
+                raise ValueError(
+                    f"{file} belongs to a run with other settings; delete its folder or choose another"
+                )
             for name, part in self.parts.items():
                 part.load_state_dict(content[name])
             random = content["random"][min(self.process, len(content["random"]) - 1)]
@@ -58,5 +71,7 @@ class Checkpoints:
                 torch.cuda.set_rng_state(random["cuda"])
             return content["step"], content["seconds"]
         if damaged := self.files():
-            raise ValueError(f"no checkpoint in {self.folder} can be read; delete {', '.join(file.name for file in damaged)} to start anew")
+            raise ValueError(
+                f"no checkpoint in {self.folder} can be read; delete {', '.join(file.name for file in damaged)} to start anew"
+            )
         return 0, 0.0

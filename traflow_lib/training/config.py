@@ -49,9 +49,15 @@ class TrainConfig:
         return cls(**options)
 
     def __post_init__(self):
-        for name, allowed in {"optimizer": ("adam", "adamw"), "schedule": ("cosine", "constant"), "precision": tuple(DTYPES)}.items():
+        for name, allowed in {
+            "optimizer": ("adam", "adamw"),
+            "schedule": ("cosine", "constant"),
+            "precision": tuple(DTYPES),
+        }.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"training option {name} is '{getattr(self, name)}'; it must be one of {', '.join(allowed)}")
+                raise ValueError(
+                    f"training option {name} is '{getattr(self, name)}'; it must be one of {', '.join(allowed)}"
+                )
         for name in ("steps", "batch", "save_every", "keep", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training option {name} is {getattr(self, name)}; it must be at least 1")
@@ -61,7 +67,11 @@ class TrainConfig:
         if self.batch % processes:
             raise ValueError(f"a batch of {self.batch} cannot be split evenly over {processes} processes")
         share = self.batch // processes
-        return next(n for n in range(1, share + 1) if share % n == 0 and (not self.micro_batch or share // n <= self.micro_batch))
+        return next(
+            n
+            for n in range(1, share + 1)
+            if share % n == 0 and (not self.micro_batch or share // n <= self.micro_batch)
+        )
 
     @property
     def decays(self) -> list[float]:

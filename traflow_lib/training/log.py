@@ -24,8 +24,12 @@ class Log:
         if step % self.config.log_every == 0 and self.file:
             averages = {name: sum(one[name] for one in self.since) / len(self.since) for name in values}
             if len(self.since) > 1:  # the first step of a process, which warms up, is not timed
-                averages["samples_per_second"] = round((len(self.since) - 1) * self.config.batch / max(seconds - self.last, 1e-9), 1)
-            self._write({"step": step, "seconds": round(seconds, 2), "lr": self.config.lr_at(step - 1), **averages})
+                averages["samples_per_second"] = round(
+                    (len(self.since) - 1) * self.config.batch / max(seconds - self.last, 1e-9), 1
+                )
+            self._write(
+                {"step": step, "seconds": round(seconds, 2), "lr": self.config.lr_at(step - 1), **averages}
+            )
             self.since, self.last = [], None
 
     def watched(self, step: int, values: dict[str, float]) -> None:

@@ -43,7 +43,15 @@ class Trained:
 
 
 def fit(
-    net: nn.Module, loss_fn, config: TrainConfig, folder: Path, *, seed: int, label: str = "train", recipe: str = "", watch: Callable | None = None
+    net: nn.Module,
+    loss_fn,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    seed: int,
+    label: str = "train",
+    recipe: str = "",
+    watch: Callable | None = None,
 ) -> Trained:
     """Train `net` in place, on the device where it is; with several processes (torchrun, accelerate launch) each takes its part of a batch.
 
@@ -57,19 +65,31 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     # one process trains networks in several precisions, so autocast and the loss scaler are torch's own here
-    accelerator, device = Accelerator(cpu=processes().device.type == "cpu", mixed_precision="no"), next(net.parameters()).device
+    accelerator, device = (
+        Accelerator(cpu=processes().device.type == "cpu", mixed_precision="no"),
+        next(net.parameters()).device,
+    )
     process = accelerator.process_index
     torch.manual_seed(seed)
     if device.type == "cuda":
-        torch.cuda.manual_seed(seed + process)  # dropout differs between processes, the draws of a batch do not
+        torch.cuda.manual_seed(
+            seed + process
+        )  # dropout differs between processes, the draws of a batch do not
     net = net.to(memory_format=torch.channels_last) if config.channels_last else net
     averages = {decay: _copy(net) for decay in config.decays}
     target = averages[config.decays[-1]]
     make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
     optimizer = make(net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-    parts = {"net": net, **{f"ema {decay}": average for decay, average in averages.items()}, "optimizer": optimizer, "scaler": scaler}
-    saved = Checkpoints(folder, parts, {**asdict(config), "seed": seed, "recipe": recipe}, config.keep, process)
+    parts = {
+        "net": net,
+        **{f"ema {decay}": average for decay, average in averages.items()},
+        "optimizer": optimizer,
+        "scaler": scaler,
+    }
+    saved = Checkpoints(
+        folder, parts, {**asdict(config), "seed": seed, "recipe": recipe}, config.keep, process
+    )
     step, seconds = saved.load()
     if config.compile:
         net.compile()
@@ -77,7 +97,13 @@ def fit(
     objective = accelerator.prepare_model(_Objective(net, target, loss_fn), device_placement=False)
     start = time.perf_counter() - seconds
     # tqdm's carriage returns fill a notebook run by papermill with garbage; a terminal gets the bar
-    bar = tqdm(total=config.steps, initial=step, desc=label, disable=process > 0 or not sys.stderr.isatty(), leave=False)
+    bar = tqdm(
+        total=config.steps,
+        initial=step,
+        desc=label,
+        disable=process > 0 or not sys.stderr.isatty(),
+        leave=False,
+    )
     with _Termination() as termination, Log(folder, config, process) as log, bar:
         while step < config.steps:
             for group in optimizer.param_groups:
@@ -87,12 +113,16 @@ def fit(
             scaler.unscale_(optimizer)
             norm = nn.utils.clip_grad_norm_(net.parameters(), config.clip or math.inf).item()
             own = torch.tensor([*terms.values(), float(termination.asked)], dtype=torch.float64)
-            *values, asked = mean_over_processes(own if accelerator.num_processes == 1 else own.to(device)).tolist()
+            *values, asked = mean_over_processes(
+                own if accelerator.num_processes == 1 else own.to(device)
+            ).tolist()
             terms = dict(zip(terms, values))
             # with fp16 an infinite gradient makes the scaler skip the step and scale less
             if not (math.isfinite(terms["loss"]) and (math.isfinite(norm) or scaler.get_scale() > 1)):
                 last = next(iter(saved.files()), "none yet")
-                raise TrainingDiverged(f"{label}: loss {terms['loss']}, gradient norm {norm} at step {step}; the last good state is {last}")
+                raise TrainingDiverged(
+                    f"{label}: loss {terms['loss']}, gradient norm {norm} at step {step}; the last good state is {last}"
+                )
             scaler.step(optimizer)
             scaler.update()
             for decay, average in averages.items():
@@ -104,12 +134,24 @@ def fit(
             if step % config.save_every == 0 or step == config.steps or asked:
                 file = saved.save(step, elapsed)
             if asked and step < config.steps:
-                print(f"{label}: asked to end at step {step} of {config.steps}; the same command goes on from {file}", file=sys.stderr)
+                print(
+                    f"{label}: asked to end at step {step} of {config.steps}; the same command goes on from {file}",
+                    file=sys.stderr,
+                )
                 raise Interrupted(143)
-            if watch and process == 0 and config.watch_every and (step % config.watch_every == 0 or step == config.steps):
+            if (
+                watch
+                and process == 0
+                and config.watch_every
+                and (step % config.watch_every == 0 or step == config.steps)
+            ):
                 with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                     log.watched(step, watch(step, averages))
-    statistics = {"steps": step, "seconds": round(time.perf_counter() - start, 3), "parameters": sum(p.numel() for p in net.parameters())}
+    statistics = {
+        "steps": step,
+        "seconds": round(time.perf_counter() - start, 3),
+        "parameters": sum(p.numel() for p in net.parameters()),
+    }
     if device.type == "cuda":
         statistics["peak_memory_gib"] = round(torch.cuda.max_memory_allocated(device) / 2**30, 3)
     return Trained(averages[config.decays[0]], averages, statistics)
@@ -120,14 +162,20 @@ class _Objective(nn.Module):
 
     def __init__(self, net: nn.Module, target: nn.Module, loss_fn):
         super().__init__()
-        self.net, self.loss_fn, self.target = net, loss_fn, (target,)  # in a tuple its weights are no parameters of this module
+        self.net, self.loss_fn, self.target = (
+            net,
+            loss_fn,
+            (target,),
+        )  # in a tuple its weights are no parameters of this module
 
     def forward(self, progress: float) -> tuple[Tensor, dict[str, float]]:
         terms = self.loss_fn(self.net, self.target[0], progress)
         return terms.total, terms.parts
 
 
-def _gradients(accelerator, objective: nn.Module, scaler, config: TrainConfig, progress: float, device: str) -> dict[str, float]:
+def _gradients(
+    accelerator, objective: nn.Module, scaler, config: TrainConfig, progress: float, device: str
+) -> dict[str, float]:
     """Add up the gradients of one batch; returns this process's loss and the objective's terms."""
     passes, random = config.passes(accelerator.num_processes), torch.get_rng_state()
     averages: dict[str, float] = {}
@@ -135,7 +183,10 @@ def _gradients(accelerator, objective: nn.Module, scaler, config: TrainConfig, p
         if turn:
             torch.set_rng_state(random)  # every turn draws the whole batch and takes its part
         waits = nullcontext() if turn == passes - 1 else accelerator.no_sync(objective)
-        with waits, randomness.part(accelerator.process_index * passes + turn, accelerator.num_processes * passes):
+        with (
+            waits,
+            randomness.part(accelerator.process_index * passes + turn, accelerator.num_processes * passes),
+        ):
             with torch.autocast(device, DTYPES[config.precision], enabled=config.precision != "fp32"):
                 loss, terms = objective(progress)
             scaler.scale(loss / passes).backward()
@@ -150,7 +201,11 @@ class _Termination:
     asked = False
 
     def __enter__(self) -> "_Termination":
-        self.before = signal.signal(signal.SIGTERM, self._ask) if threading.current_thread() is threading.main_thread() else None
+        self.before = (
+            signal.signal(signal.SIGTERM, self._ask)
+            if threading.current_thread() is threading.main_thread()
+            else None
+        )
         return self
 
     def _ask(self, *_) -> None:
