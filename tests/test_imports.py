@@ -8,7 +8,7 @@ SCRIPT = '''
 import sys
 
 BLOCKED = {"jupyter", "ipykernel", "papermill", "cleanfid", "ot", "matplotlib", "seaborn", "nbformat", "snakemake", "torchdiffeq", "torchvision",
-           "pandas", "diffusers", "torchmetrics", "timm", "lpips"}
+           "pandas", "typer", "diffusers", "torchmetrics", "timm", "lpips"}
 
 class Without:
     """A finder that sees none of the blocked packages, so that they look as if they were not installed."""
@@ -24,7 +24,7 @@ import importlib.util, pkgutil
 import traflow_lib
 
 for module in pkgutil.walk_packages(traflow_lib.__path__, "traflow_lib."):
-    if not module.name.endswith((".plots", ".__main__")):
+    if not module.name.endswith((".plots", ".__main__")) and not module.name.startswith("traflow_lib.cli"):
         importlib.import_module(module.name)
 assert not BLOCKED & set(sys.modules)
 assert not any(importlib.util.find_spec(name) for name in BLOCKED)

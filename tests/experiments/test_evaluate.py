@@ -40,29 +40,9 @@ def saved() -> list[dict]:
 
 
 def test_lines_and_records_tell_all_the_number_depends_on(capsys):
-    words = [
-        "--extractor",
-        "cnn",
-        "--samples",
-        60,
-        "--split",
-        "test",
-        "--nfe",
-        1,
-        2,
-        "--seed",
-        3,
-        4,
-        "--metrics",
-        "fid",
-        "kid",
-        "is",
-        "pr",
-        "sfid",
-        "--profile",
-        "x",
-    ]
-    assert command(*words) == 0
+    options = "--extractor cnn --samples 60 --split test --nfe 1 --nfe 2 --seed 3 --seed 4 --profile x"
+    metrics = "--metric fid --metric kid --metric is --metric pr --metric sfid"
+    assert command(*options.split(), *metrics.split()) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 * 8
     for words in (
@@ -122,12 +102,8 @@ def test_value_is_that_of_the_pieces():
 
 
 def test_one_seed_has_the_bootstraps_spread(capsys):
-    assert (
-        command(
-            "--extractor", "cnn", "--samples", 60, "--metrics", "fid", "kid", "is", "fid-infinity", "sfid"
-        )
-        == 0
-    )
+    metrics = "--metric fid --metric kid --metric is --metric fid-infinity --metric sfid"
+    assert command("--extractor", "cnn", "--samples", 60, *metrics.split()) == 0
     assert all("(standard error, bootstrap)" in line for line in capsys.readouterr().out.splitlines())
     assert all(row["spread"] > 0 for row in saved())
 
@@ -205,27 +181,9 @@ def test_a_folder_of_png_gives_the_same_number(tmp_path, capsys):
 
 
 def test_the_whole_inception_path(stand_in, capsys):  # noqa: F811
-    assert (
-        command(
-            "--samples",
-            20,
-            "--n-reference",
-            30,
-            "--split",
-            "test",
-            "--metrics",
-            "fid",
-            "kid",
-            "is",
-            "sfid",
-            "--mode",
-            "legacy_tensorflow",
-            "--seed",
-            0,
-            1,
-        )
-        == 0
-    )
+    options = "--samples 20 --n-reference 30 --split test --mode legacy_tensorflow --seed 0 --seed 1"
+    metrics = "--metric fid --metric kid --metric is --metric sfid"
+    assert command(*options.split(), *metrics.split()) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert names == [
         "fid-legacy_tensorflow",
@@ -239,14 +197,14 @@ def test_the_whole_inception_path(stand_in, capsys):  # noqa: F811
 @pytest.mark.parametrize(
     "words, complaint",
     [
-        (["--metrics", "fd"], "unknown metric 'fd'; there are fid, kid"),
+        (["--metric", "fd"], "unknown metric 'fd'; there are fid, kid"),
         (["--split", "dev"], "unknown split 'dev'"),
         (
             ["--solver", "heun", "--nfe", 3],
             "heun makes 2 calls a step, so 3 calls are no whole number of steps",
         ),
         (["--solver", "leapfrog"], "unknown solver 'leapfrog'"),
-        (["--metrics", "pr", "--samples", 4], "more than 5 samples"),
+        (["--metric", "pr", "--samples", 4], "more than 5 samples"),
     ],
 )
 def test_wrong_options_are_one_line(words, complaint, capsys):

@@ -8,7 +8,7 @@ import yaml
 
 from traflow_lib import cli
 from traflow_lib.evaluation import records
-from traflow_lib.experiments import recipes
+from traflow_lib.experiments import bench, recipes
 from traflow_lib.experiments.experiment import Experiment
 from traflow_lib.files import paths
 from traflow_lib.reports import notebooks
@@ -116,7 +116,7 @@ def test_bench_runs_searches_or_times_every_data_set_of_the_recipe(options, call
         def note(experiment, *arguments, name=name, **options):
             calls.append((experiment.dataset, name, *arguments, *options.values()))
 
-        monkeypatch.setattr(cli.benchmark, name, note)
+        monkeypatch.setattr(bench, name, note)
     assert cli.main(["bench", "--recipe", "bench_2d", "--profile", "smoke", *options]) == 0
     assert calls == [(dataset, *called) for dataset in recipes.load("bench_2d", "smoke")["datasets"]]
 

@@ -1,10 +1,14 @@
 """The official files of the data sets: where they come from, what their checksums are, and how they are fetched."""
 
 import os
+import socket
+import sys
 import urllib.request
 from hashlib import file_digest
 from http.client import HTTPException
 from pathlib import Path
+
+import torch
 
 TIMEOUT = 10  # seconds in which a server has to answer, and a transfer to go on
 UNVERIFIED = "TRAFLOW_DATA_UNVERIFIED"  # environment variable: 1 accepts files that are not the published ones (subsets, your own)
@@ -62,26 +66,30 @@ def verify(file: Path, name: str | None = None) -> None:
 
 
 def download(url: str, target: Path) -> None:
-    """Fetch one file; it appears under its name only when it is complete and its checksum is right. FileNotFoundError says what to do by hand."""
+    """Fetch one file; it appears under its name only when it is complete and its checksum is right.
+
+    Raises:
+        FileNotFoundError: it could not be fetched; says what to do by hand.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    waiting = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, part.open("wb") as stream:
-            expected = answer.headers["Content-Length"]
-            while block := answer.read(1 << 20):
-                stream.write(block)
-            if expected and stream.tell() != int(expected):
-                raise OSError(f"the connection ended after {stream.tell():,} of {int(expected):,} bytes")
-            stream.flush()
-            os.fsync(stream.fileno())
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD")) as answer:
+            length = answer.headers["Content-Length"]
+        torch.hub.download_url_to_file(url, str(part), progress=sys.stderr.isatty())
+        if length and part.stat().st_size != int(length):
+            found = f"{part.stat().st_size:,} of {int(length):,} bytes"
+            raise OSError(f"the connection ended after {found}")
         verify(part, target.name)
         part.replace(target)
     except (OSError, HTTPException) as error:
         reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
-        raise FileNotFoundError(
-            f"{url} could not be fetched ({reason}); get it in another way and put it at {target}"
-        ) from None
+        advice = f"get it in another way and put it at {target}"
+        raise FileNotFoundError(f"{url} could not be fetched ({reason}); {advice}") from None
     finally:
+        socket.setdefaulttimeout(waiting)
         part.unlink(missing_ok=True)
 
 
