@@ -1,4 +1,7 @@
-"""The Frechet term beside clean-fid's, in one run: python benchmarks/frechet.py [dimensions ...]. A minute or two at 2048 dimensions."""
+"""The Frechet term beside clean-fid's, in one run: python benchmarks/frechet.py [dimensions ...].
+
+A minute or two at 2048 dimensions.
+"""
 
 import sys
 import warnings
@@ -39,5 +42,6 @@ for dim in map(int, sys.argv[1:] or ["64", "512", "2048"]):
             timed(clean_fids, *(m.numpy() for m in moments)),
         )
         print(
-            f"{dim} dimensions, {n} samples: {short:.3f} s against {long:.2f} s, {long / short:.0f}x; relative difference {ours / theirs - 1:.1e}"
+            f"{dim} dimensions, {n} samples: {short:.3f} s against {long:.2f} s, {long / short:.0f}x; "
+            f"relative difference {ours / theirs - 1:.1e}"
         )

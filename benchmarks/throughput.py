@@ -1,8 +1,11 @@
-"""Images a second of training with the paper's two losses, one speed-up after the other: python benchmarks/throughput.py [profile].
+"""Images a second of training with the paper's two losses, one speed-up after the other.
 
-The paper tells 282.3 images/s with the velocity loss and 71.5 with the consistency loss (CIFAR-10's 55.7M network, one H100). Here the network is
-that of the recipe fashion_mnist at the profile (gpu unless given), the losses are traflow_v4's, alone; a plain regression (distill) stands beside
-them. Pairs come from a small cache, but for the last variant, which solves them at every step as the paper does. Every speed is a record of
+Python benchmarks/throughput.py [profile].
+
+The paper tells 282.3 images/s with the velocity loss and 71.5 with the consistency loss (CIFAR-10's 55.7M
+network, one H100). Here the network is that of the recipe fashion_mnist at the profile (gpu unless given),
+the losses are traflow_v4's, alone; a plain regression (distill) stands beside them. Pairs come from a small
+cache, but for the last variant, which solves them at every step as the paper does. Every speed is a record of
 recipe `throughput`. The weights are untrained: speed does not depend on them.
 """
 
@@ -36,7 +39,7 @@ VARIANTS = {
 WINDOWS, STEPS = (
     3,
     6,
-)  # speeds are read from the log, one a window; the first, in which kernels are chosen and compiled, is not counted
+)  # one speed a window of the log; the first, in which kernels are chosen and compiled, does not count
 
 
 def speeds(recipe: dict, loss: str, variant: dict) -> tuple[Experiment, str, list[float]]:
@@ -86,11 +89,23 @@ def main(profile: str = "gpu") -> None:
             header = experiment.headers[role]
             net = experiment.student(loss, header["settings"]["seed"]).net
             record = records.Record(
-                recipe="throughput", profile=profile, dataset="shapes32x1", stand_in=True, method=f"{loss} {name}", nfe=0, sampler="training",
-                metrics={"images_per_second": found}, seeds=list(range(len(found))), n_generated=0, n_reference=0, split="none",
-                hash=settings.identity(header["settings"]), parameters=cost.parameters(net), macs=cost.macs(net, experiment.shape),
+                recipe="throughput",
+                profile=profile,
+                dataset="shapes32x1",
+                stand_in=True,
+                method=f"{loss} {name}",
+                nfe=0,
+                sampler="training",
+                metrics={"images_per_second": found},
+                seeds=list(range(len(found))),
+                n_generated=0,
+                n_reference=0,
+                split="none",
+                hash=settings.identity(header["settings"]),
+                parameters=cost.parameters(net),
+                macs=cost.macs(net, experiment.shape),
                 training=header["training"],
-            )  # fmt: skip
+            )
             file = records.save(record)
             print(f"{loss} {name}: {median(found):.1f} images/s, {Path(file).name}", flush=True)
 

@@ -1,4 +1,6 @@
-"""Writers of checkpoints in the releases' formats, with random weights that depend on the tensor's name alone."""
+"""Writers of checkpoints in the releases' formats, with random weights that depend on the tensor's name
+alone.
+"""
 
 import pickle
 import sys
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 
 
 def fill(rows) -> dict[str, Tensor]:
-    """{name: tensor} for [[name, shape], ...]: unit gain for weights, values near 1 for the scale of a norm."""
+    """{name: tensor} for [[name, shape], ...]: unit gain for weights, near 1 for scales of norms."""
     tensors = {}
     for name, shape in rows:
         values = torch.randn(shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
@@ -25,7 +27,9 @@ def fill(rows) -> dict[str, Tensor]:
 
 
 def rectified_flow_content(tensors: dict[str, Tensor]) -> dict:
-    """What RectifiedFlow saves: the wrapped model (other weights than the EMA's), the EMA list, Adam's state and the step."""
+    """What RectifiedFlow saves: the wrapped model (other weights than the EMA's), the EMA list, Adam's state
+    and the step.
+    """
     model = OrderedDict(
         {"module.sigmas": torch.linspace(50, 0.01, 1000)}
         | {f"module.{name}": value + 1 for name, value in tensors.items()}
@@ -53,7 +57,10 @@ _reconstruct_persistent_obj.__module__ = "torch_utils.persistence"
 
 
 class Stored(nn.Module):
-    """A module that pickles as EDM's do: a call to _reconstruct_persistent_obj with its class name, its source and its __dict__."""
+    """A module that pickles as EDM's do.
+
+    A call to _reconstruct_persistent_obj with its class name, its source and its __dict__.
+    """
 
     def __init__(self, class_name: str, **attributes):
         super().__init__()

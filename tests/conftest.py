@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 from image_files import cifar
+from inception_stand_in import stand_in  # noqa: F401 - a fixture for every test
 
 
 @pytest.fixture(scope="session", autouse=True)

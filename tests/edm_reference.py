@@ -1,4 +1,7 @@
-"""EDM's two U-Nets written out from their description, on tensors under the release's names: layout() names and shapes, network() values."""
+"""EDM's two U-Nets written out from their description, on tensors under the release's names.
+
+layout() names and shapes, network() values.
+"""
 
 import torch
 import torch.nn.functional as F

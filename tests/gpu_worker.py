@@ -1,4 +1,6 @@
-"""python -m traflow_lib as make gpu starts it, but with DIES=teacher|pairs|student it sends itself SIGTERM in the middle of that."""
+"""python -m traflow_lib as make gpu starts it, but with DIES=teacher|pairs|student it sends itself SIGTERM in
+the middle of that.
+"""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""Small pieces that several test files share: closed-form flows, exact jump maps and networks with no zero weights."""
+"""Small pieces that several test files share.
+
+closed-form flows, exact jump maps and networks with no zero weights.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +46,10 @@ def mixture(dtype=torch.float64) -> GaussianMixtureFlow:
 
 
 def randomise(net: nn.Module, scale: float = 0.2) -> nn.Module:
-    """Fill every parameter with small random numbers: freshly built U-Nets are zero at their outlet, where any claim would hold."""
+    """Fill every parameter with small random numbers.
+
+    Freshly built U-Nets are zero at their outlet, where any claim would hold.
+    """
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(scale * torch.randn_like(parameter))
@@ -57,7 +63,10 @@ def random_student(kind: str, dtype=torch.float32, s_input: bool = True) -> tupl
 
 
 class ExactAverage(nn.Module):
-    """F(x, t, s) of a Gaussian flow in closed form: (G(x, t, s) - x) / (s - t), the velocity itself where s = t."""
+    """F(x, t, s) of a Gaussian flow in closed form.
+
+    (G(x, t, s) - x) / (s - t), the velocity itself where s = t.
+    """
 
     def __init__(self, flow: GaussianFlow):
         super().__init__()
@@ -99,7 +108,9 @@ def frozen_target() -> JumpMap:
 
 
 def random_pairs(n: int = 32, **extra) -> Batch:
-    """A batch whose x_1, xhat_0, path (8 intervals) and data need not belong together for what is tested with it."""
+    """A batch whose x_1, xhat_0, path (8 intervals) and data need not belong together for what is tested with
+    it.
+    """
     return Batch(
         **dict(zip(("x1", "x0", "data"), torch.randn(3, n, 2))) | {"path": torch.randn(n, 9, 2)} | extra
     )

@@ -1,4 +1,6 @@
-"""Small files in the published on-disk formats of the image data sets, written by means other than the readers under test."""
+"""Small files in the published on-disk formats of the image data sets, written by means other than the
+readers under test.
+"""
 
 import gzip
 import io
@@ -43,9 +45,17 @@ def fashion(root: Path, n: int = 5) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def python2_batch(pixels: np.ndarray, labels: list[int]) -> bytes:
-    """The very opcodes Python 2 wrote: a dict with byte-string keys and an array rebuilt by numpy.core, protocol 2."""
-    text = lambda content: b"T" + struct.pack("<i", len(content)) + content  # noqa: E731
-    number = lambda value: b"J" + struct.pack("<i", value)  # noqa: E731
+    """The very opcodes Python 2 wrote.
+
+    A dict with byte-string keys and an array rebuilt by numpy.core, protocol 2.
+    """
+
+    def text(content):
+        return b"T" + struct.pack("<i", len(content)) + content
+
+    def number(value):
+        return b"J" + struct.pack("<i", value)
+
     dtype = (
         b"cnumpy\ndtype\n"
         + text(b"u1")
@@ -90,7 +100,10 @@ def python2_batch(pixels: np.ndarray, labels: list[int]) -> bytes:
 
 
 def cifar(root: Path, n: int = 4, pack: bool = False) -> dict[str, tuple[np.ndarray, list[int]]]:
-    """cifar-10-batches-py, or its .tar.gz; Python 2's own opcodes in most batches, Python 3's protocol 2 and 5 in two. Returns each batch."""
+    """cifar-10-batches-py, or its .tar.gz.
+
+    Python 2's own opcodes in most batches, Python 3's protocol 2 and 5 in two. Returns each batch.
+    """
     root.mkdir(parents=True, exist_ok=True)
     made, files = {}, {}
     for seed, name in enumerate(CIFAR_NAMES):
@@ -116,7 +129,10 @@ def cifar(root: Path, n: int = 4, pack: bool = False) -> dict[str, tuple[np.ndar
 
 
 def celeba(root: Path, pack: bool = False, n: int = 5) -> dict[str, np.ndarray]:
-    """Aligned jpegs in a folder or .zip and the partition file; returns the decoded pixels [218, 178, 3] by name."""
+    """Aligned jpegs in a folder or .zip and the partition file.
+
+    Returns the decoded pixels [218, 178, 3] by name.
+    """
     folder = root / "celeba"
     (folder / "img_align_celeba").mkdir(parents=True)
     files = {f"{i + 1:06d}.jpg": encode(noise(218, 178, 3, seed=i), "jpeg") for i in range(n)}
@@ -135,7 +151,10 @@ def celeba(root: Path, pack: bool = False, n: int = 5) -> dict[str, np.ndarray]:
 
 
 def edm_zip(file: Path, labels: list[int] | None, n: int = 5) -> np.ndarray:
-    """EDM's archive: uncompressed png files and dataset.json, written out of order; returns pixels [n, 64, 64, 3] in the order of names."""
+    """EDM's archive: uncompressed png files and dataset.json, written out of order.
+
+    Returns pixels [n, 64, 64, 3] in the order of names.
+    """
     file.parent.mkdir(parents=True)
     pixels = noise(n, 64, 64, 3)
     names = [f"{i // 2:05d}/img{i:08d}.png" for i in range(n)]

@@ -1,4 +1,7 @@
-"""A small TorchScript network with the interface of inception-2015-12-05.pt, under its file name: random weights, the same layers by name."""
+"""A small TorchScript network with the interface of inception-2015-12-05.pt, under its file name.
+
+Random weights, the same layers by name.
+"""
 
 import warnings
 from collections import OrderedDict
@@ -53,7 +56,9 @@ class StandIn(nn.Module):
 
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch) -> Path:
-    """The file of the stand-in, where TRAFLOW_INCEPTION says, with its checksum in the place of the real one's."""
+    """The file of the stand-in, where TRAFLOW_INCEPTION says, with its checksum in the place of the real
+    one's.
+    """
     torch.manual_seed(0)
     file = tmp_path / "weights" / inception.TORCHSCRIPT
     file.parent.mkdir()

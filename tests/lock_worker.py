@@ -1,6 +1,9 @@
-"""One thing that is made once, wanted by a process of its own: python lock_worker.py network|pairs|features FOLDER.
+"""One thing that is made once, wanted by a process of its own.
 
-It says "made" when it starts to make it, goes on when FOLDER/go exists, and ends with the checksum of what it has.
+Python lock_worker.py network|pairs|features FOLDER.
+
+It says "made" when it starts to make it, goes on when FOLDER/go exists, and ends with the checksum of what it
+has.
 """
 
 import sys

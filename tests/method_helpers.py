@@ -1,4 +1,7 @@
-"""What the tests of single methods share: exact solutions for networks blind to s, a perturbation of any network, and a linear student."""
+"""What the tests of single methods share.
+
+Exact solutions for networks blind to s, a perturbation of any network, and a linear student.
+"""
 
 import torch
 from helpers import ExactAverage
@@ -9,7 +12,9 @@ from traflow_lib.nets.mlp import time_features
 
 
 class Towards(ExactAverage):
-    """Blind to s: the exact average velocity of a jump from t to end(t), a consistency model's for end(t) = 0."""
+    """Blind to s: the exact average velocity of a jump from t to end(t), a consistency model's for end(t) =
+    0.
+    """
 
     def __init__(self, flow: GaussianFlow, end=torch.zeros_like):
         super().__init__(flow)
@@ -25,7 +30,9 @@ def steps_of(n: int):
 
 
 class Straight(nn.Module):
-    """Reflow's solution: a Gaussian flow's pairs are x_0 = M x_1 + m, so a chord's state z_t has one x_1 and the velocity is x_1 - x_0."""
+    """Reflow's solution: a Gaussian flow's pairs are x_0 = M x_1 + m, so a chord's state z_t has one x_1 and
+    the velocity is x_1 - x_0.
+    """
 
     def __init__(self, flow: GaussianFlow):
         super().__init__()

@@ -10,13 +10,19 @@ import nbformat
 
 from traflow_lib.files import paths
 
-RAN = "import os, pathlib, time\nroot = pathlib.Path(os.environ['TRAFLOW_ROOT'])\nwith open(root / 'ran.txt', 'a') as file:\n    file.write('{name} ')"
+RAN = """import os, pathlib, time
+root = pathlib.Path(os.environ['TRAFLOW_ROOT'])
+with open(root / 'ran.txt', 'a') as file:
+    file.write('{name} ')"""
 PYTHON = Path(sys.executable)
 COMMAND = [f".venv/bin/{PYTHON.name}", "-m", "snakemake", "--profile", "profiles/local", "--config"]
 
 
 def course(folder: Path, notebooks: dict[str, str], profiles: list[str]) -> Path:
-    """The library, Snakefile and profiles of the repository with notebooks of two cells: one notes that it ran, the other is given here."""
+    """The library, Snakefile and profiles of the repository with notebooks of two cells.
+
+    One notes that it ran, the other is given here.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".venv").symlink_to(PYTHON.parent.parent)
     for name in ("traflow_lib", "profiles"):

@@ -1,4 +1,7 @@
-"""An independent reading of what a table's numbers claim as their source: JSON, CSV and YAML files, and networks built anew; and of tables."""
+"""An independent reading of what a table's numbers claim as their source.
+
+JSON, CSV and YAML files, and networks built anew; and of tables.
+"""
 
 import csv
 import json
@@ -39,11 +42,13 @@ def record_text(number, folders) -> str:
         return tables.number(fmean(values), spread)
     training = record["training"]
     special = {
-        "provenance.device": lambda: record["provenance"]["device"], "seeds": lambda: str(len(record["seeds"])),
-        "throughput": lambda: tables.number(training["steps"] * training["batch"] / training["seconds"]), "training.steps": lambda: f"{training['steps']:,}",
+        "provenance.device": lambda: record["provenance"]["device"],
+        "seeds": lambda: str(len(record["seeds"])),
+        "throughput": lambda: tables.number(training["steps"] * training["batch"] / training["seconds"]),
+        "training.steps": lambda: f"{training['steps']:,}",
         "training.batch": lambda: f"{training['batch']:,}",
         "parameters (M)": lambda: f"{record['parameters'] / 1e6:.1f}",
-    }  # fmt: skip
+    }
     return special[number.field]() if number.field in special else f"{record[number.field]:,}"
 
 

@@ -1,4 +1,6 @@
-"""Closed-form flows against formulas written out by hand, against each other, and against a network that learned one."""
+"""Closed-form flows against formulas written out by hand, against each other, and against a network that
+learned one.
+"""
 
 import pytest
 import torch
@@ -78,7 +80,10 @@ def test_mixture_velocity_follows_from_the_score(t):
 
 @pytest.mark.parametrize("t", [0.2, 0.8])
 def test_mixture_velocity_is_the_best_guess_of_the_displacement_from_samples(t):
-    """x_1 - x_0 - v(x_t, t) is uncorrelated with any function of x_t: five standard errors of 200,000 samples."""
+    """x_1 - x_0 - v(x_t, t) is uncorrelated with any function of x_t.
+
+    Five standard errors of 200,000 samples.
+    """
     flow = mixture()
     x0, x1 = flow.sample(200_000), torch.randn(200_000, 2).double()
     x_t = chord(x0, x1, t)

@@ -1,4 +1,6 @@
-"""The jump map: its boundary, its birth as the teacher's Euler step, its derivative, and sampling by composition."""
+"""The jump map: its boundary, its birth as the teacher's Euler step, its derivative, and sampling by
+composition.
+"""
 
 import pytest
 import torch

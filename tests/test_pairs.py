@@ -1,4 +1,6 @@
-"""Teacher pairs: noise that depends on the seed and the index alone, pairs that do not depend on the batch, and times."""
+"""Teacher pairs: noise that depends on the seed and the index alone, pairs that do not depend on the batch,
+and times.
+"""
 
 import pytest
 import torch

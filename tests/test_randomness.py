@@ -1,4 +1,6 @@
-"""Draws of a step: parts of the batch are what the whole batch is, in order, and leave the generator in the same state."""
+"""Draws of a step: parts of the batch are what the whole batch is, in order, and leave the generator in the
+same state.
+"""
 
 import pytest
 import torch
@@ -20,10 +22,17 @@ def parts_of(make, of):
 
 
 @pytest.mark.parametrize("of", [2, 3, 4])
-@pytest.mark.parametrize("make, dim", [
-    (lambda n: randomness.uniform(n), 0), (lambda n: randomness.integers(2, 9, n), 0), (lambda n: randomness.normal(n, (2, 3)), 0),
-    (lambda n: randomness.normal_like(torch.zeros(n, 4, dtype=torch.float64)), 0), (lambda n: randomness.draw(lambda m: torch.rand(3, m), n, dim=1), 1),
-], ids=["uniform", "integers", "normal", "normal_like", "columns"])  # fmt: skip
+@pytest.mark.parametrize(
+    "make, dim",
+    [
+        (lambda n: randomness.uniform(n), 0),
+        (lambda n: randomness.integers(2, 9, n), 0),
+        (lambda n: randomness.normal(n, (2, 3)), 0),
+        (lambda n: randomness.normal_like(torch.zeros(n, 4, dtype=torch.float64)), 0),
+        (lambda n: randomness.draw(lambda m: torch.rand(3, m), n, dim=1), 1),
+    ],
+    ids=["uniform", "integers", "normal", "normal_like", "columns"],
+)
 def test_parts_interleave_to_the_whole(make, dim, of):
     torch.manual_seed(3)
     whole = make(12)
@@ -33,7 +42,9 @@ def test_parts_interleave_to_the_whole(make, dim, of):
 
 
 def test_first_share_of_every_part_is_the_first_share_of_the_whole():
-    """So a method that treats the first quarter of its batch differently treats the same samples so, however the batch is split."""
+    """So a method that treats the first quarter of its batch differently treats the same samples so, however
+    the batch is split.
+    """
     torch.manual_seed(3)
     whole = randomness.uniform(16)
     parts, _ = parts_of(lambda: randomness.uniform(4)[:1], 4)

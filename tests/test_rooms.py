@@ -74,7 +74,10 @@ def upward(graph: dict[str, set[str]]) -> list[str]:
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """What is left when everything that imports nothing of the rest is taken away again and again: the circles."""
+    """What is left when everything that imports nothing of the rest is taken away again and again.
+
+    The circles.
+    """
     left = dict(graph)
     while free := [name for name, needs in left.items() if not needs & left.keys()]:
         for name in free:

@@ -23,7 +23,9 @@ class Counting:
 
 @pytest.fixture(scope="module")
 def fine():
-    """Twenty points of a mixture's flow and where they are at time 0.2, to far more digits than the tests need."""
+    """Twenty points of a mixture's flow and where they are at time 0.2, to far more digits than the tests
+    need.
+    """
     torch.manual_seed(0)
     x = torch.randn(20, 2).double()
     return x, solve(mixture(), x, 1.0, 0.2, method="rk4", steps=150).x
@@ -31,7 +33,10 @@ def fine():
 
 @pytest.mark.parametrize("method, order", [("euler", 1), ("midpoint", 2), ("heun", 2), ("rk4", 4)])
 def test_order_of_convergence(method, order, fine):
-    """Halving the step divides the error by 2^order. On a mixture: on one Gaussian the midpoint rule happens to be of order 3."""
+    """Halving the step divides the error by 2^order.
+
+    On a mixture: on one Gaussian the midpoint rule happens to be of order 3.
+    """
     x, exact = fine
     coarse, half = (
         (solve(mixture(), x, 1.0, 0.2, method=method, steps=steps).x - exact).norm().item()
@@ -113,13 +118,16 @@ def test_solving_forwards_undoes_solving_backwards():
     assert torch.allclose(solve(flow, there, 0.2, 1.0, method="rk4", steps=50).x, x, atol=1e-5)
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"method": "rk5", "steps": 2}, "unknown solver 'rk5'; there are .*dopri5"),
-    ({"method": "heun"}, "needs steps="),
-    ({"method": "heun", "steps": 0}, "needs steps="),
-    ({"method": "heun", "steps": 2, "tol": 1e-3}, "takes no tol="),
-    ({"method": "dopri5", "steps": 2}, "needs tol="),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"method": "rk5", "steps": 2}, "unknown solver 'rk5'; there are .*dopri5"),
+        ({"method": "heun"}, "needs steps="),
+        ({"method": "heun", "steps": 0}, "needs steps="),
+        ({"method": "heun", "steps": 2, "tol": 1e-3}, "takes no tol="),
+        ({"method": "dopri5", "steps": 2}, "needs tol="),
+    ],
+)
 def test_wrong_solver_settings_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         solve(mixture(), torch.randn(5, 2).double(), **options)

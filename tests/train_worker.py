@@ -1,4 +1,7 @@
-"""One training as a process of its own, so that tests can kill it or run it twice side by side: python train_worker.py FOLDER METHOD [KILL_AT]."""
+"""One training as a process of its own, so that tests can kill it or run it twice side by side.
+
+Python train_worker.py FOLDER METHOD [KILL_AT].
+"""
 
 import os
 import signal

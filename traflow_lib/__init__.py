@@ -5,7 +5,8 @@ Time convention, everywhere in this package: t = 0 is data, t = 1 is noise, x_t 
 
 import warnings
 
-# accelerate imports tqdm's notebook bar, which complains wherever ipywidgets is missing; the kit does not use it
+# accelerate imports tqdm's notebook bar, which complains wherever ipywidgets is missing; the kit does not use
+# it
 warnings.filterwarnings("ignore", "IProgress not found")
 
 __version__ = "0.1.0"

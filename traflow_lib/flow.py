@@ -1,7 +1,7 @@
 """Rectified flow: the chord, the velocity loss, and three flows whose velocity is known exactly.
 
-Time runs from data (t = 0) to noise (t = 1). Shapes: x [B, ...], t a scalar or [B].
-Source: Liu et al. 2023 (arXiv 2209.03003); the conditional expectations below follow from Gaussian conditioning.
+Time runs from data (t = 0) to noise (t = 1). Shapes: x [B, ...], t a scalar or [B]. Source: Liu et al. 2023
+(arXiv 2209.03003); the conditional expectations below follow from Gaussian conditioning.
 """
 
 import torch
@@ -13,7 +13,8 @@ def per_sample(t: float | Tensor, x: Tensor) -> Tensor:
     t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
     if t.ndim > 1 or (t.ndim == 1 and t.shape[0] not in (1, x.shape[0])):
         raise ValueError(
-            f"time must be a scalar or have one value a sample; got shape {tuple(t.shape)} for a batch of {x.shape[0]}"
+            f"time must be a scalar or have one value a sample; got shape {tuple(t.shape)} for a batch of "
+            f"{x.shape[0]}"
         )
     return t.expand(x.shape[0])
 
@@ -37,8 +38,8 @@ def velocity_loss(velocity, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
 class GaussianMixtureFlow:
     """Exact velocity E[x_1 - x_0 | x_t] when the data are a Gaussian mixture.
 
-    Given component k, x_t ~ N((1-t) m_k, t^2 I + (1-t)^2 C_k). In the eigenbasis of C_k everything is diagonal, so there is no
-    matrix to invert, and singular covariances are fine for every t > 0.
+    Given component k, x_t ~ N((1-t) m_k, t^2 I + (1-t)^2 C_k). In the eigenbasis of C_k everything is
+    diagonal, so there is no matrix to invert, and singular covariances are fine for every t > 0.
 
     Args: means [K, D]; covs [K, D, D], symmetric positive semi-definite; weights [K] (default: equal).
     """
@@ -58,7 +59,7 @@ class GaussianMixtureFlow:
         self.log_weights = (weights / weights.sum()).to(means).log()
 
     def _diagonalise(self, x: Tensor, t: Tensor):
-        """Coordinates [B, K, D] of x around each component's mean at time t, and the variances [B, K, D] there."""
+        """x around each component's mean at time t, and the variances there, both [B, K, D]."""
         t = t[:, None, None]
         centred = x[:, None] - (1 - t) * self.means.to(x)
         coords = torch.einsum("kde,bkd->bke", self.eigvecs.to(x), centred)
@@ -76,6 +77,7 @@ class GaussianMixtureFlow:
         return normal.sum(-1) + self.log_weights.to(coords)
 
     def __call__(self, x: Tensor, t: float | Tensor) -> Tensor:
+        """The exact velocity v(x, t): x [B, D], t a scalar or [B] -> [B, D]."""
         t = per_sample(t, x)
         coords, variances = self._diagonalise(x, t)
         posterior = torch.softmax(self._log_joint(coords, variances), dim=1)
@@ -102,7 +104,10 @@ class GaussianFlow(GaussianMixtureFlow):
         super().__init__(torch.as_tensor(mean)[None], torch.as_tensor(cov)[None])
 
     def jump(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> Tensor:
-        """The exact G(x_t, t, s): along each eigenvector the flow only rescales by the ratio of standard deviations."""
+        """The exact G(x_t, t, s).
+
+        Along each eigenvector the flow only rescales by the ratio of standard deviations.
+        """
         t, s = per_sample(t, x), per_sample(s, x)
         coords, var_t = self._diagonalise(x, t)
         _, var_s = self._diagonalise(x, s)
@@ -111,16 +116,19 @@ class GaussianFlow(GaussianMixtureFlow):
 
 
 class EmpiricalFlow:
-    """Exact velocity when the data are a finite set of points: v = (x - E[x_0 | x_t]) / t with a softmax over the points.
+    """Exact velocity when the data are a finite set of points.
 
-    The velocity has a 1/t singularity at data time wherever x is off the data; times below t_min are evaluated at t_min.
-    Args: points [N, ...]; the softmax costs O(B N) a call.
+    V = (x - E[x_0 | x_t]) / t with a softmax over the points.
+
+    The velocity has a 1/t singularity at data time wherever x is off the data; times below t_min are
+    evaluated at t_min. Args: points [N, ...]; the softmax costs O(B N) a call.
     """
 
     def __init__(self, points: Tensor, t_min: float = 1e-3):
         self.points, self.t_min = torch.as_tensor(points), t_min
 
     def __call__(self, x: Tensor, t: float | Tensor) -> Tensor:
+        """The exact velocity v(x, t): x [B, D], t a scalar or [B] -> [B, D]."""
         t = per_sample(t, x).clamp(min=self.t_min)[:, None]
         points = self.points.to(x).flatten(1)
         flat = x.flatten(1)

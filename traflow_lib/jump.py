@@ -1,8 +1,9 @@
 """The jump map G(x_t, t, s): one network call carries a state from time t to any earlier time s.
 
-CTM's form (Kim et al. 2024, arXiv 2310.02279) is G = (s/t) x_t + (1 - s/t) g(x_t, t, s). With F = (x_t - g)/t it reads
-G = x_t + (s - t) F(x_t, t, s): F is the average velocity over [s, t]. G(x, t, t) = x by construction, and a network F that starts
-as the teacher's v(x, t), blind to s, starts life as the teacher's Euler step.
+CTM's form (Kim et al. 2024, arXiv 2310.02279) is G = (s/t) x_t + (1 - s/t) g(x_t, t, s). With F = (x_t - g)/t
+it reads G = x_t + (s - t) F(x_t, t, s): F is the average velocity over [s, t]. G(x, t, t) = x by
+construction, and a network F that starts as the teacher's v(x, t), blind to s, starts life as the teacher's
+Euler step.
 """
 
 import warnings
@@ -16,7 +17,8 @@ from .flow import chord, expand, per_sample
 class JumpMap(nn.Module):
     """G for a network net(x, t, s) -> F, the average velocity; x [B, ...], t and s scalars or [B].
 
-    label [B]: the classes of the batch, for a class-conditional network; a call on the batch's first rows takes the first labels.
+    label [B]: the classes of the batch, for a class-conditional network; a call on the batch's first rows
+    takes the first labels.
     """
 
     def __init__(self, net: nn.Module, label: Tensor | None = None):
@@ -43,7 +45,7 @@ class JumpMap(nn.Module):
     def along(
         self, x: Tensor, t: float | Tensor, s: float | Tensor, velocity: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """F(x_t, t, s) and its total derivative dF/dt where x_t moves with `velocity` [B, ...] and s stands still."""
+        """F(x_t, t, s) and its total derivative dF/dt: x_t moves with `velocity` [B, ...], s stands still."""
         t, s = per_sample(t, x), per_sample(s, x)
         return _jvp(lambda x, t: self._average(x, t, s), (x, t), (velocity, torch.ones_like(t)))
 
@@ -51,10 +53,13 @@ class JumpMap(nn.Module):
     def sample(
         self, noise: Tensor, steps: int = 1, keep_path: bool = False, renoise: torch.Generator | None = None
     ) -> Tensor:
-        """Jumps from t = 1 to 0 on an even grid, `steps` network calls; [B, ...], or the path [steps + 1, B, ...].
+        """Jumps from t = 1 to 0 on an even grid, `steps` network calls.
 
-        The jumps are deterministic, so the output is a function of `noise`. With `renoise` it is a consistency model's sampler: jump
-        to 0 every time and go back up to the next time with fresh noise drawn from that generator.
+        [B, ...], or the path [steps + 1, B, ...].
+
+        The jumps are deterministic, so the output is a function of `noise`. With `renoise` it is a
+        consistency model's sampler: jump to 0 every time and go back up to the next time with fresh noise
+        drawn from that generator.
         """
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
@@ -70,7 +75,10 @@ class JumpMap(nn.Module):
 
 
 def _jvp(function, inputs: tuple, tangents: tuple) -> tuple[Tensor, Tensor]:
-    """In float32 also under autocast, which does not see through torch.func's wrappers (a convolution then fails)."""
+    """In float32 also under autocast.
+
+    Autocast does not see through torch.func's wrappers, so that a convolution would fail.
+    """
     with warnings.catch_warnings(), torch.autocast(inputs[0].device.type, enabled=False):
         # torch's own first use of forward mode calls a function it has deprecated
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)

@@ -1,7 +1,7 @@
 """ODE solvers for dx/dt = v(x, t), forwards or backwards in time, that count network calls.
 
-Fixed grids (Euler, midpoint, Heun, RK4) are written out because few-step behaviour is what the course is about;
-the adaptive dopri5 is torchdiffeq's.
+Fixed grids (Euler, midpoint, Heun, RK4) are written out because few-step behaviour is what the course is
+about; the adaptive dopri5 is torchdiffeq's.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,10 @@ CALLS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 
 @dataclass
 class Solution:
-    """x: endpoint [B, ...]; nfe: network calls spent on each sample; path [T, B, ...] at times [T] if it was asked for."""
+    """x: endpoint [B, ...]; nfe: network calls spent on each sample.
+
+    path [T, B, ...] at times [T] if it was asked for.
+    """
 
     x: Tensor
     nfe: int
@@ -54,8 +57,9 @@ def solve(
 ) -> Solution:
     """Carry x from time t0 to t1 along dx/dt = velocity(x, t).
 
-    Args: method one of euler, midpoint, heun, rk4 (with steps=, an even grid) or dopri5 (with tol= for rtol and atol; steps= then
-    only sets how many intervals the kept path has). Returns a Solution; raises ValueError on a wrong combination.
+    Args: method one of euler, midpoint, heun, rk4 (with steps=, an even grid) or dopri5 (with tol= for rtol
+    and atol; steps= then only sets how many intervals the kept path has). Returns a Solution; raises
+    ValueError on a wrong combination.
     """
     if method == "dopri5":
         if tol is None:

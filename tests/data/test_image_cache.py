@@ -32,7 +32,8 @@ def test_the_published_checksums_and_counts_are_required(root, monkeypatch):
     monkeypatch.delenv(fetch.UNVERIFIED)
     with pytest.raises(
         ValueError,
-        match="data_batch_1: its MD5 is [0-9a-f]{32}, that of the published file c99cafc152244af753f735de768cd75f; delete it",
+        match="data_batch_1: its MD5 is [0-9a-f]{32}, that of the published file c99cafc152244af7"
+        "53f735de768cd75f; delete it",
     ):
         images.load("cifar10", root=root)
     imagenet_npz(root)
@@ -129,11 +130,21 @@ def test_a_killed_build_leaves_nothing_that_is_used(root):
     assert len(images.load("cifar10", "train", root)[0]) == 20 and not list(folder.glob("*.part"))
 
 
-@pytest.mark.parametrize("name, message", [
-    ("celeba64", r"celeba64 \(train\) is not there; put img_align_celeba.zip .* of https://mmlab\S+ in {root}/celeba"),
-    ("ffhq64", r"ffhq64 \(all\) is not there; put ffhq-64x64.zip .* in {root}/ffhq64"),
-    ("imagenet64", r"imagenet64 \(train\) is not there; put train_data_batch_1.npz .* in {root}/imagenet64"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        (
+            "celeba64",
+            r"celeba64 \(train\) is not there; put img_align_celeba.zip .* of https://mmlab\S+ in "
+            r"{root}/celeba",
+        ),
+        ("ffhq64", r"ffhq64 \(all\) is not there; put ffhq-64x64.zip .* in {root}/ffhq64"),
+        (
+            "imagenet64",
+            r"imagenet64 \(train\) is not there; put train_data_batch_1.npz .* in {root}/imagenet64",
+        ),
+    ],
+)
 def test_the_command_says_which_file_to_put_where(tmp_path, capsys, name, message):
     assert cli.main(["data", name, "--root", str(tmp_path)]) == 2
     error = capsys.readouterr().err
@@ -184,7 +195,8 @@ def test_a_fetched_file_that_is_not_the_published_one_is_thrown_away(tmp_path, s
 
 def test_without_internet_the_command_says_what_to_get_and_where_to_put_it(tmp_path, server, capsys):
     assert cli.main(["data", "cifar10", "--root", str(tmp_path / "data")]) == 2  # the server has no such file
-    message = r"^error: http://\S+/cifar-10-python.tar.gz could not be fetched \(.*404.*\); get it in another way and put it at \S+/data/cifar-10-python.tar.gz\n$"
+    message = r"^error: http://\S+/cifar-10-python.tar.gz could not be fetched "
+    message += r"\(.*404.*\); get it in another way and put it at \S+/data/cifar-10-python.tar.gz\n$"
     assert re.search(message, capsys.readouterr().err) and not list((tmp_path / "data").iterdir())
 
 

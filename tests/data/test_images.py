@@ -108,10 +108,16 @@ def test_the_root_comes_from_the_environment(root, monkeypatch):
     assert len(images.load("cifar10")[0]) == 24
 
 
-@pytest.mark.parametrize("name, split, there", [
-    ("cifar10", "valid", "all, train, test"), ("celeba64", "val", "all, train, valid, test"), ("ffhq64", "train", "all"),
-    ("imagenet64", "all", "train, valid"), ("shapes32", "x", "all, train, test"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, split, there",
+    [
+        ("cifar10", "valid", "all, train, test"),
+        ("celeba64", "val", "all, train, valid, test"),
+        ("ffhq64", "train", "all"),
+        ("imagenet64", "all", "train, valid"),
+        ("shapes32", "x", "all, train, test"),
+    ],
+)
 def test_a_split_that_is_not_there_lists_those_that_are(name, split, there):
     with pytest.raises(ValueError, match=f"unknown split '{split}' of {name}; there are {there}$"):
         images.load(name, split)

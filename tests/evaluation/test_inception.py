@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from inception_stand_in import stand_in  # noqa: F401
 
 from traflow_lib.cli import main
 from traflow_lib.evaluation import inception
@@ -34,7 +33,7 @@ def clean_fids(files, mode: str, weights) -> np.ndarray:
 
 
 @pytest.mark.parametrize("mode", ["clean", "legacy_tensorflow"])
-def test_features_and_distances_are_clean_fids_own(mode, stand_in, tmp_path):  # noqa: F811
+def test_features_and_distances_are_clean_fids_own(mode, stand_in, tmp_path):
     """Pixels in memory against png files; the Frechet distance of the first 32 of 2,048 features, since clean-fid's takes so long."""
     from cleanfid import fid
     from PIL import Image
@@ -73,7 +72,7 @@ def test_grey_images_are_those_with_three_equal_channels():
 
 
 @pytest.mark.parametrize("mode", ["clean", "legacy_tensorflow"])
-def test_spatial_features_are_the_first_seven_channels_of_mixed_6_conv(mode, stand_in):  # noqa: F811
+def test_spatial_features_are_the_first_seven_channels_of_mixed_6_conv(mode, stand_in):
     """The tensorflow resizing of the stand-in is written by gathering, that of the kit by grid_sample."""
     extractor, net = load("inception", mode=mode), torch.jit.load(stand_in)
     found = extractor(pixels(3), spatial=True)
@@ -83,7 +82,7 @@ def test_spatial_features_are_the_first_seven_channels_of_mixed_6_conv(mode, sta
     assert net.layers.mixed_6.conv is not None
 
 
-def test_class_scores_are_the_networks_without_bias(stand_in):  # noqa: F811
+def test_class_scores_are_the_networks_without_bias(stand_in):
     extractor, images = load("inception", mode="legacy_tensorflow"), pixels(3)
     logits = extractor.logits(extractor(images)["features"])
     assert torch.allclose(
@@ -91,7 +90,7 @@ def test_class_scores_are_the_networks_without_bias(stand_in):  # noqa: F811
     )
 
 
-def test_legacy_pytorch_is_clean_fids_network(stand_in, monkeypatch):  # noqa: F811
+def test_legacy_pytorch_is_clean_fids_network(stand_in, monkeypatch):
     """With random weights of the true network, in a file of the true name."""
     from cleanfid import inception_pytorch
 
@@ -123,7 +122,7 @@ def test_unknown_mode_is_refused():
         load("inception", mode="sharp")
 
 
-def test_other_weights_are_refused_before_anything_of_them_runs(stand_in, monkeypatch):  # noqa: F811
+def test_other_weights_are_refused_before_anything_of_them_runs(stand_in, monkeypatch):
     monkeypatch.setattr(torch.jit, "load", lambda *args, **kwargs: pytest.fail("the file was loaded"))
     stand_in.write_bytes(stand_in.read_bytes() + b"!")
     with pytest.raises(ValueError, match="SHA-256 differs"):
@@ -148,7 +147,7 @@ def test_missing_weights_say_where_to_get_them_and_what_to_do_without(mode, tmp_
     )
 
 
-def test_missing_weights_in_the_named_folder(stand_in):  # noqa: F811
+def test_missing_weights_in_the_named_folder(stand_in):
     stand_in.unlink()
     with pytest.raises(
         FileNotFoundError, match=f"{inception.PLACE} is .* get it from https://nvlabs.*--extractor cnn"

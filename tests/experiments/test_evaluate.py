@@ -4,7 +4,6 @@ from time import perf_counter
 
 import pytest
 import torch
-from inception_stand_in import stand_in  # noqa: F401
 
 from traflow_lib import nets
 from traflow_lib.cli import main
@@ -180,7 +179,7 @@ def test_a_folder_of_png_gives_the_same_number(tmp_path, capsys):
     assert from_files.split()[1] == streamed.split()[1]
 
 
-def test_the_whole_inception_path(stand_in, capsys):  # noqa: F811
+def test_the_whole_inception_path(stand_in, capsys):
     options = "--samples 20 --n-reference 30 --split test --mode legacy_tensorflow --seed 0 --seed 1"
     metrics = "--metric fid --metric kid --metric is --metric sfid"
     assert command(*options.split(), *metrics.split()) == 0

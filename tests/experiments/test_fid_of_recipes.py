@@ -1,7 +1,6 @@
 """FID of a recipe's teacher and students, with a stand-in for Inception's weights."""
 
 import pytest
-from inception_stand_in import stand_in  # noqa: F401
 
 from traflow_lib.evaluation import records
 from traflow_lib.experiments import fid, recipes
@@ -21,7 +20,7 @@ def experiment(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow  # clean-fid's resizing and the stand-in Inception take most of a minute
-def test_teacher_and_students_under_one_protocol(experiment, stand_in):  # noqa: F811
+def test_teacher_and_students_under_one_protocol(experiment, stand_in):
     pytest.importorskip("cleanfid")
     found = fid.run(experiment, ["teacher", "distill"], say=lambda line: None)
     assert [(record.method, record.sampler) for record in found] == [

@@ -258,9 +258,10 @@ def test_checkpoint_of_a_release_is_the_teacher_of_a_recipe_and_students_start_a
     cifar(tmp_path / "data", n=20)
     shrunken = recipes.load("cifar10", "smoke") | {"dataset": "cifar10"}
     del shrunken["classifier"]
-    given = lambda name, profile, teacher, precision: recipes.merge(
-        shrunken, {"teacher": {"kind": "checkpoint", "file": str(teacher)}}
-    )  # noqa: E731
+
+    def given(name, profile, teacher, precision):
+        return recipes.merge(shrunken, {"teacher": {"kind": "checkpoint", "file": str(teacher)}})
+
     monkeypatch.setattr(recipes, "load", given)
     file = write(tmp_path)
     assert (

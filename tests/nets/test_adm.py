@@ -1,4 +1,7 @@
-"""ADM: the official tensors, classes, and what the s-input adds. (Values are compared with the description in test_edm_files.)"""
+"""ADM: the official tensors, classes, and what the s-input adds.
+
+(Values are compared with the description in test_edm_files.)
+"""
 
 import gzip
 import json

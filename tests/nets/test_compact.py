@@ -1,4 +1,4 @@
-"""Compact students: SlimFlow's published sizes, and the start from the leading channels of a bigger teacher."""
+"""Compact students: SlimFlow's published sizes, the start from a bigger teacher's leading channels."""
 
 import pytest
 import torch
@@ -52,7 +52,8 @@ def test_blocks_take_leading_channels_of_their_counterparts():
         module(student, "dec.8x8_in0", "Attention").NIN_1.W,
         module(teacher, "dec.4x4_in0", "Attention").NIN_1.W[:24, :24],
     )
-    # decoder: the first, and counted from the last, which reads the same skip; h (24 of 32 channels) and skip (12 of 16) are cut apart
+    # decoder: the first, and counted from the last, which reads the same skip; h (24 of 32 channels) and skip
+    # (12 of 16) are cut apart
     ours, theirs = (
         module(student, "dec.32x32_block0", "ResBlock"),
         module(teacher, "dec.32x32_block0", "ResBlock"),

@@ -1,4 +1,6 @@
-"""DDPM++ recomputed from a bare state dict, step by step as the official release's layout is described, without the library's modules."""
+"""DDPM++ recomputed from a bare state dict, step by step as the official release's layout is described,
+without the library's modules.
+"""
 
 import math
 
@@ -88,11 +90,15 @@ class Reference:
         return F.conv2d(F.silu(self.norm(h, m)), n["weight"], n["bias"], padding=1)
 
 
-@pytest.mark.parametrize("layout", [
-    {"width": 8, "multipliers": (1, 2), "blocks": 1, "attention": (4,)},
-    {"width": 16, "multipliers": (1, 2, 2, 2), "blocks": 2, "attention": (8,)},
-    {"width": 16, "multipliers": (1, 1, 2), "blocks": 1, "attention": (8, 2)},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"width": 8, "multipliers": (1, 2), "blocks": 1, "attention": (4,)},
+        {"width": 16, "multipliers": (1, 2, 2, 2), "blocks": 2, "attention": (8,)},
+        {"width": 16, "multipliers": (1, 1, 2), "blocks": 1, "attention": (8, 2)},
+    ],
+    ids=str,
+)
 def test_network_is_the_described_one(layout):
     net = randomise(DDPMpp(size=8, channels=3, **layout)).double()
     with torch.no_grad():

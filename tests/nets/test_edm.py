@@ -1,4 +1,6 @@
-"""EDM's change of variables: exact denoisers give the closed-form velocity, the form without poles agrees, both ends are finite."""
+"""EDM's change of variables: exact denoisers give the closed-form velocity, the form without poles agrees,
+both ends are finite.
+"""
 
 import pytest
 import torch
@@ -34,7 +36,10 @@ DDPMPP = {
 
 
 def denoiser_of(flow):
-    """E[data | y = data + sigma noise] of a Gaussian mixture: each component's posterior mean, weighted by its density of y."""
+    """E[data | y = data + sigma noise] of a Gaussian mixture.
+
+    Each component's posterior mean, weighted by its density of y.
+    """
 
     def denoise(y, sigma):
         covs = torch.einsum("kde,ke,kfe->kdf", flow.eigvecs, flow.eigvals, flow.eigvecs)
@@ -49,7 +54,10 @@ def denoiser_of(flow):
 
 
 class NetworkOf(nn.Module):
-    """The F(z, ln(sigma) / 4) that makes EDM's D a given denoiser: (D(y) - c_skip y) / c_out with y = z / c_in."""
+    """The F(z, ln(sigma) / 4) that makes EDM's D a given denoiser.
+
+    (D(y) - c_skip y) / c_out with y = z / c_in.
+    """
 
     def __init__(self, denoiser, sigma_data=0.5):
         super().__init__()

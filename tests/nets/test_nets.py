@@ -1,4 +1,4 @@
-"""Networks: the official DDPM++ layout tensor by tensor, other sizes, the time embeddings and the warm start."""
+"""Networks: the official DDPM++ layout tensor by tensor, other sizes, time embeddings, the warm start."""
 
 import json
 import math

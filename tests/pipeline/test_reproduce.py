@@ -97,7 +97,10 @@ def test_a_killed_run_and_a_failed_one_do_only_the_rest_also_in_a_folder_with_a_
         {"00_quick": "", "01_held": HELD, "02_fails": FAILS, LAST: "print('all done')"},
         ["smoke"],
     )
-    ran = lambda: sorted((folder / "ran.txt").read_text().split()) if (folder / "ran.txt").exists() else []  # noqa: E731
+
+    def ran():
+        return sorted((folder / "ran.txt").read_text().split()) if (folder / "ran.txt").exists() else []
+
     executed, end = folder / "results/executed/smoke", time.monotonic() + 240
     with open(folder / "said.txt", "w", encoding="utf-8") as said:
         running = subprocess.Popen(
@@ -150,13 +153,16 @@ def test_whatever_is_run_leaves_the_checkout_clean(tmp_path):
     for name in (".gitignore", "results/fingerprints.json", "results/records/hour/06_digits.jsonl"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(paths.root() / name, folder / name)
-    git = lambda *words: subprocess.run(
-        ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-    )  # noqa: E731
+
+    def git(*words):
+        return subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+
     git("init", "-q")
     (folder / ".git" / "info" / "exclude").write_text(".venv\nran.txt\n")
     git("add", "-A")

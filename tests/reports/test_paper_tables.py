@@ -139,11 +139,14 @@ def test_the_throughput_benchmark_stands_beside_the_papers(results):
 
 def test_deleting_a_record_turns_its_cell_into_not_run(results):
     file = saved(profile="gpu")
-    shown = lambda: [
-        row[-3].text
-        for row in paper_tables.build(own())[0].rows
-        if row[1].text == paper_tables.SCOT and row[3].text == "1"
-    ]  # noqa: E731
+
+    def shown():
+        return [
+            row[-3].text
+            for row in paper_tables.build(own())[0].rows
+            if row[1].text == paper_tables.SCOT and row[3].text == "1"
+        ]
+
     assert shown() == ["2.50 ± 0.02 (fid-clean, n = 50,000)"]
     (results / "records" / file).write_text("")
     assert shown() == ["not run"]
@@ -250,9 +253,15 @@ def test_the_papers_tables_are_published_csv_line_by_line():
     texts = [rendering.markdown(table) for table in paper_tables.build([])]
     wanted = Counter(expected(row) for row in published_lines() if row["metric"] in {*NAMES, "precision", "recall"} and row["dataset"] in paper_tables.NOTEBOOKS
                      and not row["table"].startswith("text"))  # fmt: skip
-    read = lambda texts: Counter(
-        shown(line) for text in texts for line in lines_of(text) if not line["method"].startswith("this kit")
-    )  # noqa: E731
+
+    def read(texts):
+        return Counter(
+            shown(line)
+            for text in texts
+            for line in lines_of(text)
+            if not line["method"].startswith("this kit")
+        )
+
     assert read(texts) == wanted and len(wanted) > 150
     assert read([text.replace("(2.93)", "2.93") for text in texts]) != wanted
     assert read([text.replace("| 15.39 | 8.95 |", "| 8.95 | 8.95 |") for text in texts]) != wanted

@@ -1,4 +1,7 @@
-"""A diffusers UNet2DModel as a teacher: the conversion against a closed form, and a saved folder against a direct computation."""
+"""A diffusers UNet2DModel as a teacher.
+
+The conversion against a closed form, and a saved folder against a direct computation.
+"""
 
 import json
 
@@ -32,7 +35,10 @@ def test_step_is_exact_on_the_schedule_and_between_its_neighbours():
 
 @pytest.mark.parametrize("t", [0.01, 0.1, 0.5, 0.9, 0.99])
 def test_exact_noise_prediction_gives_the_closed_form_velocity(t):
-    """The noise a Gaussian's exact predictor sees in z = sqrt(a) data + sqrt(1 - a) noise: sqrt(1 - a) (a C + (1 - a) I)^-1 (z - sqrt(a) m)."""
+    """The noise a Gaussian's exact predictor sees in z = sqrt(a) data + sqrt(1 - a) noise.
+
+    sqrt(1 - a) (a C + (1 - a) I)^-1 (z - sqrt(a) m).
+    """
     flow = gaussian()
     cov = flow.eigvecs[0] @ flow.eigvals[0].diag() @ flow.eigvecs[0].T
     log_sigma = ((1 - ALPHAS) / ALPHAS).log() / 2
@@ -70,7 +76,9 @@ def changed(folder, **settings):
 
 @pytest.mark.parametrize("place", [None, ".", "../scheduler"])
 def test_saved_folder_is_the_network_between_two_scalings(tmp_path, unet, place):
-    """At a step of the schedule: v = (noise - x) / (1 - t) with noise = net(x sqrt(a) / (1 - t), step) where sigma = t / (1 - t)."""
+    """At a step of the schedule: v = (noise - x) / (1 - t) with noise = net(x sqrt(a) / (1 - t), step) where
+    sigma = t / (1 - t).
+    """
     from diffusers import DDPMScheduler
 
     folder = tmp_path / "unet"

@@ -1,4 +1,6 @@
-"""EDM's .pkl: both U-Nets by their description, schemas of the three releases, the preconditioning as a velocity, and what is refused."""
+"""EDM's .pkl: both U-Nets by their description, schemas of the three releases, the preconditioning as a
+velocity, and what is refused.
+"""
 
 import builtins
 import gzip
@@ -111,7 +113,9 @@ def theirs(kind, x, t, label=None):
 
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_official_schema_is_read_whole(name):
-    """The reference lays out the release's tensors, and the reader turns exactly those into a network of the published size."""
+    """The reference lays out the release's tensors, and the reader turns exactly those into a network of the
+    published size.
+    """
     schema = SCHEMAS[name]
     kind = schema["init_kwargs"]["model_type"]
     rows = layout(kind, **OFFICIAL[name])

@@ -1,4 +1,4 @@
-"""import-teacher: a release's file becomes this kit's, with the same velocity and its origin in the header."""
+"""import-teacher: a release's file becomes this kit's: the same velocity, its origin in the header."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""A rectified flow learned from samples agrees with the closed form: the two halves of the course meet here."""
+"""A rectified flow learned from samples agrees with the closed form."""
 
 import torch
 from helpers import mixture

@@ -1,4 +1,6 @@
-"""RectifiedFlow's .pth: the full network in its exact format, any size by the described network, and what is refused."""
+"""RectifiedFlow's .pth: the full network in its exact format, any size by the described network, and what is
+refused.
+"""
 
 import json
 import os
@@ -55,8 +57,15 @@ def test_full_official_checkpoint_loads_and_computes_what_is_described(tmp_path)
     path.unlink()  # half a gigabyte
     assert sum(p.numel() for p in net.parameters()) == 61_804_419
     assert header["network"] == {
-        "kind": "ddpmpp", "size": 32, "channels": 3, "width": 128, "multipliers": [1, 2, 2, 2], "blocks": 4, "attention": [16], "clock": "1-t",
-    }  # fmt: skip
+        "kind": "ddpmpp",
+        "size": 32,
+        "channels": 3,
+        "width": 128,
+        "multipliers": [1, 2, 2, 2],
+        "blocks": 4,
+        "attention": [16],
+        "clock": "1-t",
+    }
     assert header["source"] == {
         "format": "RectifiedFlow",
         "file": "teacher.pth",

@@ -1,4 +1,6 @@
-"""Checkpoints: what is saved comes back to the last bit, and a file that is not whole or not ours is refused in one line."""
+"""Checkpoints: what is saved comes back to the last bit, and a file that is not whole or not ours is refused
+in one line.
+"""
 
 import json
 

@@ -1,7 +1,10 @@
-"""The cache of decoded images: one folder a data set and split, made once by one process, checked in full whenever it is opened.
+"""The cache of decoded images.
 
-A folder holds images.npy (uint8 [N, C, H, W], memory-mapped), labels.npy (int64 [N], if there are labels) and, written last, cache.json with
-the SHA-256 of both. Its name ends in a key of the source files (names, sizes, dates) and of how they are read, so other sources make another cache.
+One folder a data set and split, made once by one process, checked in full whenever it is opened.
+
+A folder holds images.npy (uint8 [N, C, H, W], memory-mapped), labels.npy (int64 [N], if there are labels)
+and, written last, cache.json with the SHA-256 of both. Its name ends in a key of the source files (names,
+sizes, dates) and of how they are read, so other sources make another cache.
 """
 
 import json
@@ -26,7 +29,10 @@ VERSION = 1  # of how pixels are made from the sources; raise it when a reader o
 
 @dataclass(frozen=True)
 class Cached:
-    """images: uint8 [N, C, H, W] on the mapped file; labels: int64 [N] or None; sha256 of `file`, as sha256sum prints it."""
+    """images: uint8 [N, C, H, W] on the mapped file; labels: int64 [N] or None.
+
+    sha256 of `file`, as sha256sum prints it.
+    """
 
     images: Tensor
     labels: Tensor | None
@@ -46,7 +52,8 @@ def _identity(file: Path) -> list:
 def _open(folder: Path) -> Cached | None:
     """The cache in a folder; None if it is not there or if one byte of it differs from what was written.
 
-    Reading it all costs a second for about 1.5 GB, once a process, and brings it into memory, where training wants it anyway.
+    Reading it all costs a second for about 1.5 GB, once a process, and brings it into memory, where training
+    wants it anyway.
     """
     try:
         digests = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
@@ -70,13 +77,16 @@ def _sync(file: Path) -> None:
 
 
 def _header(stream, shape: tuple[int, ...]) -> None:
-    """numpy's .npy header, which leaves room for the first axis to grow, so that it can be written again when N is known."""
+    """numpy's .npy header with room for the first axis to grow: it is written again when N is known."""
     stream.seek(0)
     np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
 def _build(name: str, split: str, source: Source, folder: Path) -> None:
-    """Decode the source into a folder beside `folder` and rename it when it is complete; ValueError names what is wrong with the source."""
+    """Decode the source into a folder beside `folder` and rename it when it is complete.
+
+    ValueError names what is wrong with the source.
+    """
     for file in source.files:
         if file.is_file():
             fetch.verify(file)
@@ -90,7 +100,8 @@ def _build(name: str, split: str, source: Source, folder: Path) -> None:
             for pixels, chunk_labels in source.read():
                 if pixels.shape[1:] != dataset.shape:
                     raise ValueError(
-                        f"{name}: {source.files[0]} has images of shape {pixels.shape[1:]}, not {dataset.shape}; put the published file there"
+                        f"{name}: {source.files[0]} has images of shape {pixels.shape[1:]}, not "
+                        f"{dataset.shape}; put the published file there"
                     )
                 stream.write(np.ascontiguousarray(pixels))
                 count += len(pixels)
@@ -99,7 +110,8 @@ def _build(name: str, split: str, source: Source, folder: Path) -> None:
         expected = sum(dataset.counts[published] for published in dataset.parts(split))
         if not count or (count != expected and fetch.verifying()):
             raise ValueError(
-                f"{name} ({split}) has {count:,} images in {source.files[-1]}, not the published {expected:,}; "
+                f"{name} ({split}) has {count:,} images in {source.files[-1]}, not the published "
+                f"{expected:,}; "
                 f"fetch it again (or set {fetch.UNVERIFIED}=1 if it is your own)"
             )
         if labels:
@@ -116,7 +128,10 @@ def _build(name: str, split: str, source: Source, folder: Path) -> None:
 
 
 def cached(name: str, split: str, source: Source) -> Cached:
-    """The decoded images of a source, from the cache under runs/images if it is there and whole; ValueError names a damaged source file."""
+    """The decoded images of a source, from the cache under runs/images if it is there and whole.
+
+    ValueError names a damaged source file.
+    """
     facts = [VERSION, fetch.verifying(), [_identity(file) for file in source.files]]
     folder = paths.runs() / "images" / f"{name}-{split}-{sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
     found = _open(folder)

@@ -1,7 +1,10 @@
-"""Stand-in images: one of six shapes before a shaded background, drawn on demand at any size and number of channels, without end.
+"""Stand-in images without end: one of six shapes before a shaded background, drawn on demand.
 
-Image i depends on (seed, i) alone, to the last bit: its random numbers are a hash of both, and pixels are made by operations that IEEE 754
-rounds in one way only. Shapes vary in kind (the label), place, size, angle and colour; edges are anti-aliased.
+Any size and number of channels.
+
+Image i depends on (seed, i) alone, to the last bit: its random numbers are a hash of both, and pixels are
+made by operations that IEEE 754 rounds in one way only. Shapes vary in kind (the label), place, size, angle
+and colour; edges are anti-aliased.
 """
 
 import re
@@ -22,7 +25,10 @@ def parse(name: str) -> tuple[int, int] | None:
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """Steele et al.'s splitmix64 finaliser: a hash of 64 bits (Fast Splittable Pseudorandom Number Generators, 2014)."""
+    """Steele et al.'s splitmix64 finaliser.
+
+    A hash of 64 bits (Fast Splittable Pseudorandom Number Generators, 2014).
+    """
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
@@ -78,7 +84,8 @@ def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray
     across, down = grid[None, None, :], grid[None, :, None]
 
     radius = 0.25 + 0.3 * scale
-    # the turn by a rational parametrisation of the half circle: sine and cosine are not rounded alike everywhere
+    # the turn by a rational parametrisation of the half circle: sine and cosine are not rounded alike
+    # everywhere
     tangent, side = 2 * turn - 1, np.where(half < 0.5, radius, -radius)
     cosine, sine = (1 - tangent * tangent) / (1 + tangent * tangent), 2 * tangent / (1 + tangent * tangent)
     right, below = (across - (x - 0.5)) / side, (down - (y - 0.5)) / side
@@ -99,7 +106,10 @@ def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray
 
 
 class Shapes:
-    """Indexes like a uint8 tensor [N, channels, size, size] whose image i is number[i] of the endless sequence; labels int64 [N]."""
+    """Indexes like a uint8 tensor [N, channels, size, size]; its image i is number[i] of the sequence.
+
+    labels: int64 [N].
+    """
 
     def __init__(self, numbers: range, size: int, channels: int, seed: int = 0):
         self.numbers, self.size, self.channels, self.seed = (

@@ -1,4 +1,7 @@
-"""The official files of the data sets: where they come from, what their checksums are, and how they are fetched."""
+"""The official files of the data sets.
+
+Where they come from, what their checksums are, and how they are fetched.
+"""
 
 import os
 import socket
@@ -11,7 +14,8 @@ from pathlib import Path
 import torch
 
 TIMEOUT = 10  # seconds in which a server has to answer, and a transfer to go on
-UNVERIFIED = "TRAFLOW_DATA_UNVERIFIED"  # environment variable: 1 accepts files that are not the published ones (subsets, your own)
+# environment variable: 1 accepts files that are not the published ones (subsets, your own)
+UNVERIFIED = "TRAFLOW_DATA_UNVERIFIED"
 FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 CIFAR10 = "https://www.cs.toronto.edu/~kriz/"
 
@@ -29,8 +33,8 @@ URLS = {
     "cifar10": [(CIFAR10 + "cifar-10-python.tar.gz", "cifar-10-python.tar.gz")],
 }
 
-# Published MD5s, as torchvision lists them. Debian's Fashion-MNIST is the same gzip streams without the file name and date in their
-# headers (putting those back gives the published checksums), hence two each.
+# Published MD5s, as torchvision lists them. Debian's Fashion-MNIST is the same gzip streams without the file
+# name and date in their headers (putting those back gives the published checksums), hence two each.
 MD5 = {
     "train-images-idx3-ubyte.gz": ("8d4fb7e6c68d591d4c3dfef9ec88bf0d", "cf8536b0aa1a6ac5fa3f23001093305c"),
     "train-labels-idx1-ubyte.gz": ("25c81989df183df01b3e8a0aad5dffbe", "10bea18fdb374794d4bb42e356e600c9"),
@@ -61,7 +65,8 @@ def verify(file: Path, name: str | None = None) -> None:
             found = file_digest(stream, "md5").hexdigest()
         if found not in expected:
             raise ValueError(
-                f"{file}: its MD5 is {found}, that of the published file {expected[0]}; delete it and fetch it again (or set {UNVERIFIED}=1 if it is your own)"
+                f"{file}: its MD5 is {found}, that of the published file {expected[0]}; delete it and fetch "
+                f"it again (or set {UNVERIFIED}=1 if it is your own)"
             )
 
 

@@ -1,4 +1,7 @@
-"""Image data sets: load(name, split) -> images in [-1, 1] and labels. Real ones are read from their published files once and then from a cache."""
+"""Image data sets: load(name, split) -> images in [-1, 1] and labels.
+
+Real ones are read from their published files once and then from a cache.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +20,20 @@ SHAPES_SPLITS = {"all": range(60_000), "train": range(50_000), "test": range(50_
 
 
 class Images:
-    """N images, held as bytes (on a mapped file or drawn when asked for) or as floats, given out as float32 in [-1, 1].
+    """N images, given out as float32 in [-1, 1].
 
-    images[index] -> [n, C, H, W] for a slice or integers (tensor, array, list), [C, H, W] for one integer; never flipped.
+    They are held as bytes (on a mapped file, or drawn when asked for) or as floats.
+
+    images[index] -> [n, C, H, W] for a slice or integers (tensor, array, list), [C, H, W] for one integer;
+    never flipped.
     """
 
     def __init__(self, source, labels: Tensor | None, flip: bool, sha256: str, file: Path | None = None):
-        """source: uint8 or float tensor [N, C, H, W], or what indexes like one; labels: int64 [N]; flip: sample() mirrors every other image,
-        at random; sha256, file: the checksum for records and the file that has it, if there is one."""
+        """source: uint8 or float tensor [N, C, H, W], or what indexes like one; labels: int64 [N].
+
+        flip: sample() mirrors every other image, at random; sha256, file: the checksum for records and the
+        file that has it, if there is one.
+        """
         self.source, self.labels, self.flip, self.sha256, self.file = source, labels, flip, sha256, file
         self.shape = tuple(source.shape)
 
@@ -39,7 +48,8 @@ class Images:
     ) -> tuple[Tensor, Tensor | None]:
         """n random images [n, C, H, W] drawn with replacement, and their labels [n] if there are any.
 
-        Without a generator, the numbers come from torch's global CPU generator and n is this process's part of the batch (see draws).
+        Without a generator, the numbers come from torch's global CPU generator and n is this process's part
+        of the batch (see draws).
         """
         index = _integers(len(self), n, generator)
         pixels = self.source[index]
@@ -71,7 +81,10 @@ def _integers(below: int, n: int, generator: torch.Generator | None) -> Tensor:
 
 
 def _digits(split: str) -> tuple[Tensor, Tensor]:
-    """scikit-learn's 1,797 handwritten digits (8x8, grey, values 0..16; UCI, CC BY 4.0). test: every fifth image of each class."""
+    """scikit-learn's 1,797 handwritten digits (8x8, grey, values 0..16; UCI, CC BY 4.0).
+
+    test: every fifth image of each class.
+    """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -104,7 +117,10 @@ def splits(name: str) -> list[str]:
 
 
 def shape(name: str) -> tuple[int, int, int]:
-    """Channels, height and width of a data set's images, which need not be there; ValueError lists the data sets that exist."""
+    """Channels, height and width of a data set's images, which need not be there.
+
+    ValueError lists the data sets that exist.
+    """
     splits(name)
     if name == "digits":
         return (1, 8, 8)
@@ -119,8 +135,9 @@ def load(
 ) -> tuple[Images, Tensor | None]:
     """Images in [-1, 1] and int64 labels [N], or None where there are no classes.
 
-    root: the folder with the published files (data/README.md says what goes where); flip: mirror sampled images at random. ValueError lists the
-    data sets or splits that exist, or names a damaged file; FileNotFoundError says which file to put where.
+    root: the folder with the published files (data/README.md says what goes where); flip: mirror sampled
+    images at random. ValueError lists the data sets or splits that exist, or names a damaged file;
+    FileNotFoundError says which file to put where.
     """
     if split not in splits(name):
         raise ValueError(f"unknown split '{split}' of {name}; there are {', '.join(splits(name))}")

@@ -1,4 +1,7 @@
-"""Which files make up each data set, where they are looked for, and how they become images: one entry a data set in DATASETS."""
+"""Which files make up each data set, where they are looked for, and how they become images.
+
+One entry a data set in DATASETS.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,8 +25,11 @@ class Source:
 
 @dataclass(frozen=True)
 class DataSet:
-    """shape: [C, H, W]; counts: images of each published split; at(root, splits): the sources it may come from, the preferred one first;
-    how: what to put where, with {root}; whole: the splits together make sense as one ("all")."""
+    """shape: [C, H, W]; counts: images of each published split.
+
+    at(root, splits): the sources it may come from, the preferred one first; how: what to put where, with
+    {root}; whole: the splits together make sense as one ("all").
+    """
 
     shape: tuple[int, int, int]
     counts: dict[str, int]
@@ -117,25 +123,31 @@ def _imagenet64(root: Path, splits: list[str]) -> list[Source]:
 DATASETS = {
     "fashion_mnist": DataSet(
         (1, 32, 32), {"train": 60_000, "test": 10_000}, _fashion_mnist,
-        "the four .gz files of https://github.com/zalandoresearch/fashion-mnist in {root}/FashionMNIST/raw (or install Debian's package dataset-fashion-mnist)",
+        "the four .gz files of https://github.com/zalandoresearch/fashion-mnist in {root}/FashionMNIST/raw "
+        "(or install Debian's package dataset-fashion-mnist)",
     ),
     "cifar10": DataSet(
         (3, 32, 32), {"train": 50_000, "test": 10_000}, _cifar10,
-        "cifar-10-python.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html at {root}/cifar-10-python.tar.gz (packed, or unpacked beside it)",
+        "cifar-10-python.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html at "
+        "{root}/cifar-10-python.tar.gz (packed, or unpacked beside it)",
     ),
     "celeba64": DataSet(
         (3, 64, 64), {"train": 162_770, "valid": 19_867, "test": 19_962}, _celeba64,
-        "img_align_celeba.zip (packed or unpacked) and list_eval_partition.txt of https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html in {root}/celeba",
+        "img_align_celeba.zip (packed or unpacked) and list_eval_partition.txt of "
+        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html in {root}/celeba",
     ),
     "ffhq64": DataSet(
         (3, 64, 64), {"all": 70_000}, _ffhq64,
-        "ffhq-64x64.zip (EDM's dataset_tool.py, https://github.com/NVlabs/edm) or the folder thumbnails128x128 of https://github.com/NVlabs/ffhq-dataset "
+        "ffhq-64x64.zip (EDM's dataset_tool.py, https://github.com/NVlabs/edm) or the folder "
+        "thumbnails128x128 of https://github.com/NVlabs/ffhq-dataset "
         "in {root}/ffhq64",
     ),
     "imagenet64": DataSet(
         (3, 64, 64), {"train": 1_281_167, "valid": 50_000}, _imagenet64,
-        "train_data_batch_1.npz .. train_data_batch_10.npz and val_data.npz of https://image-net.org/download-images.php (downsampled, 64x64, npz; needs an "
-        "account), or imagenet-64x64.zip (EDM's dataset_tool.py, https://github.com/NVlabs/edm; train only) in {root}/imagenet64",
+        "train_data_batch_1.npz .. train_data_batch_10.npz and val_data.npz of "
+        "https://image-net.org/download-images.php (downsampled, 64x64, npz; needs an "
+        "account), or imagenet-64x64.zip (EDM's dataset_tool.py, https://github.com/NVlabs/edm; train only) "
+        "in {root}/imagenet64",
         whole=False,
     ),
 }  # fmt: skip

@@ -1,4 +1,6 @@
-"""Readers of the formats image data sets come in: generators of (pixels uint8 [n, C, H, W], labels int64 [n] or None), in a fixed order.
+"""Readers of the formats image data sets come in.
+
+Generators of (pixels uint8 [n, C, H, W], labels int64 [n] or None), in a fixed order.
 
 A damaged, truncated or foreign file is a ValueError that names it. Nothing in a file is ever executed.
 """
@@ -22,12 +24,16 @@ BLOCK = 1024  # images decoded at a time
 
 @contextmanager
 def _reading(what) -> Iterator[None]:
-    """Whatever goes wrong inside is an error of the file `what`: decoders raise all kinds of exceptions on damaged input."""
+    """Whatever goes wrong inside is an error of the file `what`.
+
+    Decoders raise all kinds of exceptions on damaged input.
+    """
     try:
         yield
     except Exception as error:
         raise ValueError(
-            f"{what} is damaged, incomplete or of another format ({' '.join(str(error).split()) or type(error).__name__}); fetch it again"
+            f"{what} is damaged, incomplete or of another format "
+            f"({' '.join(str(error).split()) or type(error).__name__}); fetch it again"
         ) from None
 
 
@@ -48,7 +54,10 @@ def _labels(values, count: int, first: int, last: int) -> np.ndarray:
 
 
 def _idx(file: Path, dimensions: int) -> np.ndarray:
-    """A gzipped idx file of unsigned bytes (LeCun's MNIST format): two zero bytes, type 8, number of dimensions, their sizes, the values."""
+    """A gzipped idx file of unsigned bytes (LeCun's MNIST format).
+
+    Two zero bytes, type 8, number of dimensions, their sizes, the values.
+    """
     content = gzip.decompress(file.read_bytes())
     _require(
         content[:4] == bytes([0, 0, 8, dimensions]),
@@ -64,7 +73,7 @@ def _idx(file: Path, dimensions: int) -> np.ndarray:
 
 
 def idx(files: Iterable[tuple[Path, Path]], pad: int) -> Iterator[Chunk]:
-    """Grey images and labels 0..9 from (images, labels) pairs of .gz files, with `pad` black pixels added on each side."""
+    """Grey images and labels 0..9 from (images, labels) pairs of .gz files, `pad` black pixels around."""
     for image_file, label_file in files:
         with _reading(image_file):
             pixels = _idx(image_file, 3)
@@ -120,7 +129,10 @@ def _members(source: Path, names: list[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def cifar(source: Path, names: list[str]) -> Iterator[Chunk]:
-    """CIFAR-10's python version: 32x32 colour images and labels 0..9 from the named batches of cifar-10-batches-py or its .tar.gz."""
+    """CIFAR-10's python version: 32x32 colour images and labels 0..9 of the named batches.
+
+    They lie in cifar-10-batches-py or its .tar.gz.
+    """
     for name, content in _members(source, names):
         with _reading(source / name):
             batch = _PlainUnpickler(io.BytesIO(content), encoding="bytes").load()
@@ -134,10 +146,11 @@ def cifar(source: Path, names: list[str]) -> Iterator[Chunk]:
 
 
 def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -> Iterator[Chunk]:
-    """Downsampled ImageNet: data uint8 [n, 3*size*size] and labels 1..classes of each .npz, the labels then counted from 0.
+    """Downsampled ImageNet: data uint8 [n, 3*size*size] and labels of each .npz, from 1 there, from 0 here.
 
-    order: map_clsloc.txt, lines `n02119789 1 kit_fox` that say which synset a label is; with it, classes are renumbered in the order of their
-    synsets, as EDM, ADM and torchvision number them. The .npz files have another order.
+    order: map_clsloc.txt, lines `n02119789 1 kit_fox` that say which synset a label is; with it, classes are
+    renumbered in the order of their synsets, as EDM, ADM and torchvision number them. The .npz files have
+    another order.
     """
     rank = np.arange(classes)
     if order:
@@ -173,9 +186,12 @@ def _pillow():
 
 
 def celeba_face(image):
-    """Score-SDE's (and so RectifiedFlow's) CelebA-64: the central 140 pixels, shrunk to 64 with an antialiased triangle filter.
+    """Score-SDE's (and so RectifiedFlow's) CelebA-64.
 
-    Theirs is tf.image.resize(antialias=True), whose filter Pillow calls BILINEAR. Cut first: resize(box=...) lets the filter see beyond the box.
+    The central 140 pixels, shrunk to 64 with an antialiased triangle filter.
+
+    Theirs is tf.image.resize(antialias=True), whose filter Pillow calls BILINEAR. Cut first: resize(box=...)
+    lets the filter see beyond the box.
     """
     return image.crop((19, 39, 159, 179)).resize((64, 64), _pillow().Resampling.BILINEAR)
 
@@ -196,11 +212,16 @@ def decode(content: bytes, size: tuple[int, int], shrink: Callable | None = None
 def encoded(
     source: Path, names: list[str], decoder: Callable[[bytes], np.ndarray], labels: np.ndarray | None = None
 ) -> Iterator[Chunk]:
-    """Decoded images of the named files of a folder or .zip, on all cores (Pillow decodes outside Python's lock)."""
+    """Decoded images of the named files of a folder or .zip, on all cores.
+
+    Pillow decodes outside Python's lock.
+    """
     _pillow()
     with ExitStack() as stack:
         if source.is_dir():
-            read = lambda name: (source / name).read_bytes()  # noqa: E731
+
+            def read(name):
+                return (source / name).read_bytes()
         else:
             with _reading(source):
                 read = stack.enter_context(zipfile.ZipFile(source)).read
@@ -216,7 +237,10 @@ def encoded(
 
 
 def zip_of_png(file: Path, size: int, classes: int | None = None) -> Iterator[Chunk]:
-    """EDM's and ADM's data set archive: png files in the order of their names, and labels 0..classes-1 from its dataset.json."""
+    """EDM's and ADM's data set archive.
+
+    Png files in the order of their names, and labels 0..classes-1 from its dataset.json.
+    """
     with _reading(file), zipfile.ZipFile(file) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith(".png"))
         labels = None

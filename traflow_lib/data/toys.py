@@ -11,8 +11,11 @@ from ..flow import GaussianMixtureFlow
 
 @dataclass(frozen=True)
 class Toy:
-    """sample(n, generator) -> [n, 2]; on_support(x) -> bool [n], True inside the region that holds at least 99 % of the data;
-    flow: the exact velocity if it is known."""
+    """sample(n, generator) -> [n, 2].
+
+    on_support(x) -> bool [n], True inside the region that holds at least 99 % of the data; flow: the exact
+    velocity if it is known.
+    """
 
     name: str
     sample: Callable[..., Tensor]

@@ -1,4 +1,8 @@
-"""Networks. build() makes one from a recipe's `net` block; warm_start() and truncate() give a student its teacher's weights."""
+"""Networks.
+
+build() makes one from a recipe's `net` block; warm_start() and truncate() give a student its teacher's
+weights.
+"""
 
 import torch
 from torch import nn
@@ -14,7 +18,9 @@ KINDS = {"mlp": MLP, "ddpmpp": DDPMpp, "adm": ADM, "edm": EDM, "classifier": Cla
 
 
 def build(config: dict, s_input: bool = False) -> nn.Module:
-    """A network from {"kind": ..., arguments}; s_input=True adds the zero-initialised input for the target time s.
+    """A network from {"kind": ..., arguments}.
+
+    s_input=True adds the zero-initialised input for the target time s.
 
     A `net` among the arguments is the `net` block of a network inside this one, which then has the s-input.
     """
@@ -63,7 +69,10 @@ def check_exactly(
 def load_exactly(
     net: nn.Module, tensors: dict[str, torch.Tensor], source: str, optional: str | None = None
 ) -> None:
-    """Load tensors whose names and shapes are exactly the network's, `optional` parts apart; on an error nothing is changed."""
+    """Load tensors whose names and shapes are exactly the network's, `optional` parts apart.
+
+    On an error nothing is changed.
+    """
     check_exactly({name: value.shape for name, value in net.state_dict().items()}, tensors, source, optional)
     net.load_state_dict(tensors, strict=False)
 

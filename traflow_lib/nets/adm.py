@@ -1,7 +1,10 @@
-"""ADM, the class-conditional U-Net of ImageNet-64, in the layout (and with the tensor names) of EDM's DhariwalUNet.
+"""ADM, the class-conditional U-Net of ImageNet-64.
 
-Dhariwal and Nichol 2021 (arXiv 2105.05233), as configured by Karras et al. 2022 (arXiv 2206.00364): the embedding scales and shifts, skips
-are added without rescaling, attention has 64 channels a head. The s-embedding is a copy of the t-embedding, zero at the start.
+Layout and tensor names are those of EDM's DhariwalUNet.
+
+Dhariwal and Nichol 2021 (arXiv 2105.05233), as configured by Karras et al. 2022 (arXiv 2206.00364): the
+embedding scales and shifts, skips are added without rescaling, attention has 64 channels a head. The
+s-embedding is a copy of the t-embedding, zero at the start.
 """
 
 import math
@@ -24,7 +27,10 @@ def positional_embedding(label: Tensor, dim: int) -> Tensor:
 
 
 class Block(nn.Module):
-    """Residual block with scale and shift, attention in `heads` heads if there are any; `resize` is None, "down" or "up"."""
+    """Residual block with scale and shift, attention in `heads` heads if there are any.
+
+    `resize` is None, "down" or "up".
+    """
 
     def __init__(
         self,
@@ -51,6 +57,7 @@ class Block(nn.Module):
             self.proj = conv(channels_out, channels_out, kernel=1, scale=0)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        """x [B, channels_in, H, W], emb [B, emb] -> [B, channels_out, H, W], resized."""
         h = self.conv0(resized(F.silu(self.norm0(x)), self.resize))
         scale, shift = self.affine(emb)[:, :, None, None].chunk(2, dim=1)
         h = self.conv1(self.dropout(F.silu(shift + self.norm1(h) * (1 + scale))))
@@ -69,10 +76,12 @@ class Block(nn.Module):
 
 
 class ADM(nn.Module):
-    """F(x, t) or F(x, t, s) on images [B, channels, size, size]; t and s [B] enter as they are (EDM gives ln(sigma) / 4).
+    """F(x, t) or F(x, t, s) on images [B, channels, size, size].
 
-    Defaults are the official ImageNet-64 configuration (295,899,267 parameters without the s-input). label: class of each image, integers
-    [B]; None is no class. Without s_input, s is ignored.
+    t and s [B] enter as they are (EDM gives ln(sigma) / 4).
+
+    Defaults are the official ImageNet-64 configuration (295,899,267 parameters without the s-input). label:
+    class of each image, integers [B]; None is no class. Without s_input, s is ignored.
     """
 
     def __init__(
@@ -140,6 +149,7 @@ class ADM(nn.Module):
         return self.out_conv.weight
 
     def forward(self, x: Tensor, t: Tensor, s: Tensor | None = None, label: Tensor | None = None) -> Tensor:
+        """x [B, C, H, W]; t and s [B]; label int64 [B] -> [B, C, H, W]."""
         emb = self.map_layer1(F.silu(self.map_layer0(positional_embedding(t, self.width).to(x.dtype))))
         if label is not None:
             emb = emb + self.map_label.weight.T[label]

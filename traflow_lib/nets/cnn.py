@@ -1,4 +1,4 @@
-"""The small digit classifier whose features stand in for Inception's when a Frechet distance is wanted offline."""
+"""The small classifier whose features stand in for Inception's where a Frechet distance is wanted offline."""
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +9,10 @@ BATCH_PIXELS = 128_000  # 2,000 digits: larger batches spill the activations out
 class Classifier(nn.Module):
     """Images [B, C, H, W] in [-1, 1] -> class scores [B, classes].
 
-    features() gives the 32 numbers before the last layer, scaled so that the training data's have total variance 1 (see calibrate):
-    a Frechet distance of 0.01 is then one per cent of the data's own spread. pool: images are first shrunk by this factor (means), for
-    sizes at which so few layers would see too little of an image to learn from.
+    features() gives the 32 numbers before the last layer, scaled so that the training data's have total
+    variance 1 (see calibrate):
+    a Frechet distance of 0.01 is then one per cent of the data's own spread. pool: images are first shrunk by
+    this factor (means), for sizes at which so few layers would see too little of an image to learn from.
     """
 
     def __init__(self, channels: int = 1, classes: int = 10, width: int = 32, pool: int = 1):
@@ -27,6 +28,7 @@ class Classifier(nn.Module):
         self.register_buffer("scale", torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Class scores [B, classes] of images x [B, C, H, W] in [-1, 1]."""
         return self.head(torch.relu(self.body(x)))
 
     @torch.no_grad()

@@ -1,4 +1,7 @@
-"""Compact students: SlimFlow's sizes of DDPM++ (Zhu et al. 2024, arXiv 2407.12718) and their start from a bigger teacher."""
+"""Compact students: SlimFlow's sizes of DDPM++ and their start from a bigger teacher.
+
+Zhu et al. 2024, arXiv 2407.12718.
+"""
 
 import re
 
@@ -20,12 +23,15 @@ INPUT_DIM = {"GroupNorm_0.weight": 0, "GroupNorm_0.bias": 0, "Conv_0.weight": 1,
 
 
 def truncate(student: nn.Module, teacher: nn.Module) -> nn.Module:
-    """Give a smaller DDPM++ the leading channels of a bigger one's blocks; the s-input stays silent. Returns the student.
+    """Give a smaller DDPM++ the leading channels of a bigger one's blocks; the s-input stays silent.
 
-    Blocks correspond by resolution and position: encoder blocks from the first on; in the decoder the first with the first, the others
-    from the last (so that both read the same skip); the middle ones whatever their resolution. A decoder block reads [h, skip], and each is
-    cut by itself; a skip connection that the teacher passes unchanged is cut from the identity. Of the time embedding the nearest
-    frequencies are taken. A student of the teacher's own size gets all of it, as from warm_start(). ValueError, with the student
+    Returns the student.
+
+    Blocks correspond by resolution and position: encoder blocks from the first on; in the decoder the first
+    with the first, the others from the last (so that both read the same skip); the middle ones whatever their
+    resolution. A decoder block reads [h, skip], and each is cut by itself; a skip connection that the teacher
+    passes unchanged is cut from the identity. Of the time embedding the nearest frequencies are taken. A
+    student of the teacher's own size gets all of it, as from warm_start(). ValueError, with the student
     unchanged, names the first tensor for which the teacher has too little.
     """
     if isinstance(student, EDM) and isinstance(teacher, EDM):
@@ -33,11 +39,13 @@ def truncate(student: nn.Module, teacher: nn.Module) -> nn.Module:
         return student
     if not isinstance(student, DDPMpp) or not isinstance(teacher, DDPMpp):
         raise ValueError(
-            f"a student is cut out of a DDPM++ as a DDPM++, both or none inside an EDM; got {type(student).__name__}, {type(teacher).__name__}"
+            "a student is cut out of a DDPM++ as a DDPM++, both or none inside an EDM; got "
+            f"{type(student).__name__}, {type(teacher).__name__}"
         )
     if student.clock != teacher.clock:
         raise ValueError(
-            f'the teacher reads its time as "{teacher.clock}" and the student as "{student.clock}"; give the student the same clock'
+            f'the teacher reads its time as "{teacher.clock}" and the student as "{student.clock}"; give the '
+            "student the same clock"
         )
     sources, cut = dict(_layout(teacher)), {}
     for i, (place, (module, carried)) in enumerate(_layout(student)):
@@ -62,7 +70,8 @@ def truncate(student: nn.Module, teacher: nn.Module) -> nn.Module:
                 or any(k[-1] >= n for k, n in zip(kept, found.shape))
             ):
                 raise ValueError(
-                    f"the student is no part of the teacher, which has too little for all_modules.{i}.{key} {[*value.shape]}"
+                    f"the student is no part of the teacher, which has too little for all_modules.{i}.{key} "
+                    f"{[*value.shape]}"
                 )
             for dim, indices in enumerate(kept):
                 found = found.index_select(dim, indices.to(found.device))
@@ -86,6 +95,9 @@ def _layout(net: DDPMpp) -> list[tuple]:
 
 
 def _nearest_frequencies(width: int, bigger: int) -> Tensor:
-    """Columns of an embedding of `bigger` (sines, then cosines, each from the highest frequency to the lowest) nearest to one of `width`."""
+    """Columns of an embedding of `bigger` nearest to those of one of `width`.
+
+    Both hold sines, then cosines, each from the highest frequency to the lowest.
+    """
     sines = torch.linspace(0, bigger // 2 - 1, width // 2).round().long()
     return torch.cat([sines, bigger // 2 + sines])

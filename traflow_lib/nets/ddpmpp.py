@@ -1,9 +1,12 @@
-"""DDPM++, the U-Net of rectified flow and of the paper, in the layout (and with the parameter names) of Score-SDE.
+"""DDPM++, the U-Net of rectified flow and of the paper.
 
-Song et al. 2021 (arXiv 2011.13456), as configured by Liu et al. 2023: BigGAN-style residual blocks without FIR filters,
-1/sqrt(2) skip rescale, attention at chosen resolutions, sinusoidal embedding of 999 t. `all_modules.N` counts modules in order of
-execution, so an official state dict fits by name. The s-embedding is a copy of the t-embedding, zero at the start and added to it.
-EDM (Karras et al. 2022, arXiv 2206.00364) calls the same network SongUNet; `names` are its names of the modules.
+Layout and parameter names are those of Score-SDE.
+
+Song et al. 2021 (arXiv 2011.13456), as configured by Liu et al. 2023: BigGAN-style residual blocks without
+FIR filters, 1/sqrt(2) skip rescale, attention at chosen resolutions, sinusoidal embedding of 999 t.
+`all_modules.N` counts modules in order of execution, so an official state dict fits by name. The s-embedding
+is a copy of the t-embedding, zero at the start and added to it. EDM (Karras et al. 2022, arXiv 2206.00364)
+calls the same network SongUNet; `names` are its names of the modules.
 """
 
 import math
@@ -13,18 +16,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SKIP_SCALE = 1 / math.sqrt(2)
-# what the embedding sees of the time argument; "1-t" is the release of rectified flow, whose time runs from noise to data
+# what the embedding sees of the time argument; "1-t" is the release of rectified flow, whose time runs from
+# noise to data
 CLOCKS = {"t": lambda t: 999 * t, "1-t": lambda t: 999 * (1 - t), "label": lambda label: label}
 
 
 def fan_avg_(weight: Tensor, scale: float = 1.0) -> Tensor:
-    """DDPM's initialiser: uniform with variance scale / mean(fan_in, fan_out). (A scale of 0 silences a branch.)"""
+    """DDPM's initialiser: uniform with variance scale / mean(fan_in, fan_out).
+
+    (A scale of 0 silences a branch.)
+    """
     if scale == 0:
         return nn.init.zeros_(weight)
     return nn.init.xavier_uniform_(weight, gain=math.sqrt(scale))
 
 
 def conv(channels_in: int, channels_out: int, kernel: int = 3, scale: float = 1.0) -> nn.Conv2d:
+    """A convolution that keeps the size, started as in Score-SDE: uniform by fan average, bias zero."""
     layer = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
     fan_avg_(layer.weight, scale)
     nn.init.zeros_(layer.bias)
@@ -32,6 +40,7 @@ def conv(channels_in: int, channels_out: int, kernel: int = 3, scale: float = 1.
 
 
 def linear(features_in: int, features_out: int) -> nn.Linear:
+    """A linear layer, started as in Score-SDE: uniform by fan average, bias zero."""
     layer = nn.Linear(features_in, features_out)
     fan_avg_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -52,7 +61,10 @@ def resized(x: Tensor, how: str | None) -> Tensor:
 
 
 def positional_embedding(t: Tensor, dim: int, clock: str = "t") -> Tensor:
-    """[B] -> [B, dim]: sin, then cos, of 999 t (or another of CLOCKS) at dim/2 frequencies from 1 down to 1/10000."""
+    """[B] -> [B, dim]: sin, then cos, of 999 t (or another of CLOCKS).
+
+    The dim/2 frequencies go from 1 down to 1/10000.
+    """
     half = dim // 2
     dtype = torch.promote_types(
         t.dtype, torch.float32
@@ -87,6 +99,7 @@ class Attention(nn.Module):
         self.NIN_3 = NIN(channels, scale=0)
 
     def forward(self, x: Tensor, temb: Tensor) -> Tensor:
+        """x [B, C, H, W] -> the same; temb is taken for the sake of one signature."""
         h = self.GroupNorm_0(x).flatten(2)
         q, k, v = self.NIN_0(h), self.NIN_1(h), self.NIN_2(h)
         # written out: the fused attention kernels have no forward-mode derivative, which dG/ds needs
@@ -113,6 +126,7 @@ class ResBlock(nn.Module):
             self.Conv_2 = conv(channels_in, channels_out, kernel=1)
 
     def forward(self, x: Tensor, temb: Tensor) -> Tensor:
+        """x [B, channels_in, H, W], temb [B, emb] -> [B, channels_out, H, W], resized."""
         h = resized(F.silu(self.GroupNorm_0(x)), self.resize)
         h = self.Conv_0(h) + self.Dense_0(F.silu(temb))[:, :, None, None]
         h = self.Conv_1(self.dropout(F.silu(self.GroupNorm_1(h))))
@@ -124,8 +138,9 @@ class ResBlock(nn.Module):
 class DDPMpp(nn.Module):
     """v(x, t) or F(x, t, s) on images [B, channels, size, size] with values in [-1, 1].
 
-    Defaults are the official CIFAR-10 configuration (61,804,419 parameters without the s-input). Without s_input, s is ignored.
-    clock says how t and s are read: "t" (ours), "1-t" (time runs the other way) or "label" (taken as it is).
+    Defaults are the official CIFAR-10 configuration (61,804,419 parameters without the s-input). Without
+    s_input, s is ignored. clock says how t and s are read: "t" (ours), "1-t" (time runs the other way) or
+    "label" (taken as it is).
     """
 
     def __init__(
@@ -198,6 +213,7 @@ class DDPMpp(nn.Module):
         return self.all_modules[-1].weight
 
     def forward(self, x: Tensor, t: Tensor, s: Tensor | None = None) -> Tensor:
+        """x [B, C, H, W]; t and s [B] -> [B, C, H, W]."""
         dense_0, dense_1, stem, *body = self.all_modules
         norm, outlet = body[-2:]
         temb = dense_1(F.silu(dense_0(positional_embedding(t, self.width, self.clock).to(x.dtype))))

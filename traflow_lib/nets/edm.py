@@ -1,7 +1,8 @@
 """EDM's denoisers as rectified flows.
 
-Karras et al. 2022 (arXiv 2206.00364) denoise y = data + sigma noise by D(y, sigma) = c_skip y + c_out F(c_in y, ln(sigma) / 4). A point x of
-the chord at time t is (1 - t) y with sigma = t / (1 - t), so the velocity E[x_1 - x_0 | x] is (x - D(x / (1 - t), sigma)) / t.
+Karras et al. 2022 (arXiv 2206.00364) denoise y = data + sigma noise by D(y, sigma) = c_skip y + c_out F(c_in
+y, ln(sigma) / 4). A point x of the chord at time t is (1 - t) y with sigma = t / (1 - t), so the velocity
+E[x_1 - x_0 | x] is (x - D(x / (1 - t), sigma)) / t.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,8 @@ def velocity_of_denoiser(
 ) -> Callable:
     """v(x, t) of any denoiser(y [B, ...], sigma [B]) -> D, E[data | y]; x [B, ...], t a scalar or [B].
 
-    At t = 0 and t = 1 the formula is 0/0: times whose sigma lies outside [sigma_min, sigma_max] are evaluated at the nearer of the two.
+    At t = 0 and t = 1 the formula is 0/0: times whose sigma lies outside [sigma_min, sigma_max] are evaluated
+    at the nearer of the two.
     """
 
     def velocity(x: Tensor, t: float | Tensor) -> Tensor:
@@ -30,13 +32,14 @@ def velocity_of_denoiser(
 
 
 class EDM(nn.Module):
-    """v(x, t) or F(x, t, s) around a network F(x, ln(sigma) / 4) that was trained with EDM's preconditioning (kind "edm").
+    """v(x, t) or F(x, t, s) around a network F(x, ln(sigma) / 4) of EDM's preconditioning (kind "edm").
 
-    With D's formula inserted, the poles at both ends cancel: for r^2 = t^2 + sigma_data^2 (1 - t)^2,
-    v = (t - sigma_data^2 (1 - t)) x / r^2 - (sigma_data / r) F(x / r, ln(sigma) / 4).
-    Only the network's own input needs a bound: sigma is kept in [SIGMA_MIN, SIGMA_MAX], which leaves t in [0.002, 0.99] as it is.
+    With D's formula inserted, the poles at both ends cancel: for r^2 = t^2 + sigma_data^2 (1 - t)^2, v = (t -
+    sigma_data^2 (1 - t)) x / r^2 - (sigma_data / r) F(x / r, ln(sigma) / 4). Only the network's own input
+    needs a bound: sigma is kept in [SIGMA_MIN, SIGMA_MAX], which leaves t in [0.002, 0.99] as it is.
 
-    net: what takes (x, label of t, label of s) and, if it is class-conditional, a class [B]; label of s: ln(sigma) / 4 at time s.
+    net: what takes (x, label of t, label of s) and, if it is class-conditional, a class [B]; label of s:
+    ln(sigma) / 4 at time s.
     """
 
     def __init__(self, net: nn.Module, sigma_data: float = 0.5):
@@ -54,6 +57,7 @@ class EDM(nn.Module):
         return getattr(self.net, "classes", 0)
 
     def forward(self, x: Tensor, t: Tensor, s: Tensor | None = None, label: Tensor | None = None) -> Tensor:
+        """x [B, C, H, W]; t and s [B]; label int64 [B] -> [B, C, H, W]."""
         time = expand(t, x)
         r = (time**2 + self.sigma_data**2 * (1 - time) ** 2).sqrt()
         classes = {} if label is None else {"label": label}
@@ -62,6 +66,6 @@ class EDM(nn.Module):
 
 
 def noise_label(t: Tensor) -> Tensor:
-    """ln(sigma) / 4 at time t; t is bounded before the division, so that derivatives stay finite at both ends."""
+    """ln(sigma) / 4 at time t, which is bounded first so that derivatives stay finite at both ends."""
     t = t.clamp(SIGMA_MIN / (1 + SIGMA_MIN), SIGMA_MAX / (1 + SIGMA_MAX))
     return torch.log(t / (1 - t)) / 4

@@ -11,7 +11,10 @@ def time_features(t: Tensor, frequencies: int = 4) -> Tensor:
 
 
 class MLP(nn.Module):
-    """v(x, t) or F(x, t, s) on vectors [B, dim]. Without s_input, s is ignored; with it, `s_embed` starts at zero."""
+    """v(x, t) or F(x, t, s) on vectors [B, dim].
+
+    Without s_input, s is ignored; with it, `s_embed` starts at zero.
+    """
 
     def __init__(
         self, dim: int = 2, width: int = 128, depth: int = 4, frequencies: int = 4, s_input: bool = False
@@ -33,6 +36,7 @@ class MLP(nn.Module):
         return self.outlet.weight
 
     def forward(self, x: Tensor, t: Tensor, s: Tensor | None = None) -> Tensor:
+        """x [B, D]; t and s [B] -> [B, D]."""
         h = self.inlet(torch.cat([x, time_features(t, self.frequencies)], dim=1))
         if s is not None and self.s_embed is not None:
             h = h + self.s_embed(time_features(s, self.frequencies))

@@ -1,4 +1,7 @@
-"""The networks whose parameters and multiply-accumulates the paper's rivals are compared by, counted on torch's meta device (no memory)."""
+"""The networks by whose parameters and multiply-accumulates the paper's rivals are compared.
+
+They are counted on torch's meta device, which takes no memory.
+"""
 
 EDM_CIFAR10 = {
     "kind": "edm",
@@ -52,5 +55,8 @@ STUDENTS = {"cifar10": "DDPM++ of EDM, CIFAR-10", "imagenet64": "ADM, ImageNet-6
 
 
 def of_size(dataset: str, params_m: str) -> str | None:
-    """The network of NETWORKS that a publication on this data set means by its number of parameters, if it is known."""
+    """The network of NETWORKS that a publication on this data set means by its number of parameters.
+
+    None if it is not known.
+    """
     return next((name for name, (of, size, _) in NETWORKS.items() if (of, size) == (dataset, params_m)), None)

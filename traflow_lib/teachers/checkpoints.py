@@ -1,4 +1,7 @@
-"""Trained networks on disk: safetensors with the network's configuration and origin in the header, and teachers made from them."""
+"""Trained networks on disk, and teachers made from them.
+
+They are safetensors with the network's configuration and origin in the header.
+"""
 
 import json
 from pathlib import Path
@@ -15,7 +18,10 @@ from .velocity import VelocityField
 
 
 def save_network(file: Path, net: nn.Module, config: dict, **header) -> None:
-    """Write weights with the `net` block that builds them; header: JSON-able facts such as statistics of the training."""
+    """Write weights with the `net` block that builds them.
+
+    header: JSON-able facts such as statistics of the training.
+    """
     save_tensors(
         file,
         net.state_dict(),
@@ -38,9 +44,12 @@ def read_header(file: Path) -> dict:
 
 
 def load_network(file: Path) -> tuple[nn.Module, dict]:
-    """The network in a checkpoint of this kit or of a release (RectifiedFlow .pth, EDM .pkl), every tensor checked, and the header.
+    """The network in a checkpoint, every tensor checked, and its header.
 
-    A release's header holds the configuration found and the source. ValueError, in one line, where a file does not fit or is not whole.
+    The checkpoint is the kit's or a release's (RectifiedFlow .pth, EDM .pkl).
+
+    A release's header holds the configuration found and the source. ValueError, in one line, where a file
+    does not fit or is not whole.
     """
     if not file.exists():
         raise FileNotFoundError(f"there is no checkpoint {file}")
@@ -56,7 +65,7 @@ def load_network(file: Path) -> tuple[nn.Module, dict]:
 
 
 def load_teacher(path: str | Path, precision: str = "fp32") -> VelocityField:
-    """The velocity field in a checkpoint of this kit or of a release, or in a folder with a diffusers UNet2DModel.
+    """The velocity field in a checkpoint of the kit or a release, or in a diffusers UNet2DModel's folder.
 
     A student's is its F(x, t, t). precision: "fp32", "bf16" or "fp16". Errors as load_network().
     """
@@ -69,7 +78,10 @@ def load_teacher(path: str | Path, precision: str = "fp32") -> VelocityField:
 
 
 def import_teacher(file: Path, out: Path | None = None) -> Path:
-    """Rewrite a release's checkpoint in this kit's format, with the source's SHA-256 in the header; returns the new file."""
+    """Rewrite a release's checkpoint in this kit's format, with the source's SHA-256 in the header.
+
+    Returns the new file.
+    """
     if file.suffix not in releases.READERS:
         raise ValueError(
             f"{file.name} is no checkpoint of a release: their files end in {', '.join(releases.READERS)}"

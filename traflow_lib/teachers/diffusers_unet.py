@@ -1,7 +1,10 @@
-"""A diffusers UNet2DModel that predicts the noise of a variance-preserving diffusion, as a rectified-flow teacher (optional: diffusers).
+"""A diffusers UNet2DModel, made for a variance-preserving diffusion, as a rectified-flow teacher.
 
-Ho et al. 2020 (arXiv 2006.11239): z = sqrt(a) data + sqrt(1 - a) noise, a = alphas_cumprod[step]. Then z / sqrt(a) = data + sigma noise with
-sigma^2 = (1 - a) / a, so the network is a denoiser at sigma, and sigma = t / (1 - t) on our chord.
+The model predicts noise. Optional: needs diffusers.
+
+Ho et al. 2020 (arXiv 2006.11239): z = sqrt(a) data + sqrt(1 - a) noise, a = alphas_cumprod[step]. Then z /
+sqrt(a) = data + sigma noise with sigma^2 = (1 - a) / a, so the network is a denoiser at sigma, and sigma = t
+/ (1 - t) on our chord.
 """
 
 import json
@@ -17,7 +20,10 @@ from ..nets.edm import velocity_of_denoiser
 
 
 class EpsilonVelocity(nn.Module):
-    """v(x, t) of net(z, step) -> noise. alphas_cumprod [T]: the diffusion's a at its steps, falling; times beyond them are taken at the nearest."""
+    """v(x, t) of net(z, step) -> noise.
+
+    alphas_cumprod [T]: the diffusion's a at its steps, falling; times beyond them are taken at the nearest.
+    """
 
     def __init__(self, net: nn.Module, alphas_cumprod: Tensor):
         super().__init__()
@@ -36,6 +42,7 @@ class EpsilonVelocity(nn.Module):
         return y - level * self.net(y / (1 + level**2).sqrt(), self.step(sigma))
 
     def forward(self, x: Tensor, t: Tensor, s: Tensor | None = None) -> Tensor:
+        """x [B, C, H, W]; t and s [B] -> the velocity [B, C, H, W]."""
         low, high = self.log_sigma[[0, -1]].exp().tolist()
         return velocity_of_denoiser(self.denoised, low, high)(x, t)
 
@@ -54,8 +61,9 @@ class _Sample(nn.Module):
 def load_unet(folder: Path) -> EpsilonVelocity:
     """The model in a folder with config.json and diffusion_pytorch_model.safetensors.
 
-    The schedule is scheduler_config.json's, there or in ../scheduler, else DDPM's (1,000 steps, beta 1e-4 .. 0.02). ValueError for what is
-    not a noise-predicting UNet2DModel without classes, or whose tensors do not fit.
+    The schedule is scheduler_config.json's, there or in ../scheduler, else DDPM's (1,000 steps, beta 1e-4 ..
+    0.02). ValueError for what is not a noise-predicting UNet2DModel without classes, or whose tensors do not
+    fit.
     """
     from diffusers import DDPMScheduler, UNet2DModel
 
@@ -75,7 +83,8 @@ def load_unet(folder: Path) -> EpsilonVelocity:
         )
     if config.get("in_channels") != config.get("out_channels"):
         raise ValueError(
-            f"{folder.name} has {config.get('out_channels')} output channels for {config.get('in_channels')}: only noise prediction is read"
+            f"{folder.name} has {config.get('out_channels')} output channels for "
+            f"{config.get('in_channels')}: only noise prediction is read"
         )
     schedules = [place / "scheduler_config.json" for place in (folder, folder.parent / "scheduler")]
     settings = next(

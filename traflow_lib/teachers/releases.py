@@ -1,7 +1,7 @@
 """Checkpoints of the releases, turned into networks of this kit: RectifiedFlow's .pth and EDM's .pkl.
 
-A reader gives (config, tensors, source): the `net` block, the weights under our names, and where they come from. Formats: the releases of
-Liu et al. 2023 (arXiv 2209.03003) and Karras et al. 2022 (arXiv 2206.00364).
+A reader gives (config, tensors, source): the `net` block, the weights under our names, and where they come
+from. Formats: the releases of Liu et al. 2023 (arXiv 2209.03003) and Karras et al. 2022 (arXiv 2206.00364).
 """
 
 import re
@@ -30,12 +30,14 @@ ATTENTION = {"GroupNorm_0": "norm2", "NIN_0": "qkv", "NIN_1": "qkv", "NIN_2": "q
 def rectified_flow(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
     """RectifiedFlow's {"model", "ema", "step", ...}: a DDPM++ with the EMA weights.
 
-    Their time is 1 - t and their velocity -v: the network reads its time backwards, and its last layer has the other sign.
+    Their time is 1 - t and their velocity -v: the network reads its time backwards, and its last layer has
+    the other sign.
     """
     content = inert_pickle.read_torch(path)
     if isinstance(content, dict) and "net_model" in content:
         raise ValueError(
-            f"{path.name} is a TorchCFM checkpoint: its network (guided-diffusion's UNetModel) is not one of this kit"
+            f"{path.name} is a TorchCFM checkpoint: its network (guided-diffusion's UNetModel) is not one of "
+            "this kit"
         )
     try:
         model = {name.removeprefix("module."): tensor for name, tensor in content["model"].items()}
@@ -46,7 +48,8 @@ def rectified_flow(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
         step = int(content["step"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path.name} is not a RectifiedFlow checkpoint with model, EMA and step ({type(error).__name__}: {error})"
+            f"{path.name} is not a RectifiedFlow checkpoint with model, EMA and step "
+            f"({type(error).__name__}: {error})"
         ) from None
     model.pop("sigmas", None)  # noise levels, for the network's other uses
     config, net = _blueprint(_ddpmpp_config, model, path.name)
@@ -54,7 +57,8 @@ def rectified_flow(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
     nets.check_exactly(shapes, model, path.name)
     if len(shadow) != len(shapes):
         raise ValueError(
-            f"{path.name} does not fit the network: its EMA list (shadow_params) has {len(shadow)} tensors instead of {len(shapes)}"
+            f"{path.name} does not fit the network: its EMA list (shadow_params) has {len(shadow)} tensors "
+            f"instead of {len(shapes)}"
         )
     tensors = dict(zip(shapes, shadow))
     nets.check_exactly(shapes, tensors, f"{path.name}, EMA list,")
@@ -68,7 +72,10 @@ def rectified_flow(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
 
 
 def edm(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
-    """EDM's {"ema": network, ...}: its SongUNet (as a DDPM++) or DhariwalUNet (ADM) inside the preconditioning as a velocity."""
+    """EDM's {"ema": network, ...}.
+
+    Its SongUNet (as a DDPM++) or DhariwalUNet (ADM) inside the preconditioning as a velocity.
+    """
     content = inert_pickle.read(path)
     try:
         denoiser = content["ema"]
@@ -83,7 +90,8 @@ def edm(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
     filters = [tensors.pop(name) for name in list(tensors) if name.endswith("resample_filter")]
     if kinds not in UNETS or any(f.shape != (1, 1, 2, 2) or not (f == 0.25).all() for f in filters):
         raise ValueError(
-            f"{path.name} holds a {kinds[1]} in {kinds[0]}: only EDMPrecond around SongUNet (DDPM++) or DhariwalUNet, 2x2 resampling, is read"
+            f"{path.name} holds a {kinds[1]} in {kinds[0]}: only EDMPrecond around SongUNet (DDPM++) or "
+            "DhariwalUNet, 2x2 resampling, is read"
         )
     tensors.pop("map_augment.weight", None)  # reads augmentation labels, which are zero when sampling
     config, tensors = UNETS[kinds](tensors, path.name)
@@ -93,7 +101,10 @@ def edm(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
 
 
 def _ddpmpp_config(tensors: dict[str, Tensor]) -> dict:
-    """The DDPM++ with these tensors. Where it attends the map is 16 wide (the release's setting), which tells the size of the images."""
+    """The DDPM++ with these tensors.
+
+    Where it attends the map is 16 wide (the release's setting), which tells the size of the images.
+    """
     parts: dict[int, set] = {}
     for name in tensors:
         if found := re.fullmatch(r"all_modules\.(\d+)\.(\w+)\.\w+", name):
@@ -113,16 +124,21 @@ def _ddpmpp_config(tensors: dict[str, Tensor]) -> dict:
     size = 16 << attended[0] if attended else 32
     return {
         "kind": "ddpmpp", "size": size, "channels": tensors["all_modules.2.weight"].shape[1], "width": width,
-        "multipliers": [shapes[i][0] // width for i in firsts], "blocks": (len(shapes) - 3 * levels) // (2 * levels),
+        "multipliers": [shapes[i][0] // width for i in firsts],
+        "blocks": (len(shapes) - 3 * levels) // (2 * levels),
         "attention": [size >> level for level in attended], "clock": "1-t",
     }  # fmt: skip
 
 
 def _song(tensors: dict[str, Tensor], source: str) -> tuple[dict, dict[str, Tensor]]:
-    """SongUNet's tensors as DDPM++'s: q, k and v are apart there, and 1x1 convolutions of the attention are matrices [in, out]."""
+    """SongUNet's tensors as DDPM++'s.
+
+    Q, k and v are apart there, and 1x1 convolutions of the attention are matrices [in, out].
+    """
     if "map_label.weight" in tensors:
         raise ValueError(
-            f"{source} holds a class-conditional SongUNet; of EDM's networks with classes only the DhariwalUNet is read"
+            f"{source} holds a class-conditional SongUNet; of EDM's networks with classes only the "
+            "DhariwalUNet is read"
         )
     config, net = _blueprint(
         lambda tensors: {"kind": "ddpmpp", "clock": "label"} | _edm_config(tensors), tensors, source
@@ -190,7 +206,10 @@ def _tensors(module, prefix: str = "") -> dict[str, Tensor]:
 
 
 def _blueprint(config_of: Callable, tensors: dict[str, Tensor], source: str) -> tuple[dict, nn.Module]:
-    """The configuration that config_of reads off the tensors, and its network without numbers: names and shapes."""
+    """The configuration that config_of reads off the tensors, and its network without numbers.
+
+    Names and shapes.
+    """
     try:
         config = config_of(tensors)
         with torch.device("meta"):

@@ -8,10 +8,13 @@ from ..nets.precision import DTYPES
 
 
 class VelocityField:
-    """A network as v(x, t): evaluation mode, no gradients, t a scalar or [B]; autocast to bf16 or fp16 if asked. x [B, ...] -> [B, ...].
+    """A network as v(x, t): evaluation mode, no gradients, t a scalar or [B].
 
-    A student's velocity is its average velocity over no time, F(x, t, t). label: a class-conditional network's class, an integer or [B];
-    without one it gives the velocity of no class. ValueError where the network has no such class.
+    Autocast to bf16 or fp16 if asked. x [B, ...] -> [B, ...].
+
+    A student's velocity is its average velocity over no time, F(x, t, t). label: a class-conditional
+    network's class, an integer or [B]; without one it gives the velocity of no class. ValueError where the
+    network has no such class.
     """
 
     def __init__(self, net: nn.Module, precision: str = "fp32"):
@@ -19,6 +22,7 @@ class VelocityField:
 
     @torch.no_grad()
     def __call__(self, x: Tensor, t: float | Tensor, label: int | Tensor | None = None) -> Tensor:
+        """v(x, t): x [B, ...], t a scalar or [B], label a class or int64 [B] -> [B, ...]."""
         classes = {} if label is None else {"label": self._checked(label, x)}
         with torch.autocast(x.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
             t = per_sample(t, x)
