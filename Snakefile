@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from traflow_lib.experiments import recipes
+from traflow_lib.experiments.schema import PROFILES
 from traflow_lib.files import paths
 from traflow_lib.reports import notebooks
 
@@ -22,8 +22,7 @@ LOG = f"{RESULTS}/logs/{PROFILE}/{{name}}.log"
 LIBRARY = sorted(glob.glob("traflow_lib/**/*.py", recursive=True) + glob.glob("traflow_lib/recipes/*.yaml"))
 
 # what a notebook may take: minutes (a cluster ends it then, and it goes on when it is started again) and megabytes
-MINUTES = {"smoke": 15, "laptop": 60, "hour": 24 * 60, "rehearsal": 60, "gpu": 4 * 60}.get(PROFILE, 24 * 60)
-ON_GPU = PROFILE in recipes.GPU_PROFILES
+MINUTES, ON_GPU = PROFILES[PROFILE].minutes, PROFILES[PROFILE].gpu
 
 
 rule all:

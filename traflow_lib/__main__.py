@@ -1,3 +1,5 @@
+"""python -m traflow_lib COMMAND."""
+
 import sys
 
 from .cli import main

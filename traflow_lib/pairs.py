@@ -1,6 +1,9 @@
-"""Teacher pairs (x_1, xhat_0): noise and what the teacher's ODE makes of it, with the path between when it is wanted.
+"""Teacher pairs (x_1, xhat_0).
 
-Two sources with one interface, `.batch(n) -> Batch`: PairCache draws from pairs solved beforehand, OnlinePairs solves fresh ones.
+Noise and what the teacher's ODE makes of it, with the path between when it is wanted.
+
+Two sources with one interface, `.batch(n) -> Batch`: PairCache draws from pairs solved beforehand,
+OnlinePairs solves fresh ones.
 """
 
 from collections.abc import Callable
@@ -22,7 +25,10 @@ STATES = ("chord", "path", "data")
 
 
 def sample_noise(seed: int, start: int, stop: int, shape: tuple) -> Tensor:
-    """Standard normal x_1 for samples start..stop-1, [stop - start, *shape]. Sample i depends on (seed, i) alone, never on the batch."""
+    """Standard normal x_1 for samples start..stop-1, [stop - start, *shape].
+
+    Sample i depends on (seed, i) alone, never on the batch.
+    """
     rows = [
         np.random.default_rng((seed, i)).standard_normal(shape, dtype=np.float32) for i in range(start, stop)
     ]
@@ -30,7 +36,7 @@ def sample_noise(seed: int, start: int, stop: int, shape: tuple) -> Tensor:
 
 
 def sample_labels(seed: int, start: int, stop: int, classes: int) -> Tensor:
-    """Classes of samples start..stop-1, [stop - start], each depending on (seed, i) alone, as the noise does."""
+    """Classes of samples start..stop-1, [stop - start], each of (seed, i) alone, as the noise."""
     return torch.tensor(
         [np.random.default_rng((seed, i, 1)).integers(classes) for i in range(start, stop)], dtype=torch.int64
     )
@@ -46,9 +52,12 @@ def sample_start(
 
 @dataclass
 class Batch:
-    """x1, x0: noise and the teacher's output for it, [B, ...]; path [B, K + 1, ...], the teacher's states at times 0, 1/K .. 1;
-    data [B, ...]: real data, for the methods that need it; label [B]: the class of each sample, for a class-conditional flow; progress:
-    share of the training that is done."""
+    """x1, x0: noise and the teacher's output for it, [B, ...].
+
+    path [B, K + 1, ...], the teacher's states at times 0, 1/K .. 1; data [B, ...]: real data, for the methods
+    that need it; label [B]: the class of each sample, for a class-conditional flow; progress: share of the
+    training that is done.
+    """
 
     x1: Tensor
     x0: Tensor
@@ -58,7 +67,10 @@ class Batch:
     progress: float = 0.0
 
     def on(self, states: str) -> "Batch":
-        """The batch whose .at(t) gives states on the "chord" of the pairs, on the teacher's "path", or on random chords of real "data"."""
+        """The batch whose .at(t) gives states on the "chord", the teacher's "path", or of "data".
+
+        Those of "data" lie on random chords of real data.
+        """
         if states == "chord":
             return replace(self, path=None)
         if states == "path":
@@ -84,11 +96,17 @@ class Batch:
 
     @property
     def intervals(self) -> int | None:
-        """K, when states are the stored points of the teacher's path; None when they are on the chord, at any time."""
+        """K, when states are the stored points of the teacher's path.
+
+        None when they are on the chord, at any time.
+        """
         return None if self.path is None else self.path.shape[1] - 1
 
     def at(self, t: Tensor) -> Tensor:
-        """The state at times t [B]: on the teacher's path if it was kept (t a multiple of 1/K), else on the chord of the pair."""
+        """The state at times t [B].
+
+        It lies on the teacher's path if that was kept (t a multiple of 1/K), else on the chord of the pair.
+        """
         if self.path is None:
             return chord(self.x0, self.x1, t)
         index = (t * self.intervals).round().long()
@@ -96,7 +114,10 @@ class Batch:
 
 
 class PairCache:
-    """Pairs held in memory: x1, x0 [N, ...], optionally path [N, K + 1, ...] and label [N]. batch() draws with replacement."""
+    """Pairs held in memory: x1, x0 [N, ...], optionally path [N, K + 1, ...] and label [N].
+
+    batch() draws with replacement.
+    """
 
     def __init__(self, x1: Tensor, x0: Tensor, path: Tensor | None = None, label: Tensor | None = None):
         self.x1, self.x0, self.path, self.label = x1, x0, path, label
@@ -105,7 +126,10 @@ class PairCache:
         return len(self.x1)
 
     def batch(self, n: int, path: bool = True, label: Tensor | None = None) -> Batch:
-        """n random pairs, of the classes `label` [n] if given; path=False leaves the path out even if it is stored (a chord preset needs none)."""
+        """n random pairs, of the classes `label` [n] if given.
+
+        path=False leaves the path out even if it is stored (a chord preset needs none).
+        """
         index = randomness.integers(0, len(self), n) if label is None else self._of_class(label)
         path = self.path[index].float() if path and self.path is not None else None
         return Batch(
@@ -116,7 +140,8 @@ class PairCache:
         counts = self.label.bincount(minlength=int(label.max()) + 1)
         if (counts[label] == 0).any():
             raise ValueError(
-                f"there are no pairs of class {label[counts[label] == 0][0].item()}; solve more pairs than {len(self)}"
+                f"there are no pairs of class {label[counts[label] == 0][0].item()}; solve more pairs than "
+                f"{len(self)}"
             )
         position = (randomness.uniform(len(label)) * counts[label]).long()
         return self.label.argsort()[(counts.cumsum(0) - counts)[label] + position]
@@ -129,10 +154,12 @@ class PairCache:
         return {name: value for name, value in vars(self).items() if value is not None}
 
     def save(self, file: Path) -> None:
+        """Write the pairs as safetensors."""
         save_tensors(file, self._tensors())
 
     @classmethod
     def load(cls, file: Path) -> "PairCache":
+        """Read what save wrote."""
         return cls(**load_file(file))
 
     @classmethod
@@ -144,7 +171,10 @@ class PairCache:
 
 
 class OnlinePairs:
-    """Fresh pairs from the teacher at every call, as the paper does it; costs nfe teacher calls a sample. classes: of a conditional teacher."""
+    """Fresh pairs from the teacher at every call, as the paper does it; costs nfe teacher calls a sample.
+
+    classes: of a conditional teacher.
+    """
 
     def __init__(self, teacher, shape: tuple, device: torch.device | str = "cpu", classes: int = 0, **solver):
         self.teacher, self.shape, self.device, self.classes, self.solver = (
@@ -166,24 +196,42 @@ class OnlinePairs:
 
 
 def labelled(velocity, label: Tensor | None):
-    """v(x, t) of a class-conditional field for a batch of classes `label` [B]; a call on its first rows takes the first labels."""
+    """v(x, t) of a class-conditional field for a batch of classes `label` [B].
+
+    A call on its first rows takes the first labels.
+    """
     return velocity if label is None else lambda x, t: velocity(x, t, label=label[: len(x)])
 
 
 def chunk(shape: tuple) -> int:
-    """Samples to give a network at a time: of images few, since what one layer leaves must fit into caches, not only into memory."""
+    """Samples to give a network at a time.
+
+    Of images few, since what one layer leaves must fit into caches, not only into memory.
+    """
     return 2500 if len(shape) == 1 else 256
 
 
-def make_pairs(
-    teacher, n: int, shape: tuple, seed: int, *, keep_path: bool = False, batch: int | None = None, device: torch.device | str = "cpu",
-    classes: int = 0, folder: Path | None = None, **solver,
-) -> PairCache:  # fmt: skip
-    """Solve n pairs from time 1 to 0, pair i depending on (seed, i) alone. Args: solver as in solvers.solve (method=, steps= or tol=);
-    keep_path stores every grid state; classes: of a conditional teacher.
+def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are kept
+    teacher,
+    n: int,
+    shape: tuple,
+    seed: int,
+    *,
+    keep_path: bool = False,
+    batch: int | None = None,
+    device: torch.device | str = "cpu",
+    classes: int = 0,
+    folder: Path | None = None,
+    **solver,
+) -> PairCache:
+    """Solve n pairs from time 1 to 0, pair i depending on (seed, i) alone.
 
-    folder: keeps every finished batch there, so that solving goes on where it was stopped, and several processes share the batches.
-    A kept path of images is stored in float16 (values stay within a few units; rounding is far below the solver's error).
+    Args: solver as in solvers.solve (method=, steps= or tol=); keep_path stores every grid state; classes: of
+    a conditional teacher.
+
+    folder: keeps every finished batch there, so that solving goes on where it was stopped, and several
+    processes share the batches. A kept path of images is stored in float16 (values stay within a few units;
+    rounding is far below the solver's error).
     """
     everyone, parts, batch = processes(), [], batch or chunk(shape)
     starts = range(0, n, batch)
@@ -212,10 +260,12 @@ def make_pairs(
 def sample_times(
     n: int, ends: float, intervals: int | None = None, draw: Callable[[int], Tensor] | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Times s < u < t [n] each: three sorted uniforms; then t := 1 with probability `ends`, and s := 0 with probability `ends`.
+    """Times s < u < t [n] each: three sorted uniforms.
 
-    With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored paths have states.
-    draw(n) -> [3, n] takes the place of the uniforms.
+    Then t := 1 with probability `ends`, and s := 0 with probability `ends`.
+
+    With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored
+    paths have states. draw(n) -> [3, n] takes the place of the uniforms.
     """
     s, u, t = randomness.draw(draw or (lambda n: torch.rand(3, n)), n, dim=1).sort(dim=0).values
     t = torch.where(randomness.uniform(n) < ends, 1.0, t)

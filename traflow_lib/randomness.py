@@ -1,7 +1,10 @@
-"""Random draws of a training step that do not depend on how its batch is split over processes and accumulation steps.
+"""Random draws of a training step, the same however its batch is split.
 
-Every process draws for the whole batch from the same generator state and keeps every `of`-th sample, so that one process and many see
-the same samples, and the first share of every part is the first share of the whole. Drawing numbers costs far less than a network call.
+Neither processes nor accumulation steps change them.
+
+Every process draws for the whole batch from the same generator state and keeps every `of`-th sample, so that
+one process and many see the same samples, and the first share of every part is the first share of the whole.
+Drawing numbers costs far less than a network call.
 """
 
 from collections.abc import Callable
@@ -30,7 +33,10 @@ def local(n: int) -> int:
 
 
 def draw(make: Callable[[int], Tensor], n: int, dim: int = 0) -> Tensor:
-    """This part's n samples of make(number of samples in the whole batch); dim: the dimension that counts samples."""
+    """This part's n samples of make(number of samples in the whole batch).
+
+    dim: the dimension that counts samples.
+    """
     index, of = _part
     whole = make(n * of)
     return whole if of == 1 else whole.movedim(dim, 0)[index::of].movedim(0, dim)

@@ -1,4 +1,6 @@
-"""Features on file: what a killed run leaves is used, what is known is not computed again, what is damaged is not believed."""
+"""Features on file: what a killed run leaves is used, what is known is not computed again, what is damaged is
+not believed.
+"""
 
 import pytest
 import torch
@@ -25,7 +27,9 @@ def _own_runs(tmp_path, monkeypatch):
 
 
 class Images:
-    """Image i has the value i; remembers what it was asked for and dies before the batch that starts at `dies`."""
+    """Image i has the value i; remembers what it was asked for and dies before the batch that starts at
+    `dies`.
+    """
 
     def __init__(self, dies: int | None = None):
         self.asked, self.dies = [], dies

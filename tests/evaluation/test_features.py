@@ -1,4 +1,6 @@
-"""Extractors by name: what they compute, what their metrics are called, and what they say when something is missing."""
+"""Extractors by name: what they compute, what their metrics are called, and what they say when something is
+missing.
+"""
 
 import importlib.util
 

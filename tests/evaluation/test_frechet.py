@@ -94,7 +94,9 @@ def test_equals_clean_fid_at_2048_dimensions_ten_times_as_fast(n):
 
 @pytest.mark.parametrize("n, m", [(40, 30), (40, 500), (500, 40)])
 def test_fewer_samples_than_dimensions_have_the_right_distance(n, m):
-    """The trace of the root is the nuclear norm of the product of the centred features, which needs no root of a singular matrix."""
+    """The trace of the root is the nuclear norm of the product of the centred features, which needs no root
+    of a singular matrix.
+    """
     a, b = features(n, 64, 1), features(m, 64, 2)
     left, right = ((x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in (a, b))
     cross = torch.linalg.svdvals(left @ right.T).sum()

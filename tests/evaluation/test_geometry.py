@@ -32,7 +32,7 @@ def test_straight_even_motion_is_straight_and_uncurved(shape):
 
 
 def test_uneven_speed_on_a_line_bends_nothing_but_is_not_straight():
-    """At progress r^2 the velocity is 2r times the chord, so straightness is E(2r - 1)^2 = 1/3 of its square."""
+    """At progress r^2 the velocity is 2r times the chord: straightness is E(2r - 1)^2 = 1/3 of its square."""
     path = along(GRID**2)
     square = (path[-1] - path[0]).square().sum(1).mean().item()
     assert curvature(path) == pytest.approx(0, abs=1e-9) and straightness(path) == pytest.approx(
@@ -41,7 +41,9 @@ def test_uneven_speed_on_a_line_bends_nothing_but_is_not_straight():
 
 
 def test_half_circle():
-    """Arc over chord is pi/2; at constant speed pi the velocity is off the chord (length 2) by pi^2 - 4 in the mean."""
+    """Arc over chord is pi/2; at constant speed pi the velocity is off the chord (length 2) by pi^2 - 4 in
+    the mean.
+    """
     path = torch.stack([torch.cos(math.pi * GRID), torch.sin(math.pi * GRID)], dim=1)[:, None]
     assert curvature(path) == pytest.approx(math.pi / 2 - 1, rel=1e-4)
     assert straightness(path) == pytest.approx(math.pi**2 - 4, rel=1e-4)
@@ -72,7 +74,10 @@ def test_self_consistency_compares_two_calls_with_one():
 
 
 def test_paired_lpips_is_the_mean_over_pairs(monkeypatch):
-    """With an absolute difference in the place of the network: what is checked is which pairs are compared, and how they are averaged."""
+    """With an absolute difference in the place of the network.
+
+    What is checked is which pairs are compared, and how they are averaged.
+    """
     monkeypatch.setattr(
         "traflow_lib.objectives.base._lpips",
         lambda device: lambda a, b: (a - b).abs().mean((1, 2, 3), keepdim=True),

@@ -1,4 +1,7 @@
-"""clean-fid's path from pixels to FID, run with a stand-in in Inception's place; then what happens without the weights."""
+"""clean-fid's path from pixels to FID, run with a stand-in in Inception's place.
+
+Then what happens without the weights.
+"""
 
 import numpy as np
 import pytest
@@ -34,7 +37,10 @@ def clean_fids(files, mode: str, weights) -> np.ndarray:
 
 @pytest.mark.parametrize("mode", ["clean", "legacy_tensorflow"])
 def test_features_and_distances_are_clean_fids_own(mode, stand_in, tmp_path):
-    """Pixels in memory against png files; the Frechet distance of the first 32 of 2,048 features, since clean-fid's takes so long."""
+    """Pixels in memory against png files.
+
+    The Frechet distance of the first 32 of 2,048 features, since clean-fid's takes so long.
+    """
     from cleanfid import fid
     from PIL import Image
 

@@ -1,4 +1,7 @@
-"""Records: what goes in comes out with mean and standard error; what cannot be a measurement is refused; the committed ones are sound."""
+"""Records: what goes in comes out with mean and standard error; what cannot be a measurement is refused.
+
+The committed ones are sound.
+"""
 
 import dataclasses
 import json
@@ -14,9 +17,19 @@ from traflow_lib.files import paths
 
 def record(**change):
     facts = {
-        "recipe": "04_traflow_2d", "profile": "smoke", "dataset": "checkerboard", "method": "traflow", "nfe": 1, "sampler": "jumps",
-        "metrics": {"paired_rmse": [1.0, 2.0, 6.0]}, "seeds": [0, 1, 2], "n_generated": 10, "n_reference": 10, "split": "fresh sample", "hash": "0123456789",
-    }  # fmt: skip
+        "recipe": "04_traflow_2d",
+        "profile": "smoke",
+        "dataset": "checkerboard",
+        "method": "traflow",
+        "nfe": 1,
+        "sampler": "jumps",
+        "metrics": {"paired_rmse": [1.0, 2.0, 6.0]},
+        "seeds": [0, 1, 2],
+        "n_generated": 10,
+        "n_reference": 10,
+        "split": "fresh sample",
+        "hash": "0123456789",
+    }
     return Record(**{**facts, **change})
 
 
@@ -75,14 +88,18 @@ def test_records_go_to_the_results_of_this_run():
     )
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"metrics": {}}, "no metric"),
-    ({"metrics": {"a": [1.0, float("nan"), 2.0]}}, "finite numbers"),
-    ({"metrics": {"a": [1.0, float("inf"), 2.0]}}, "finite numbers"),
-    ({"metrics": {"a": [1.0, None, 2.0]}}, "finite numbers"),
-    ({"metrics": {"a": []}, "seeds": []}, "finite numbers"),
-    ({"metrics": {"a": [1.0]}}, "1 values for 3 seeds"),
-], ids=["none", "nan", "inf", "null", "empty", "seeds"])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"metrics": {}}, "no metric"),
+        ({"metrics": {"a": [1.0, float("nan"), 2.0]}}, "finite numbers"),
+        ({"metrics": {"a": [1.0, float("inf"), 2.0]}}, "finite numbers"),
+        ({"metrics": {"a": [1.0, None, 2.0]}}, "finite numbers"),
+        ({"metrics": {"a": []}, "seeds": []}, "finite numbers"),
+        ({"metrics": {"a": [1.0]}}, "1 values for 3 seeds"),
+    ],
+    ids=["none", "nan", "inf", "null", "empty", "seeds"],
+)
 def test_what_cannot_be_a_measurement_is_refused(change, message):
     with pytest.raises(ValueError, match=f"traflow on checkerboard.*{message}"):
         record(**change)

@@ -32,7 +32,10 @@ def test_w2_allows_clouds_of_unequal_size():
 
 @pytest.mark.parametrize("dim", [1, 2, 64])
 def test_sliced_w2_of_a_shift_is_its_length_over_root_dimension(dim):
-    """Each direction sees the shift's component along it; 4,096 directions leave about one per cent of sampling error."""
+    """Each direction sees the shift's component along it.
+
+    4,096 directions leave about one per cent of sampling error.
+    """
     x, shift = torch.randn(50, dim), torch.randn(dim)
     assert sliced_wasserstein2(x, x + shift, projections=4096) == pytest.approx(
         shift.norm().item() / dim**0.5, rel=0.05

@@ -1,4 +1,7 @@
-"""Two Gaussians whose distance is known exactly: it lies within the stated uncertainty, and the extrapolation takes the bias away."""
+"""Two Gaussians whose distance is known exactly.
+
+It lies within the stated uncertainty, and the extrapolation takes the bias away.
+"""
 
 from statistics import fmean
 
@@ -23,7 +26,10 @@ def fd(x: torch.Tensor) -> float:
 
 
 def test_known_distance_lies_within_the_stated_uncertainty():
-    """Over 12 sets of samples: within two standard errors in most, three in all; the errors are those that repetition shows."""
+    """Over 12 sets of samples: within two standard errors in most, three in all.
+
+    The errors are those that repetition shows.
+    """
     values, errors = [], []
     for seed in range(12):
         x = generated(2000, seed)

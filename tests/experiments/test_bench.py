@@ -1,4 +1,7 @@
-"""The bench on a tiny recipe: what is recorded, what is skipped, the search, equal time, and methods trained in stages."""
+"""The bench on a tiny recipe.
+
+What is recorded, what is skipped, the search, equal time, and methods trained in stages.
+"""
 
 from itertools import count
 from math import log
@@ -23,7 +26,7 @@ TINY = {
     "teacher": {"train": {"steps": 3}},
     "pairs": {"n": 64},
     "evaluate": {"n": 64, "n_exact": 20, "reference": {"tol": 1e-2}, "nfe": [1, 2, 4], "teacher_nfe": [2]},
-}  # fmt: skip
+}
 SPLIT = [{"objective": "reflow", "share": 0.75, "calls": 2}, {"objective": "distill", "share": 0.25}]
 
 
@@ -197,12 +200,17 @@ def test_search_gives_each_method_as_many_trials_and_chooses_by_its_own_records(
         } and len(tried) == 6
 
 
-@pytest.mark.parametrize("method, expected", [
-    ("cd", {"lr": 1e-3, "distance": "l2", "states": "path"}),
-    ("reflow_distill", {"lr": 1e-1, "distance": "pseudo_huber", "ends": 0.25}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "method, expected",
+    [
+        ("cd", {"lr": 1e-3, "distance": "l2", "states": "path"}),
+        ("reflow_distill", {"lr": 1e-1, "distance": "pseudo_huber", "ends": 0.25}),
+    ],
+)
 def test_search_judges_a_method_at_the_calls_it_trains(method, expected, monkeypatch):
-    """Made-up errors: the later value wins at one call and loses at four by more, except for the knob, where it wins at both."""
+    """Made-up errors: the later value wins at one call and loses at four by more, except for the knob, where
+    it wins at both.
+    """
     trials = []
 
     def fake(trial, only, say):

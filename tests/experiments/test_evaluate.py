@@ -226,7 +226,10 @@ def test_wrong_targets_are_one_line(kind, tmp_path, capsys):
 
 
 def test_ten_thousand_digits_are_generated_and_scored_in_time():
-    """Under 20 s on two idle cores, the metric's part under a quarter; three times that here, where other tests may run beside."""
+    """Under 20 s on two idle cores, the metric's part under a quarter.
+
+    Three times that here, where other tests may run beside.
+    """
     extractor, generator, quiet = (
         load("cnn", "digits"),
         generate.Generator(STUDENT),

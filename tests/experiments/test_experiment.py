@@ -1,4 +1,7 @@
-"""The shipped recipes, shrunken to their smoke profile, from nothing to records; and what loads instead of training again."""
+"""The shipped recipes, shrunken to their smoke profile, from nothing to records.
+
+And what loads instead of training again.
+"""
 
 import json
 
@@ -23,10 +26,13 @@ def smoke(name="04_traflow_2d", dataset="8gaussians", say=lambda line: None, **c
     return Experiment(recipes.merge(recipes.load(name, "smoke"), change), dataset, say=say)
 
 
-@pytest.mark.parametrize("name, dataset, metrics", [
-    ("04_traflow_2d", "checkerboard", {"paired_rmse", "sliced_w2", "off_support", "w2", "mmd"}),
-    ("06_digits", "digits", {"paired_rmse", "fd-digits-cnn"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, dataset, metrics",
+    [
+        ("04_traflow_2d", "checkerboard", {"paired_rmse", "sliced_w2", "off_support", "w2", "mmd"}),
+        ("06_digits", "digits", {"paired_rmse", "fd-digits-cnn"}),
+    ],
+)
 def test_recipe_runs_from_nothing_to_records_and_then_only_loads(name, dataset, metrics):
     pytest.importorskip("ot")
     pytest.importorskip("torchdiffeq")

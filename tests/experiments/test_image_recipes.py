@@ -1,4 +1,7 @@
-"""The recipes of image scale: each runs from nothing to records at smoke, and what is shipped for a GPU builds and says what the paper says."""
+"""The recipes of image scale.
+
+Each runs from nothing to records at smoke, and what is shipped for a GPU builds and says what the paper says.
+"""
 
 import json
 
@@ -252,7 +255,9 @@ def test_rehearsal_is_the_paper_profile_with_other_counts_only(name):
 def test_checkpoint_of_a_release_is_the_teacher_of_a_recipe_and_students_start_as_it(
     tmp_path, monkeypatch, capsys, write
 ):
-    """The command a reader types, with CIFAR-10 itself (generated in its own format) in place of the stand-in."""
+    """The command a reader types, with CIFAR-10 itself (generated in its own format) in place of the
+    stand-in.
+    """
     monkeypatch.setenv("TRAFLOW_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("TRAFLOW_DATA_UNVERIFIED", "1")
     cifar(tmp_path / "data", n=20)
@@ -290,7 +295,9 @@ def test_checkpoint_of_a_release_is_the_teacher_of_a_recipe_and_students_start_a
 
 
 def test_imported_teacher_is_the_same_teacher(tmp_path):
-    """Students of the release's file and of its import have one fingerprint, the release's checksum being what counts."""
+    """Students of the release's file and of its import have one fingerprint, the release's checksum being
+    what counts.
+    """
     file = edm_file(tmp_path)
     imported = import_teacher(file)
     recipe = recipes.load("cifar10", "smoke")

@@ -107,7 +107,7 @@ def test_what_is_vital_stops_with_what_to_do_and_the_rest_is_said(tmp_path):
     lines = []
     with pytest.raises(
         FileNotFoundError,
-        match=r"cifar-10-python.tar.gz.*; teacher checkpoint: put https://.*edm-cifar10.*give another file by --teacher",
+        match=r"cifar-10-python.tar.gz.*; teacher checkpoint: put https://.*edm-cifar10.*give another file",
     ):
         readiness.check(recipes.load("cifar10", "paper"), say=lines.append)
     assert [line.split()[1] for line in lines] == ["GPU:", "Inception"] and "FID stays 'not run'" in lines[1]

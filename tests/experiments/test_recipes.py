@@ -1,4 +1,6 @@
-"""Recipes: every shipped setting is one that the library takes, so a mistyped option cannot hide until the GPU run."""
+"""Recipes: every shipped setting is one that the library takes, so a mistyped option cannot hide until the
+GPU run.
+"""
 
 import pytest
 import yaml
@@ -195,10 +197,13 @@ def test_methods_to_measure_are_students_of_the_recipe(name, profile):
     assert set(recipe.get("methods", [])) <= set(recipe.get("students", {}))
 
 
-@pytest.mark.parametrize("name, profile, message", [
-    ("99_none", "smoke", "unknown recipe '99_none'; there are .*04_traflow_2d"),
-    ("04_traflow_2d", "huge", "unknown profile 'huge' for 04_traflow_2d; there are smoke, laptop"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, profile, message",
+    [
+        ("99_none", "smoke", "unknown recipe '99_none'; there are .*04_traflow_2d"),
+        ("04_traflow_2d", "huge", "unknown profile 'huge' for 04_traflow_2d; there are smoke, laptop"),
+    ],
+)
 def test_unknown_names_are_refused_in_one_line_that_lists_what_exists(name, profile, message):
     with pytest.raises(ValueError, match=message) as error:
         recipes.load(name, profile)

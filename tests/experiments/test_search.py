@@ -1,4 +1,6 @@
-"""The bench's tuning: what the recipes say was chosen is what the committed trials say, with nothing trained anew."""
+"""The bench's tuning: what the recipes say was chosen is what the committed trials say, with nothing trained
+anew.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Fingerprints are of resolved settings: what decides a result is in them, what does not is not, and old ones are not lost."""
+"""Fingerprints are of resolved settings.
+
+What decides a result is in them, what does not is not, and old ones are not lost.
+"""
 
 import dataclasses
 
@@ -29,12 +32,17 @@ def fingerprint(**change):
 
 
 WRITTEN_OUT = {
-    "clip": {"student": {"train": {"clip": 1.0}}}, "clip as an integer": {"student": {"train": {"clip": 1}}},
-    "one average": {"student": {"train": {"ema": [0.999]}}}, "weight": {"students": {"traflow": {"options": {"velocity": 1.0}}}}, 
+    "clip": {"student": {"train": {"clip": 1.0}}},
+    "clip as an integer": {"student": {"train": {"clip": 1}}},
+    "one average": {"student": {"train": {"ema": [0.999]}}},
+    "weight": {"students": {"traflow": {"options": {"velocity": 1.0}}}},
     "distance": {"students": {"traflow": {"options": {"distance": "pseudo_huber"}}}},
-    "network": {"net": {"frequencies": 4}}, "start": {"students": {"traflow": {"start": "teacher"}}}, "pairs": {"pairs": {"online": False}},
-    "data": {"data": {"split": "all", "flip": False}}, "teacher": {"teacher": {"train": {"optimizer": "adam"}}},
-}  # fmt: skip
+    "network": {"net": {"frequencies": 4}},
+    "start": {"students": {"traflow": {"start": "teacher"}}},
+    "pairs": {"pairs": {"online": False}},
+    "data": {"data": {"split": "all", "flip": False}},
+    "teacher": {"teacher": {"train": {"optimizer": "adam"}}},
+}
 
 
 @pytest.mark.parametrize("change", WRITTEN_OUT.values(), ids=WRITTEN_OUT)
@@ -43,9 +51,16 @@ def test_writing_a_default_out_changes_no_fingerprint(change):
 
 
 NEUTRAL = {
-    "micro_batch": 4, "watch_every": 5, "log_every": 7, "save_every": 9, "keep": 1, "precision": "bf16", "channels_last": True, "compile": True,
+    "micro_batch": 4,
+    "watch_every": 5,
+    "log_every": 7,
+    "save_every": 9,
+    "keep": 1,
+    "precision": "bf16",
+    "channels_last": True,
+    "compile": True,
     "tensorboard": True,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name, value", NEUTRAL.items(), ids=NEUTRAL)
@@ -81,10 +96,17 @@ def test_every_other_training_option_changes_it():
 
 
 DECISIVE = [
-    {"net": {"width": 64}}, {"teacher": {"seed": 1}}, {"pairs": {"steps": 5}}, {"pairs": {"n": 5}}, {"pairs": {"online": True}},
-    {"data": {"flip": True}}, {"students": {"traflow": {"options": {"on_policy": 0.5}}}}, {"students": {"traflow": {"n_pairs": 5}}},
-    {"seed": 3}, {"dataset": "checkerboard"},
-]  # fmt: skip
+    {"net": {"width": 64}},
+    {"teacher": {"seed": 1}},
+    {"pairs": {"steps": 5}},
+    {"pairs": {"n": 5}},
+    {"pairs": {"online": True}},
+    {"data": {"flip": True}},
+    {"students": {"traflow": {"options": {"on_policy": 0.5}}}},
+    {"students": {"traflow": {"n_pairs": 5}}},
+    {"seed": 3},
+    {"dataset": "checkerboard"},
+]
 
 
 @pytest.mark.parametrize("change", DECISIVE, ids=str)

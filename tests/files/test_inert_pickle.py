@@ -1,4 +1,6 @@
-"""The reader of pickles: data comes back, code inside an inner torch file is refused too, and no storage is read past its end."""
+"""The reader of pickles: data comes back, code inside an inner torch file is refused too, and no storage is
+read past its end.
+"""
 
 import io
 import os

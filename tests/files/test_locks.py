@@ -1,4 +1,7 @@
-"""Two processes that want the same thing at once: it is made once, both have it, and who waits says so. A killed holder holds nothing."""
+"""Two processes that want the same thing at once: it is made once, both have it, and who waits says so.
+
+A killed holder holds nothing.
+"""
 
 import os
 import signal

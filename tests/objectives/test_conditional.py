@@ -1,4 +1,4 @@
-"""Class-conditional flows: the label stays with its sample through pairs, objectives, training and sampling."""
+"""Class-conditional flows: the label stays with its sample through pairs, objectives and sampling."""
 
 import pytest
 import torch
@@ -75,7 +75,7 @@ def test_pairs_of_a_class_are_drawn_evenly():
     ["traflow", "traflow_v1", "traflow_anchored", "distill", "reflow", "cd", "ctm", "meanflow", "lmd"],
 )
 def test_every_class_learns_its_own_flow(method):
-    """With batches that mix the classes; a label given to another sample would show as a mean over classes."""
+    """With batches that mix the classes; a label of another sample would show as a mean over classes."""
     objective, net = objectives.get(method), ClassNet()
     pairs = make_pairs(drift, 256, (2,), 0, classes=4, keep_path=True, **RK4)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.05)

@@ -1,4 +1,6 @@
-"""Each method's loss is zero, and does not move, at the exact solution of a Gaussian teacher, and is not zero for another flow's."""
+"""Each method's loss is zero, and does not move, at the exact solution of a Gaussian teacher, and is not zero
+for another flow's.
+"""
 
 import pytest
 import torch
@@ -24,7 +26,8 @@ def velocity_of(make):
     return lambda flow: lambda x, t: make(flow)(x, t, t)
 
 
-# method: [(options, network of the exact solution, what stands in for the teacher if it is not the flow itself)]
+# method: [(options, network of the exact solution, what stands in for the teacher if it is not the flow
+# itself)]
 CASES = {
     "distill": [({}, ExactAverage), ({"distance": "pseudo_huber"}, Straight)],
     "reflow": [
@@ -105,7 +108,10 @@ def test_every_method_has_a_case(name):
 
 @pytest.mark.parametrize("name, options, make, teach", [case for case in ALL if case.values[0] != "shortcut"])
 def test_exact_solution_is_a_stationary_zero_of_the_loss(name, options, make, teach):
-    """What is left is rounding or the error of the solver (1e-11 at most, from 64 Heun steps); the gradient is compared with a moved network's."""
+    """What is left is rounding or the error of the solver (1e-11 at most, from 64 Heun steps).
+
+    The gradient is compared with a moved network's.
+    """
     exact, teacher = make(gaussian()), teach(gaussian())
     here, there = (Perturbed(exact, theta) for theta in (0.0, 0.1))
     losses = [loss(name, options, net, exact, teacher) for net in (here, there)]
@@ -116,7 +122,10 @@ def test_exact_solution_is_a_stationary_zero_of_the_loss(name, options, make, te
 
 @pytest.mark.parametrize("states", ["data", "chord"])
 def test_shortcuts_zero_is_the_exact_map_as_its_finest_jumps_shrink(states):
-    """The halves of the shortest jumps are asked for as velocities: what is left falls with the square of their length."""
+    """The halves of the shortest jumps are asked for as velocities.
+
+    What is left falls with the square of their length.
+    """
     exact = ExactAverage(gaussian())
     here, there = (Perturbed(exact, theta) for theta in (0.0, 0.1))
     options = [{"finest": finest, "states": states} for finest in (8, 64, 512)]
@@ -131,6 +140,9 @@ def test_shortcuts_zero_is_the_exact_map_as_its_finest_jumps_shrink(states):
 
 @pytest.mark.parametrize("name, options, make, teach", ALL)
 def test_solution_of_another_flow_has_a_loss(name, options, make, teach):
-    """Also where the target is that of the other flow: the teacher or its pairs must tell. The smallest are local: one of 64 intervals."""
+    """Also where the target is that of the other flow: the teacher or its pairs must tell.
+
+    The smallest are local: one of 64 intervals.
+    """
     wrong = make(WRONG)
     assert loss(name, options, wrong, wrong, teach(gaussian())) >= 2e-4

@@ -1,4 +1,7 @@
-"""Losses with a noise floor, on a Gaussian teacher: the floor in closed form, and no expected gradient at their solution."""
+"""Losses with a noise floor, on a Gaussian teacher.
+
+The floor in closed form, and no expected gradient at their solution.
+"""
 
 import pytest
 import torch
@@ -25,8 +28,9 @@ def batch(n=20_000, **extra):
 
 
 def assert_stationary(loss, net, repeats=16):
-    """Over fresh batches the mean gradient with respect to a perturbation of the network is within 4 standard errors of 0, and becomes at
-    least 20 when the network is moved along it."""
+    """Over fresh batches the mean gradient with respect to a perturbation of the network is within 4 standard
+    errors of 0, and becomes at least 20 when the network is moved along it.
+    """
     for theta, low, high in [(0.0, 0, 4), (0.1, 20, float("inf"))]:
         moved = Perturbed(net, theta)
         found = torch.stack([torch.autograd.grad(loss(moved), moved.theta)[0] for _ in range(repeats)])
@@ -34,8 +38,11 @@ def assert_stationary(loss, net, repeats=16):
 
 
 def consistency_floor(n):
-    """E (f(x_t, t) - f(x_u, u))^2 over t = 1/n .. 1, u = t - 1/n, where f(x, k/n) is k Euler steps, in a direction x -> a_k x, and a chord
-    is t e + (1 - t) sqrt(l) z with independent e and z."""
+    """E (f(x_t, t) - f(x_u, u))^2 over t = 1/n ..
+
+    1, u = t - 1/n, where f(x, k/n) is k Euler steps, in a direction x -> a_k x, and a chord is t e + (1 - t)
+    sqrt(l) z with independent e and z.
+    """
     t = torch.arange(n + 1).double()[:, None] / n
     shrink = 1 - (t - (1 - t) * EIGVALS) / (t**2 + (1 - t) ** 2 * EIGVALS) / n
     a = torch.cat([torch.ones(1, 2), shrink[1:]]).cumprod(dim=0)
@@ -51,7 +58,9 @@ def ct(n, progress=0.0):
 
 @pytest.mark.parametrize("n", [2, 10])
 def test_consistency_trainings_solution_is_the_teachers_euler_solver(n):
-    """E[x_u | x_t] on random chords is one Euler step of the teacher, which is where the method's bias comes from."""
+    """E[x_u | x_t] on random chords is one Euler step of the teacher, which is where the method's bias comes
+    from.
+    """
     solution, loss = EulerEnd(FLOW, n), ct(n)
     assert torch.stack([loss(solution) for _ in range(8)]).mean().item() == pytest.approx(
         consistency_floor(n), rel=0.02
@@ -61,7 +70,10 @@ def test_consistency_trainings_solution_is_the_teachers_euler_solver(n):
 
 @pytest.mark.parametrize("gap", [None, 0.05])
 def test_denoising_leaves_the_posterior_variance_of_the_data(gap):
-    """In a direction of variance l, Var(x_0 | z_t) = l t^2 / (t^2 + (1 - t)^2 l); its solution is the teacher's velocity."""
+    """In a direction of variance l, Var(x_0 | z_t) = l t^2 / (t^2 + (1 - t)^2 l).
+
+    Its solution is the teacher's velocity.
+    """
     n = 20_000
     t = torch.linspace(0, 1, n).double()
     scale = 1.0 if gap is None else t.clamp(min=gap)[:, None]
@@ -76,7 +88,10 @@ def test_denoising_leaves_the_posterior_variance_of_the_data(gap):
 
 
 def test_annealing_reflow_starts_as_the_flow_of_random_pairs():
-    """Its solution at progress 0 is the teacher's own velocity, with the floor of rectified flow: Var(x_1 - x_0 | z_t) = l / Var(z_t)."""
+    """Its solution at progress 0 is the teacher's own velocity, with the floor of rectified flow.
+
+    Var(x_1 - x_0 | z_t) = l / Var(z_t).
+    """
     objective = objectives.get("reflow", anneal=1.0)
 
     def loss(net):

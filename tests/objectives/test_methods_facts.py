@@ -26,7 +26,10 @@ def gradient(loss, net):
 
 @pytest.mark.parametrize("a", [0.5, 4.0, 10.0])
 def test_u_shaped_times_have_their_density(a):
-    """Proportional to cosh(a (t - 1/2)): mean |t - 1/2| = 1/2 - tanh(a/4)/a, and the distribution function by Kolmogorov-Smirnov at 1e-4."""
+    """Proportional to cosh(a (t - 1/2)).
+
+    Mean |t - 1/2| = 1/2 - tanh(a/4)/a, and the distribution function by Kolmogorov-Smirnov at 1e-4.
+    """
     n = 100_000
     t = objectives.get("reflow_pp", steepness=a)._times(n).double().sort().values
     a = torch.tensor(a).double()
@@ -43,7 +46,10 @@ def test_ends_of_reflow_is_the_share_of_times_at_the_noise(name):
 
 
 def test_annealing_reflow_starts_without_the_pairs_noise_and_ends_with_it_alone():
-    """x_1 = sqrt(1 - b^2) x_1 + b e: replacing x_1 changes nothing at b = 1, and from the end of the annealing on there is no e."""
+    """x_1 = sqrt(1 - b^2) x_1 + b e.
+
+    Replacing x_1 changes nothing at b = 1, and from the end of the annealing on there is no e.
+    """
     net, batch, objective = student(), random_pairs(), objectives.get("reflow", anneal=0.5)
     losses = [
         seeded(objective, net, None, None, replace(batch, x1=x1, progress=0.0)).total
@@ -84,7 +90,10 @@ def test_consistency_training_takes_no_teacher_and_no_trajectory():
 
 
 def test_shortcuts_target_is_exact_on_an_exact_semigroup():
-    """The student's F is 0, so the loss is the mean square of the target: the exact F at the times that the student was asked for."""
+    """The student's F is 0, so the loss is the mean square of the target.
+
+    The exact F at the times that the student was asked for.
+    """
     exact, blank, seen = JumpMap(ExactAverage(gaussian())), JumpMap(Constant(torch.zeros(2).double())), {}
     blank.net.register_forward_pre_hook(lambda module, inputs: seen.update(zip("xts", inputs)))
     parts = objectives.get("shortcut", bootstrap=0.5)(

@@ -1,7 +1,9 @@
-"""Each method, trained on a Gaussian teacher, finds its solution: a student whose F is linear in x can be exactly right.
+"""Each method, trained on a Gaussian teacher, finds its solution.
 
-Errors are paired RMSEs of jumps against the teacher's exact ones; the data's standard deviation is about 1. The bounds are about twice
-what was measured.
+A student whose F is linear in x can be exactly right.
+
+Errors are paired RMSEs of jumps against the teacher's exact ones; the data's standard deviation is about 1.
+The bounds are about twice what was measured.
 """
 
 import copy
@@ -86,7 +88,9 @@ def rmse(a, b):
 
 @torch.no_grad()
 def errors(jump):
-    """Of jumps between t = 1, 1/2 and 0, and of the jump to 1/2 for a student of the chords, whose states there are midpoints."""
+    """Of jumps between t = 1, 1/2 and 0, and of the jump to 1/2 for a student of the chords, whose states
+    there are midpoints.
+    """
     x1 = torch.randn(2000, 2)
     half, x0 = (FLOW.jump(x1, 1.0, s) for s in (0.5, 0.0))
     ends = {
@@ -125,7 +129,9 @@ def test_trained_student_is_the_exact_map_and_an_untrained_one_is_not(
 
 @pytest.mark.parametrize("solver, bias", [("heun", 0.0), ("euler", 0.134)])
 def test_progressive_rounds_keep_the_endpoint_of_the_first_rounds_teacher(solver, bias, pairs, tmp_path):
-    """8 half steps of the teacher, whose bias is Euler's 0.134 or Heun's 0.004, go through rounds of 4, 2 and 1 steps unharmed."""
+    """8 half steps of the teacher, whose bias is Euler's 0.134 or Heun's 0.004, go through rounds of 4, 2 and
+    1 steps unharmed.
+    """
     jump, teacher = None, FLOW
     for steps, by in [(4, solver), (2, "euler"), (1, "euler")]:
         net = copy.deepcopy(jump.net).requires_grad_(True) if jump else None

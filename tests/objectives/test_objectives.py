@@ -1,4 +1,6 @@
-"""Objectives: each runs and reaches every weight, wrong names and options are refused, and the weights balance the terms."""
+"""Objectives: each runs and reaches every weight, wrong names and options are refused, and the weights
+balance the terms.
+"""
 
 import pytest
 import torch
@@ -40,12 +42,16 @@ def test_unknown_option_is_a_value_error_that_names_it(name):
         objectives.get(name, lambda_vel=1.0)
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"states": "noise"}, "states is 'noise'; it must be one of chord, path"),
-    ({"velocity_form": "slope"}, "average, derivative"),
-    ({"weighting": "auto"}, "fixed, adaptive, clipped"),
-    (dict.fromkeys(("output", "velocity", "consistency", "denoising"), 0.0), "every term has weight 0"),
-], ids=["states", "velocity_form", "weighting", "no term"])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"states": "noise"}, "states is 'noise'; it must be one of chord, path"),
+        ({"velocity_form": "slope"}, "average, derivative"),
+        ({"weighting": "auto"}, "fixed, adaptive, clipped"),
+        (dict.fromkeys(("output", "velocity", "consistency", "denoising"), 0.0), "every term has weight 0"),
+    ],
+    ids=["states", "velocity_form", "weighting", "no term"],
+)
 def test_bad_choices_are_refused_when_the_objective_is_made(options, message):
     with pytest.raises(ValueError, match=message):
         objectives.get("traflow_v1", **options)

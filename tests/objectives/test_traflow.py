@@ -1,4 +1,6 @@
-"""TraFlow's terms: zero at the exact solution, the right sign, each sample over its own interval, and the states they are taken at."""
+"""TraFlow's terms: zero at the exact solution, the right sign, each sample over its own interval, and the
+states they are taken at.
+"""
 
 import pytest
 import torch

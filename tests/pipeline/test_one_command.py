@@ -1,4 +1,7 @@
-"""A reader with CIFAR-10 and an official checkpoint on disk types one command: notebook 08 with files in the official formats, a few steps."""
+"""A reader with CIFAR-10 and an official checkpoint on disk types one command.
+
+Notebook 08 with files in the official formats, a few steps.
+"""
 
 import nbformat
 import pytest

@@ -105,10 +105,15 @@ def test_train_distill_and_sample_from_the_command_line(tmp_path, capsys):
     assert "3 samples with 2 calls each" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("options, called", [
-    ([], ("run", None, False)), (["--again", "--method", "cd", "--method", "ctm"], ("run", ["cd", "ctm"], True)),
-    (["--tune", "--method", "cd"], ("tune", ["cd"])), (["--cost"], ("step_costs",)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, called",
+    [
+        ([], ("run", None, False)),
+        (["--again", "--method", "cd", "--method", "ctm"], ("run", ["cd", "ctm"], True)),
+        (["--tune", "--method", "cd"], ("tune", ["cd"])),
+        (["--cost"], ("step_costs",)),
+    ],
+)
 def test_bench_runs_searches_or_times_every_data_set_of_the_recipe(options, called, monkeypatch):
     calls = []
     for name in ("run", "tune", "step_costs"):

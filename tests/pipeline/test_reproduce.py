@@ -1,4 +1,6 @@
-"""The dependency graph: what runs at which profile, what it asks for, and that a run which was killed or failed only does the rest."""
+"""The dependency graph: what runs at which profile, what it asks for, and that a run which was killed or
+failed only does the rest.
+"""
 
 import os
 import re
@@ -15,6 +17,7 @@ import yaml
 from small_course import COMMAND, course, environment, reproduce
 
 from traflow_lib.experiments import recipes
+from traflow_lib.experiments.schema import PROFILES
 from traflow_lib.files import paths
 from traflow_lib.reports import notebooks
 
@@ -66,9 +69,8 @@ def test_a_notebook_has_the_profiles_that_all_its_recipes_have(name):
         set(yaml.safe_load((recipes.FOLDER / f"{recipe}.yaml").read_text())["profiles"]) for recipe in loaded
     ]
     assert set(notebooks.profiles(name)) == reduce(set.intersection, each) - {
-        "seeds",
-        "search",
-    }  # of bench alone
+        name for name, profile in PROFILES.items() if not profile.notebooks
+    }
 
 
 def test_an_unknown_profile_is_refused_with_the_known_ones(tmp_path):

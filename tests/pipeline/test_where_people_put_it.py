@@ -1,4 +1,8 @@
-"""The kit where people put it: spaces and umlauts in the path, moved and copied clones, relative places, odd repositories, locales, an old numpy."""
+"""The kit where people put it.
+
+Spaces and umlauts in the path, moved and copied clones, relative places, odd repositories, locales, an old
+numpy.
+"""
 
 import ast
 import os
@@ -109,7 +113,10 @@ def test_make_test_runs_its_parts_in_a_folder_with_a_space_and_an_umlaut_and_tim
 
 @pytest.mark.parametrize("target", ["test", "reproduce", "test-slow", "lab", "lint", "bench"])
 def test_make_names_neither_its_folder_nor_scripts_that_hold_it(kit, target):
-    """A script that pip made holds the path of its environment and dies when that moves; Python itself does not."""
+    """A script that pip made holds the path of its environment and dies when that moves.
+
+    Python itself does not.
+    """
     done, _ = make(kit, "-n", target)
     assert done.returncode == 0 and str(kit) not in done.stdout.replace(f"'{kit}'", "")
     assert set(re.findall(r"\.venv/bin/(\w+)", done.stdout)) == {"python"}
@@ -141,7 +148,10 @@ def test_own_results_are_in_runs_and_the_reference_is_not(monkeypatch, tmp_path)
 def test_a_relative_place_is_the_same_folder_for_the_command_and_the_kernel(tmp_path):
     here, kit = tmp_path / "started here", tmp_path / "kit"
     here.mkdir(), kit.mkdir()
-    shown = "from traflow_lib.files import paths\nprint(paths.results(), paths.runs(), paths.data(), sep='\\n')\nopen(paths.results() / 'ä', 'w').write('ä')"
+    shown = (
+        "from traflow_lib.files import paths\nprint(paths.results(), paths.runs(), paths.data(), sep='\\n')\n"
+    )
+    shown += "open(paths.results() / 'ä', 'w').write('ä')"
     course(kit, {"00_one": shown, LAST: ""}, ["smoke"])
     variables = environment(kit) | {
         "TRAFLOW_RESULTS": "my results",
@@ -400,7 +410,8 @@ def test_a_part_that_takes_too_long_is_ended_and_the_status_of_the_others_is_kep
 
 
 def test_setup_says_what_it_fetches_shows_the_big_packages_only_and_says_what_it_took(kit):
-    pip = "echo Collecting a; echo '  Downloading a.whl (9.5 MB)'; echo '  Downloading torch.whl (554.6 MB)'; echo 'Installing collected packages: a, torch'"
+    pip = "echo Collecting a; echo '  Downloading a.whl (9.5 MB)'; "
+    pip += "echo '  Downloading torch.whl (554.6 MB)'; echo 'Installing collected packages: a, torch'"
     (kit / ".venv/bin/python").write_text(
         PYTHON + f"case $* in *requirements.lock*) {pip} ;; esac\n", encoding="utf-8"
     )

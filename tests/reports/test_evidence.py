@@ -1,4 +1,7 @@
-"""What counts as evidence: a record of today's recipe; and what a reproduction says about numbers that differ."""
+"""What counts as evidence: a record of today's recipe.
+
+And what a reproduction says about numbers that differ.
+"""
 
 import pytest
 from test_records import record
@@ -52,10 +55,13 @@ def test_a_record_of_todays_recipe_counts(results):
 
 
 STALE = {
-    "other settings": ({"hash": "0123456789", "nfe": 2}, "its recipe has changed"), "other seeds": ({"seeds": [1]}, "its recipe has changed"),
-    "calls": ({"nfe": 64}, "does not ask for 64 calls"), "unknown method": ({"method": "nope"}, "its recipe has changed"),
-    "unknown profile": ({"profile": "nope"}, "unknown profile 'nope'"), "unknown recipe": ({"recipe": "nope"}, "unknown recipe 'nope'"),
-}  # fmt: skip
+    "other settings": ({"hash": "0123456789", "nfe": 2}, "its recipe has changed"),
+    "other seeds": ({"seeds": [1]}, "its recipe has changed"),
+    "calls": ({"nfe": 64}, "does not ask for 64 calls"),
+    "unknown method": ({"method": "nope"}, "its recipe has changed"),
+    "unknown profile": ({"profile": "nope"}, "unknown profile 'nope'"),
+    "unknown recipe": ({"recipe": "nope"}, "unknown recipe 'nope'"),
+}
 
 
 @pytest.mark.parametrize("change, why", STALE.values(), ids=STALE)
@@ -116,9 +122,16 @@ def verdicts(monkeypatch, value, reference, spread, loaded=False):
     return evidence._verdict(*(records.rows(one)[0] for one in made), spread)
 
 
-@pytest.mark.parametrize("value, spread, verdict", [
-    (1.0, 0.1, "same"), (1.29, 0.1, "same"), (1.31, 0.1, "DIFFERS"), (0.69, 0.1, "DIFFERS"), (1.0, None, "spread not known"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "value, spread, verdict",
+    [
+        (1.0, 0.1, "same"),
+        (1.29, 0.1, "same"),
+        (1.31, 0.1, "DIFFERS"),
+        (0.69, 0.1, "DIFFERS"),
+        (1.0, None, "spread not known"),
+    ],
+)
 def test_a_trained_students_number_may_differ_by_three_standard_deviations(
     monkeypatch, value, spread, verdict
 ):

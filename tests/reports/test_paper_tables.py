@@ -1,4 +1,7 @@
-"""Tables of the paper and of this kit: every number leads to its source, nothing mixes, what was not measured says so."""
+"""Tables of the paper and of this kit.
+
+Every number leads to its source, nothing mixes, what was not measured says so.
+"""
 
 import functools
 import re
@@ -15,10 +18,20 @@ from traflow_lib.files import paths
 from traflow_lib.reports import cost_tables, evidence, own_tables, paper_tables, rendering
 
 FID = {
-    "dataset": "cifar10", "recipe": "evaluate-inception-clean-train-50000", "method": "traflow_v4", "metrics": {"fid-clean": [2.5]}, "seeds": [0],
-    "n_generated": 50000, "n_reference": 50000, "split": "train", "errors": {"fid-clean": [0.02]}, "parameters": 56061443,
-    "training": {"steps": 1000, "batch": 512, "seconds": 4000.0, "parameters": 56061443}, "extractor": "inception 0123", "mode": "clean, uint8",
-}  # fmt: skip
+    "dataset": "cifar10",
+    "recipe": "evaluate-inception-clean-train-50000",
+    "method": "traflow_v4",
+    "metrics": {"fid-clean": [2.5]},
+    "seeds": [0],
+    "n_generated": 50000,
+    "n_reference": 50000,
+    "split": "train",
+    "errors": {"fid-clean": [0.02]},
+    "parameters": 56061443,
+    "training": {"steps": 1000, "batch": 512, "seconds": 4000.0, "parameters": 56061443},
+    "extractor": "inception 0123",
+    "mode": "clean, uint8",
+}
 
 
 def saved(**change):
@@ -153,9 +166,11 @@ def test_deleting_a_record_turns_its_cell_into_not_run(results):
 
 
 NO_FIDS = {
-    "stand-in": {"stand_in": True}, "profile": {"profile": "laptop"}, "other metric": {"metrics": {"fd-cifar10-cnn": [2.5]}},
+    "stand-in": {"stand_in": True},
+    "profile": {"profile": "laptop"},
+    "other metric": {"metrics": {"fd-cifar10-cnn": [2.5]}},
     "extrapolated": {"metrics": {"fid-infinity-clean": [2.5]}},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("change", NO_FIDS.values(), ids=NO_FIDS)
@@ -206,10 +221,15 @@ def test_an_ablation_with_another_number_of_samples_stays_out(results):
 WITH_ABLATION = {"n": 6000, "metrics": ["fid", "sfid", "is", "pr"]}
 
 
-@pytest.mark.parametrize("change, said", [
-    ({"n": 50000}, "no command fills these cells yet: `python -m traflow_lib bench"), ({"n": 50000}, "measures 50,000 images, without sFID."),
-    (WITH_ABLATION, "Not run at profile paper; to run it: `python"), (WITH_ABLATION | {"metrics": ["fid"]}, "to run it, without sFID and IS and precision"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"n": 50000}, "no command fills these cells yet: `python -m traflow_lib bench"),
+        ({"n": 50000}, "measures 50,000 images, without sFID."),
+        (WITH_ABLATION, "Not run at profile paper; to run it: `python"),
+        (WITH_ABLATION | {"metrics": ["fid"]}, "to run it, without sFID and IS and precision"),
+    ],
+)
 def test_ablations_say_what_their_command_fills(results, monkeypatch, change, said):
     load = recipes.load
     plain = {"fid": {"n": 50000, "split": "train", "metrics": ["fid", "is", "pr"]}}
@@ -251,8 +271,13 @@ def shown(line):
 def test_the_papers_tables_are_published_csv_line_by_line():
     """Read from the Markdown, without the cells; no row is missing and none is added."""
     texts = [rendering.markdown(table) for table in paper_tables.build([])]
-    wanted = Counter(expected(row) for row in published_lines() if row["metric"] in {*NAMES, "precision", "recall"} and row["dataset"] in paper_tables.NOTEBOOKS
-                     and not row["table"].startswith("text"))  # fmt: skip
+    wanted = Counter(
+        expected(row)
+        for row in published_lines()
+        if row["metric"] in {*NAMES, "precision", "recall"}
+        and row["dataset"] in paper_tables.NOTEBOOKS
+        and not row["table"].startswith("text")
+    )
 
     def read(texts):
         return Counter(

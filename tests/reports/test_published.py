@@ -10,9 +10,19 @@ from traflow_lib.reports.published import Published, published
 
 FIELDS = [field.name for field in fields(Published)]
 GOOD = dict.fromkeys(FIELDS, "") | {
-    "id": "a.b", "table": "2", "dataset": "cifar10", "method": "m", "kind": "k", "nfe": "1", "metric": "fid", "printed": "2.40", "reading": "read",
-    "value": "2.50", "source": "s", "evidence": "e",
-}  # fmt: skip
+    "id": "a.b",
+    "table": "2",
+    "dataset": "cifar10",
+    "method": "m",
+    "kind": "k",
+    "nfe": "1",
+    "metric": "fid",
+    "printed": "2.40",
+    "reading": "read",
+    "value": "2.50",
+    "source": "s",
+    "evidence": "e",
+}
 
 
 def written(folder, *rows, header=None):
@@ -29,12 +39,21 @@ def test_a_row_keeps_its_digits(tmp_path):
     assert (row.printed, row.value, row.is_misprint) == ("2.40", "2.50", True)
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"metric": "fidd"}, "line 3: unknown metric 'fidd'"), ({"source": ""}, "line 3: source is empty"), ({"value": "about 2"}, "value is 'about 2'"),
-    ({"nfe": "one"}, "nfe is 'one'"), ({"printed": "", "reading": "", "value": ""}, "neither printed nor value"), ({"table": ""}, "needs the table"),
-    ({"id": "first"}, "was there before"), ({"reading": "guessed"}, "reading is 'guessed'"), ({"reading": ""}, "reading is ''"),
-    ({"printed": "", "table": ""}, "reading is 'read'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"metric": "fidd"}, "line 3: unknown metric 'fidd'"),
+        ({"source": ""}, "line 3: source is empty"),
+        ({"value": "about 2"}, "value is 'about 2'"),
+        ({"nfe": "one"}, "nfe is 'one'"),
+        ({"printed": "", "reading": "", "value": ""}, "neither printed nor value"),
+        ({"table": ""}, "needs the table"),
+        ({"id": "first"}, "was there before"),
+        ({"reading": "guessed"}, "reading is 'guessed'"),
+        ({"reading": ""}, "reading is ''"),
+        ({"printed": "", "table": ""}, "reading is 'read'"),
+    ],
+)
 def test_a_bad_row_is_refused_by_file_and_line(tmp_path, change, message):
     with pytest.raises(ValueError, match=message) as error:
         published(file=written(tmp_path, GOOD | {"id": "first"}, GOOD | change))
@@ -76,12 +95,17 @@ def test_every_misprint_of_the_paper_is_there():
         if row.is_misprint and row.metric in ("fid", "is")
     }
     assert wrong == {
-        "cifar10.ctm-gan.1.fid": ("1.90", "1.98"), "cifar10.1-rectified-flow-distill.1.fid": ("378", "6.18"),
-        "cifar10.2-rectified-flow-distill.1.fid": ("12.21", "4.85"), "cifar10.3-rectified-flow-distill.1.fid": ("8.15", "5.21"),
-        "imagenet64.pd.2.fid": ("15.39", "8.95"), "imagenet64.cd-lpips.2.fid": ("6.20", "4.70"), "imagenet64.ctm-gan.2.fid": ("1.70", "1.73"),
-        "imagenet64.ctm-gan.1.is": ("64.29", "70.38"), "imagenet64.shortcut-unconditional.1.fid": ("20.5", ""),
+        "cifar10.ctm-gan.1.fid": ("1.90", "1.98"),
+        "cifar10.1-rectified-flow-distill.1.fid": ("378", "6.18"),
+        "cifar10.2-rectified-flow-distill.1.fid": ("12.21", "4.85"),
+        "cifar10.3-rectified-flow-distill.1.fid": ("8.15", "5.21"),
+        "imagenet64.pd.2.fid": ("15.39", "8.95"),
+        "imagenet64.cd-lpips.2.fid": ("6.20", "4.70"),
+        "imagenet64.ctm-gan.2.fid": ("1.70", "1.73"),
+        "imagenet64.ctm-gan.1.is": ("64.29", "70.38"),
+        "imagenet64.shortcut-unconditional.1.fid": ("20.5", ""),
         "imagenet64.shortcut-conditional.1.fid": ("40.3", ""),
-    }  # fmt: skip
+    }
 
 
 def test_the_ablations_are_whole():
@@ -103,8 +127,10 @@ def test_what_is_inferred_is_marked_and_is_no_misprint():
 def test_a_number_without_a_known_source_has_none():
     unknown = {row.id: row.printed for row in published() if row.evidence == "not known"}
     assert unknown == {
-        "imagenet64.edm.79.is": "48.88", "text-ema.cifar10.ema-of-the-student": "0.9999", "text-ema.imagenet64.ema-of-the-student": "0.9999",
-    }  # fmt: skip
+        "imagenet64.edm.79.is": "48.88",
+        "text-ema.cifar10.ema-of-the-student": "0.9999",
+        "text-ema.imagenet64.ema-of-the-student": "0.9999",
+    }
     assert not any(row.value for row in published() if row.id in unknown)
     assert not any(
         "Karras" in row.source for row in published() if row.metric != "fid" and "re-run" not in row.source

@@ -1,4 +1,7 @@
-"""store: the one command that makes results of this machine the reference; nothing else writes there, and never from uncommitted code."""
+"""store: the one command that makes results of this machine the reference.
+
+Nothing else writes there, and never from uncommitted code.
+"""
 
 import shutil
 import subprocess

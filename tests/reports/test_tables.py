@@ -23,10 +23,19 @@ def measured(**change):
     return row | change
 
 
-@pytest.mark.parametrize("value, spread, shown", [
-    (0.12345, None, "0.123"), (12.345, None, "12.3"), (1234.5, None, "1234"), (0.0012345, None, "0.00123"),
-    (-0.5, None, "-0.500"), (0, None, "0"), (2.3456, 0.0123, "2.35 ± 0.01"), (0.05, 0.004, "0.0500 ± 0.0040"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "value, spread, shown",
+    [
+        (0.12345, None, "0.123"),
+        (12.345, None, "12.3"),
+        (1234.5, None, "1234"),
+        (0.0012345, None, "0.00123"),
+        (-0.5, None, "-0.500"),
+        (0, None, "0"),
+        (2.3456, 0.0123, "2.35 ± 0.01"),
+        (0.05, 0.004, "0.0500 ± 0.0040"),
+    ],
+)
 def test_numbers_have_three_significant_digits(value, spread, shown):
     assert tables.number(value, spread) == shown
 

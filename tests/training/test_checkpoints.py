@@ -1,4 +1,7 @@
-"""What a training leaves in its folder: the last checkpoints, whole ones resumed and damaged ones named, averages, the log and what was watched."""
+"""What a training leaves in its folder.
+
+The last checkpoints, whole ones resumed and damaged ones named, averages, the log and what was watched.
+"""
 
 import json
 

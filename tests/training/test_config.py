@@ -1,17 +1,21 @@
-"""TrainConfig: options are checked by name before anything runs, and the learning rate follows its schedule."""
+"""TrainConfig: options are checked by name before anything runs, the learning rate follows its schedule."""
 
 import pytest
 
 from traflow_lib.training.config import TrainConfig
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"steps": 5, "batch": 2, "learning_rate": 1}, "learning_rate"),
-    ({"steps": 5}, "batch"),
-    ({"batch": 5}, "steps"),
-    ({"steps": 5, "batch": 2, "schedule": "linear"}, "linear"),
-    ({"steps": 5, "batch": 2, "precision": "fp8"}, "fp8"),
-], ids=["unknown", "no batch", "no steps", "schedule", "precision"])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"steps": 5, "batch": 2, "learning_rate": 1}, "learning_rate"),
+        ({"steps": 5}, "batch"),
+        ({"batch": 5}, "steps"),
+        ({"steps": 5, "batch": 2, "schedule": "linear"}, "linear"),
+        ({"steps": 5, "batch": 2, "precision": "fp8"}, "fp8"),
+    ],
+    ids=["unknown", "no batch", "no steps", "schedule", "precision"],
+)
 def test_wrong_training_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig.of(options)
@@ -30,10 +34,18 @@ def test_batch_that_cannot_be_split_over_the_processes_is_refused():
         TrainConfig(steps=1, batch=24).passes(5)
 
 
-@pytest.mark.parametrize("schedule, step, expected", [
-    ("constant", 0, 0.1), ("constant", 4, 0.5), ("constant", 9, 1.0), ("constant", 99, 1.0),
-    ("cosine", 0, 0.1), ("cosine", 50, 0.5), ("cosine", 75, 0.5 - 8**-0.5),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "schedule, step, expected",
+    [
+        ("constant", 0, 0.1),
+        ("constant", 4, 0.5),
+        ("constant", 9, 1.0),
+        ("constant", 99, 1.0),
+        ("cosine", 0, 0.1),
+        ("cosine", 50, 0.5),
+        ("cosine", 75, 0.5 - 8**-0.5),
+    ],
+)
 def test_learning_rate_warms_up_and_decays(schedule, step, expected):
     assert TrainConfig(steps=100, batch=1, lr=1.0, warmup=10, schedule=schedule).lr_at(step) == pytest.approx(
         expected, rel=1e-2

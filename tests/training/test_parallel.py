@@ -1,4 +1,7 @@
-"""Training as processes: killed and resumed, alone and in twos, split over processes and passes; everything ends the same."""
+"""Training as processes: killed and resumed, alone and in twos, split over processes and passes.
+
+Everything ends the same.
+"""
 
 import json
 import os
@@ -18,7 +21,10 @@ WORKER = Path(__file__).parents[1] / "train_worker.py"
 
 
 def start(folder, method, kill_at=-1, processes=1, **environment):
-    """The worker on its own, or several as torchrun would start them; returns their exit statuses and what they said."""
+    """The worker on its own, or several as torchrun would start them.
+
+    Returns their exit statuses and what they said.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -101,7 +107,10 @@ def test_sigterm_saves_the_step_it_came_in_and_the_run_goes_on(tmp_path, process
 
 
 def test_command_line_under_torchrun_trains_and_samples_what_one_process_does(tmp_path):
-    """A class-conditional recipe from nothing: classifier, teacher, pairs and student by two processes, then samples by two."""
+    """A class-conditional recipe from nothing.
+
+    Classifier, teacher, pairs and student by two processes, then samples by two.
+    """
     pytest.importorskip("torchvision")
     torchrun = [
         sys.executable,

@@ -15,6 +15,7 @@ from . import (
     import_teacher,
     notebook,
     sample,
+    settings,
     store,
     tables,
     train,
@@ -33,6 +34,7 @@ COMMANDS = (
     tables,
     compare,
     store,
+    settings,
     doctor,
 )
 

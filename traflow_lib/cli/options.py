@@ -7,11 +7,12 @@ import typer
 
 from ..experiments import recipes
 from ..experiments.experiment import Experiment
+from ..experiments.schema import PROFILES
 from ..files.processes import processes
 from ..nets.precision import DTYPES
 
 Recipe = Annotated[str, typer.Option(help=f"One of {', '.join(recipes.names())}.")]
-Profile = Annotated[str, typer.Option(help="How large: smoke, laptop, hour, gpu, paper ...")]
+Profile = Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")]
 DataSet = Annotated[str | None, typer.Option("--data", help="Only this data set of the recipe.")]
 Precision = Annotated[
     str | None, typer.Option(help=f"Train and sample in this instead of the recipe's: {', '.join(DTYPES)}.")

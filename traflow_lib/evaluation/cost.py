@@ -1,4 +1,7 @@
-"""What a network costs: parameters, multiply-accumulates and operations a call, time and memory. One network call is the unit, as in NFE."""
+"""What a network costs: parameters, multiply-accumulates and operations a call, time and memory.
+
+One network call is the unit, as in NFE.
+"""
 
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,20 +25,29 @@ def parameters(net: nn.Module) -> int:
 
 
 def flops(net: nn.Module, shape: tuple) -> int:
-    """Floating-point operations of one network call on one sample of `shape`, in matrix products and convolutions (torch's counter)."""
+    """Floating-point operations of one network call on one sample of `shape`.
+
+    Those in matrix products and convolutions, by torch's counter.
+    """
     with FlopCounterMode(display=False) as counter:
         _call(net, shape, 1)
     return counter.get_total_flops()
 
 
 def macs(net: nn.Module, shape: tuple) -> int:
-    """Multiply-accumulates of one network call on one sample of `shape`: torch counts two operations for each."""
+    """Multiply-accumulates of one network call on one sample of `shape`.
+
+    Torch counts two operations for each.
+    """
     return flops(net, shape) // 2
 
 
 @contextmanager
 def counting(net: nn.Module):
-    """Inside, the list it gives grows by the batch size of every call of the network: NFE is its sum divided by the number of samples."""
+    """Inside, the list it gives grows by the batch size of every call of the network.
+
+    NFE is its sum divided by the number of samples.
+    """
     calls: list[int] = []
     handle = net.register_forward_hook(lambda net, inputs, output: calls.append(len(inputs[0])))
     try:
@@ -46,8 +58,10 @@ def counting(net: nn.Module):
 
 @dataclass(frozen=True)
 class Cost:
-    """latency_ms: of a call at batch 1; images_per_second: calls a second times the batch, at best_batch; peak_memory_mb: of CUDA at that batch,
-    None on a CPU. Medians of several runs."""
+    """latency_ms: of a call at batch 1; images_per_second: calls a second times the batch, at best_batch.
+
+    peak_memory_mb: of CUDA at that batch, None on a CPU. Medians of several runs.
+    """
 
     parameters: int
     macs: int
@@ -59,7 +73,9 @@ class Cost:
 
 
 def measure(net: nn.Module, shape: tuple, batches: tuple[int, ...] = BATCHES, repeats: int = 5) -> Cost:
-    """The cost of one call of the network on samples of `shape`, on the device it is on. A sample with NFE calls takes NFE times as long.
+    """The cost of one call of the network on samples of `shape`, on the device it is on.
+
+    A sample with NFE calls takes NFE times as long.
 
     Sizes are tried in turn until one does not fit into memory. Needs a machine that does nothing else.
     """
@@ -105,7 +121,10 @@ def _peak_memory(net: nn.Module, shape: tuple, batch: int) -> float | None:
 
 @cache
 def of_standard(name: str, s_input: bool = False) -> tuple[int, int]:
-    """Parameters, and multiply-accumulates of one call on one image, of a network of NETWORKS; s_input: with the student's input for s."""
+    """Parameters, and multiply-accumulates of one call on one image, of a network of NETWORKS.
+
+    s_input: with the student's input for s.
+    """
     config = NETWORKS[name][2]
     with torch.device("meta"):
         net = nets.build(config, s_input=s_input)

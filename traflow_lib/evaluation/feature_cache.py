@@ -1,7 +1,10 @@
-"""Features of many images, kept under runs/features with their checksum: computed batch by batch, each batch safe as soon as it is done.
+"""Features of many images, kept under runs/features with their checksum.
 
-A killed run loses at most the batch it was at, several processes share the batches, and the same question again is answered from the file.
-Nothing there is needed by anything else: the folder may be deleted at any time.
+Computed batch by batch, each batch safe as soon as it is done.
+
+A killed run loses at most the batch it was at, several processes share the batches, and the same question
+again is answered from the file. Nothing there is needed by anything else: the folder may be deleted at any
+time.
 """
 
 import json
@@ -27,9 +30,12 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Features:
-    """features [N, D] of N images; mean [D] and cov [D, D] of them in float64; nfe: network calls a sample, 0 for data.
+    """features [N, D] of N images; mean [D] and cov [D, D] of them in float64.
 
-    spatial [N, S], spatial_mean and spatial_cov the same for sFID, if it was asked for. from_cache: nothing was computed. facts: what decides them.
+    nfe: network calls a sample, 0 for data.
+
+    spatial [N, S], spatial_mean and spatial_cov the same for sFID, if it was asked for. from_cache: nothing
+    was computed. facts: what decides them.
     """
 
     features: Tensor
@@ -56,9 +62,12 @@ def collect(
     batch: int = BATCH,
     say=print,
 ) -> Features:
-    """Features of images 0..n-1, where images(start, stop) -> (pixels [stop - start, C, H, W] from 0 to 255, network calls an image).
+    """Features of images 0..n-1.
 
-    facts: JSON-able, everything that decides the pixels; with n and the extractor they name the file. spatial: also what sFID needs.
+    images(start, stop) -> (pixels [stop - start, C, H, W] from 0 to 255, network calls an image).
+
+    facts: JSON-able, everything that decides the pixels; with n and the extractor they name the file.
+    spatial: also what sFID needs.
     """
     facts = facts | {
         "n": n,
@@ -107,7 +116,10 @@ def collect(
 
 
 def _join(parts: list[Path], file: Path, facts: dict) -> None:
-    """One file of all parts with their mean and covariance; beside it, written last, its checksum and what it holds."""
+    """One file of all parts with their mean and covariance.
+
+    Beside it, written last, its checksum and what it holds.
+    """
     loaded = [load_file(part) for part in parts]
     tensors = {
         name: torch.cat([part[name] for part in loaded])

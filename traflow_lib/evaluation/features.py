@@ -1,7 +1,8 @@
 """Feature extractors by name, and the names of the metrics that are made with them.
 
-inception: clean-fid's, in its three modes. cnn: the kit's own classifier of the data set. torchvision:MODEL=FILE and timm:MODEL=FILE (DINOv2 and
-CLIP are among timm's): the input of the last layer, weights from a file.
+inception: clean-fid's, in its three modes. cnn: the kit's own classifier of the data set.
+torchvision:MODEL=FILE and timm:MODEL=FILE (DINOv2 and CLIP are among timm's): the input of the last layer,
+weights from a file.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,9 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Extractor:
-    """features: pixels [B, C, H, W] from 0 to 255 -> [B, D]; spatial: the same -> [B, S]; logits: features -> class scores. None: has none.
+    """features: pixels [B, C, H, W] from 0 to 255 -> [B, D]; spatial: the same -> [B, S].
+
+    logits: features -> class scores. None: has none.
 
     mode: how images get the size the network wants; sha256: of its weights; batch: images it takes at a time.
     """
@@ -39,9 +42,12 @@ class Extractor:
     logits: Callable[[Tensor], Tensor] | None = None
 
     def metric(self, kind: str) -> str:
-        """The full name of a metric ("fd", "sfd", "kid", "is", "precision" ...): fid-clean, kid-clean; fd-digits-cnn-uint8.
+        """The full name of a metric ("fd", "sfd", "kid", "is", "precision" ...): fid-clean, kid-clean.
 
-        uint8 tells it from the classifier's metrics of a network's own numbers, which Measure takes: clipping alone can change an FD by half.
+        fd-digits-cnn-uint8.
+
+        uint8 tells it from the classifier's metrics of a network's own numbers, which Measure takes: clipping
+        alone can change an FD by half.
         """
         if self.name == "inception":
             return f"{KINDS.get(kind, kind)}-{self.mode}"
@@ -49,10 +55,14 @@ class Extractor:
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor, spatial: bool = False) -> dict[str, Tensor]:
-        """{"features": [N, D]}, with "spatial" [N, S] if asked for, float32 on the CPU, of pixels [N, C, H, W] from 0 to 255."""
+        """{"features": [N, D]}, with "spatial" [N, S] if asked for, float32 on the CPU.
+
+        pixels: [N, C, H, W] from 0 to 255.
+        """
         if spatial and not self.spatial:
             raise ValueError(
-                f"{self.name} ({self.mode}) gives no spatial features; sFID has them from inception (clean, legacy_tensorflow) and cnn"
+                f"{self.name} ({self.mode}) gives no spatial features; sFID has them from inception (clean, "
+                "legacy_tensorflow) and cnn"
             )
         made = {"features": self.features, **({"spatial": self.spatial} if spatial else {})}
         return {
@@ -71,6 +81,7 @@ def _rgb(pixels: Tensor) -> Tensor:
 
 
 def inception(mode: str, device: torch.device) -> Extractor:
+    """Inception's pool features, 2048 a picture, of one of its modes (inception.MODES)."""
     net = Inception(mode, device)
     own = (
         mode != "legacy_pytorch"
@@ -96,7 +107,10 @@ def _network(
     device,
     last: nn.Module | None = None,
 ) -> Extractor:
-    """An ImageNet network: images resized with Pillow's antialiased bicubic filter as torch computes it, not rounded, then normalised."""
+    """An ImageNet network on resized, normalised images.
+
+    They are resized with Pillow's antialiased bicubic filter as torch computes it, and not rounded.
+    """
     net = net.to(device).eval().requires_grad_(False)
     mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in normalisation)
 
@@ -126,6 +140,7 @@ def _tensors(file: Path) -> dict[str, Tensor]:
 
 
 def torchvision_network(model: str, file: Path, device: torch.device) -> Extractor:
+    """A network of torchvision with the weights in `file`; its last layer is left out."""
     try:
         from torchvision.models import get_model
     except ImportError:
@@ -138,6 +153,7 @@ def torchvision_network(model: str, file: Path, device: torch.device) -> Extract
 
 
 def timm_network(model: str, file: Path, device: torch.device) -> Extractor:
+    """A network of timm with the weights in `file`; its last layer is left out."""
     try:
         import timm
     except ImportError:

@@ -1,4 +1,7 @@
-"""Frechet and kernel distance between two sets of features: FD- and KID-<extractor>; FID only when the extractor is Inception."""
+"""Frechet and kernel distance between two sets of features: FD- and KID-<extractor>.
+
+FID only when the extractor is Inception.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +17,10 @@ CHUNK = 10_000
 
 
 def mean_and_cov(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean [D] and unbiased covariance [D, D] of features [N, D], in float64, without a copy of all of them in float64."""
+    """Mean [D] and unbiased covariance [D, D] of features [N, D], in float64.
+
+    No copy of all of them in float64 is made.
+    """
     features = torch.as_tensor(features)
     mean = features.mean(0, dtype=torch.float64)
     scatter = sum((part.double() - mean).T @ (part.double() - mean) for part in features.split(CHUNK))
@@ -24,26 +30,32 @@ def mean_and_cov(features: Tensor) -> tuple[Tensor, Tensor]:
 def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> float:
     """|mu1 - mu2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), float64 (Dowson & Landau 1982; Heusel et al. 2017).
 
-    With C1 = L L^T the eigenvalues of C1 C2 that are not zero are those of the symmetric L^T C2 L, and the trace of the root is the sum of
-    their roots: one Cholesky factorisation and one symmetric eigenvalue problem instead of a general matrix square root.
+    With C1 = L L^T the eigenvalues of C1 C2 that are not zero are those of the symmetric L^T C2 L, and the
+    trace of the root is the sum of their roots: one Cholesky factorisation and one symmetric eigenvalue
+    problem instead of a general matrix square root.
     """
     mu1, cov1, mu2, cov2 = (torch.as_tensor(a).double().cpu().numpy() for a in (mu1, cov1, mu2, cov2))
     if not all(np.isfinite(a).all() for a in (mu1, cov1, mu2, cov2)):
         raise ValueError(
-            "the features' mean or covariance is not finite; check the images, and that there are at least two"
+            "the features' mean or covariance is not finite; check the images, and that there are at least "
+            "two"
         )
     cross = np.sqrt(_product_eigenvalues(cov1, cov2).clip(min=0)).sum()
     return float(np.square(mu1 - mu2).sum() + np.trace(cov1) + np.trace(cov2) - 2 * cross)
 
 
 def _product_eigenvalues(cov1: np.ndarray, cov2: np.ndarray) -> np.ndarray:
-    """The eigenvalues of C1 C2 that are not zero, as those of L^T C2 L; LAPACK's columns are rows here, which symmetric matrices do not mind."""
+    """The eigenvalues of C1 C2 that are not zero, as those of L^T C2 L.
+
+    LAPACK's columns are rows here, which symmetric matrices do not mind.
+    """
     from scipy.linalg import eigvalsh, lapack
 
     lower, failed = lapack.dpotrf(cov1.T, lower=1)
     if not failed:
         product, _ = lapack.dsygst(cov2.T, lower, itype=2, lower=1)
-    else:  # fewer samples than dimensions: the pivoted factorisation finds the rank, and the problem gets as small
+    # fewer samples than dimensions: the pivoted factorisation finds the rank, and the problem gets as small
+    else:
         lower, pivots, rank, _ = lapack.dpstrf(cov1.T, lower=1)
         lower, order = np.tril(lower)[:, :rank], pivots - 1
         product = lower.T @ cov2[np.ix_(order, order)] @ lower
@@ -52,7 +64,10 @@ def _product_eigenvalues(cov1: np.ndarray, cov2: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a Frechet distance needs of a set of images: mean [D] and covariance [D, D] of their features, their number, the images' SHA-256."""
+    """What a Frechet distance needs of a set of images.
+
+    Mean [D] and covariance [D, D] of their features, their number, the images' SHA-256.
+    """
 
     mean: Tensor
     cov: Tensor
@@ -60,10 +75,12 @@ class Statistics:
     sha256: str
 
     def save(self, file: Path) -> None:
+        """Write them as safetensors."""
         save_tensors(file, {"mean": self.mean, "cov": self.cov}, {"n": str(self.n), "sha256": self.sha256})
 
     @classmethod
     def load(cls, file: Path) -> "Statistics":
+        """Read what save wrote."""
         with safe_open(file, "pt") as content:
             facts = content.metadata()
             return cls(

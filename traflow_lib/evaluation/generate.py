@@ -1,4 +1,7 @@
-"""Images to measure: generated from a checkpoint, of a data set, or in a folder of files. All are given as files would hold them, in uint8."""
+"""Images to measure: generated from a checkpoint, of a data set, or in a folder of files.
+
+All are given as files would hold them, in uint8.
+"""
 
 from pathlib import Path
 
@@ -22,9 +25,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 class Generator:
-    """A checkpoint of this kit or of a release, sampled by jumps or, with `solver`, as an ODE; image i depends on (seed, i) alone.
+    """A checkpoint of this kit or of a release, sampled by jumps or, with `solver`, as an ODE.
 
-    sampler: "jumps" of a student; "euler" of a velocity, which is the same computation; else the solver. tol: dopri5's tolerance.
+    Image i depends on (seed, i) alone.
+
+    sampler: "jumps" of a student; "euler" of a velocity, which is the same computation; else the solver. tol:
+    dopri5's tolerance.
     """
 
     def __init__(self, file: Path, solver: str | None = None, tol: float = 1e-5):
@@ -42,7 +48,10 @@ class Generator:
         self.name = file.parent.name if file.stem == "model" else file.stem
 
     def __call__(self, seed: int, nfe: int, start: int, stop: int) -> tuple[Tensor, int]:
-        """Images start..stop-1 [stop - start, C, H, W] in [-1, 1] on the CPU, and the network calls an image took, counted."""
+        """Images start..stop-1 [stop - start, C, H, W] in [-1, 1], and the network calls an image took.
+
+        The images are on the CPU, the calls counted.
+        """
         shape, classes = nets.sample_shape(self.header["network"]), getattr(self.net, "classes", 0)
         noise, label = sample_start(seed, start, stop, shape, classes, processes().device)
         with counting(self.net) as calls, torch.no_grad():
@@ -67,11 +76,19 @@ class Generator:
 
 
 def generated(generator: Generator, extractor: Extractor, n: int, seed: int, nfe: int, **options) -> Features:
-    """Features of n images of a checkpoint (options: those of collect.collect). Pixels go from the network into the extractor."""
+    """Features of n images of a checkpoint (options: those of collect.collect).
+
+    Pixels go from the network into the extractor.
+    """
     facts = {
-        "source": "generated", "what": f"{generator.name}, {generator.sampler} {nfe}, seed {seed}", "checkpoint_sha256": generator.sha256,
-        "sampler": generator.sampler, "tol": generator.tol if generator.sampler == "dopri5" else None, "nfe": nfe, "seed": seed,
-    }  # fmt: skip
+        "source": "generated",
+        "what": f"{generator.name}, {generator.sampler} {nfe}, seed {seed}",
+        "checkpoint_sha256": generator.sha256,
+        "sampler": generator.sampler,
+        "tol": generator.tol if generator.sampler == "dopri5" else None,
+        "nfe": nfe,
+        "seed": seed,
+    }
 
     def pixels(start: int, stop: int) -> tuple[Tensor, int]:
         x, calls = generator(seed, nfe, start, stop)
@@ -81,7 +98,7 @@ def generated(generator: Generator, extractor: Extractor, n: int, seed: int, nfe
 
 
 def reference(dataset: str, split: str, extractor: Extractor, n: int | None = None, **options) -> Features:
-    """Features of a data set's split, or of the first n images of it; computed from the files on disk, once."""
+    """Features of a data set's split, or of its first n images; computed from the files on disk, once."""
     found, _ = images.load(dataset, split)
     facts = {"source": dataset, "what": f"{dataset} ({split})", "split": split, "data_sha256": found.sha256}
     return collect(
@@ -94,7 +111,10 @@ def reference(dataset: str, split: str, extractor: Extractor, n: int | None = No
 
 
 def of_folder(folder: Path, extractor: Extractor, n: int | None = None, **options) -> Features:
-    """Features of the image files in a folder and below, or of the first n in the order of their paths; all of one size."""
+    """Features of the image files in a folder and below, or of the first n in the order of their paths.
+
+    All of one size.
+    """
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
     if not files:
         raise FileNotFoundError(f"{folder} has no image files ({', '.join(SUFFIXES)})")
@@ -116,7 +136,8 @@ def _read(files: list[Path]) -> Tensor:
             pixels.append(np.asarray(image.convert(kind)))
         if pixels[-1].shape != pixels[0].shape:
             raise ValueError(
-                f"{file} has {pixels[-1].shape[:2]} pixels and {files[0].name} {pixels[0].shape[:2]}; a folder holds images of one size"
+                f"{file} has {pixels[-1].shape[:2]} pixels and {files[0].name} {pixels[0].shape[:2]}; a "
+                "folder holds images of one size"
             )
     found = torch.from_numpy(np.stack(pixels))
     return found[:, None] if kind == "L" else found.permute(0, 3, 1, 2)

@@ -8,20 +8,28 @@ from ..objectives.base import distance
 
 
 def paired_rmse(x: Tensor, reference: Tensor) -> float:
-    """Root mean square length of x - reference over samples in 2-D; for images [B, C, H, W] a pixel's, so that sizes compare."""
+    """Root mean square length of x - reference over samples in 2-D.
+
+    For images [B, C, H, W] a pixel's, so that sizes compare.
+    """
     square = (x - reference).double().square()
     return (square.flatten(1).sum(1) if x.ndim == 2 else square).mean().sqrt().item()
 
 
 @torch.no_grad()
 def paired_lpips(x: Tensor, reference: Tensor, batch: int = 50) -> float:
-    """Mean LPIPS (VGG, at 224 pixels, as the training distance) between images [B, C, H, W] and the teacher's; ImportError without the package."""
+    """Mean LPIPS (VGG, at 224 pixels) between images [B, C, H, W] and the teacher's.
+
+    The same as the training distance. ImportError without the package.
+    """
     pairs = zip(x.split(batch), reference.split(batch))
     return sum(distance("lpips", a, b).item() * len(a) for a, b in pairs) / len(x)
 
 
 def straightness(path: Tensor) -> float:
-    """E over segments of |segment velocity - (x_1 - x_0)|^2, a sample's sum over dimensions (Liu et al. 2023); 0 for straight, even motion.
+    """E over segments of |segment velocity - (x_1 - x_0)|^2, a sample's sum over dimensions.
+
+    Liu et al. 2023; 0 for straight, even motion.
 
     path [T, B, ...] on an even grid, in either direction.
     """
@@ -37,7 +45,10 @@ def curvature(path: Tensor) -> float:
 
 @torch.no_grad()
 def self_consistency(jump: JumpMap, noise: Tensor, times: tuple = (0.25, 0.5, 0.75)) -> float:
-    """How far two calls disagree with one: root mean square of G(G(x_1, 1, s), s, 0) - G(x_1, 1, 0), units as in paired_rmse."""
+    """How far two calls disagree with one.
+
+    Root mean square of G(G(x_1, 1, s), s, 0) - G(x_1, 1, 0), units as in paired_rmse.
+    """
     direct = jump(noise, 1.0, 0.0)
     errors = [paired_rmse(jump(jump(noise, 1.0, s), s, 0.0), direct) ** 2 for s in times]
     return (sum(errors) / len(errors)) ** 0.5

@@ -1,6 +1,7 @@
 """Inception's features through clean-fid, in its three modes, from weights whose checksum is known.
 
-clean, legacy_tensorflow: NVIDIA's TorchScript translation of the original TensorFlow network. legacy_pytorch: pytorch-fid's port of it.
+clean, legacy_tensorflow: NVIDIA's TorchScript translation of the original TensorFlow network. legacy_pytorch:
+pytorch-fid's port of it.
 """
 
 import platform
@@ -29,7 +30,9 @@ SIZE, SPATIAL_CHANNELS = 299, 7
 
 
 def weights(name: str) -> Path:
-    """The file of the weights, in the place TRAFLOW_INCEPTION says or where clean-fid keeps it, fetched if it can be; its checksum is right.
+    """The file of the weights, fetched if it can be; its checksum is right.
+
+    It lies where TRAFLOW_INCEPTION says or where clean-fid keeps it.
 
     FileNotFoundError says where to get it and what to do without it, ValueError that it is another file.
     """
@@ -52,13 +55,17 @@ def weights(name: str) -> Path:
             raise FileNotFoundError(f"Inception's weights: {error}, {way_out}") from None
     if file_sha256(file) != SHA256[name]:
         raise ValueError(
-            f"{file} is not {name} of {URLS[name]}: its SHA-256 differs; delete it and fetch it again, {way_out}"
+            f"{file} is not {name} of {URLS[name]}: its SHA-256 differs; delete it and fetch it again, "
+            f"{way_out}"
         )
     return file
 
 
 class Inception:
-    """Inception in one of clean-fid's modes, on one device. Pixels are [B, 3, H, W] from 0 to 255, float32 or uint8."""
+    """Inception in one of clean-fid's modes, on one device.
+
+    Pixels are [B, 3, H, W] from 0 to 255, float32 or uint8.
+    """
 
     def __init__(self, mode: str, device: torch.device):
         if mode not in MODES:
@@ -67,7 +74,8 @@ class Inception:
             from cleanfid.resize import build_resizer
         except ImportError:
             raise ImportError(
-                "FID needs clean-fid: pip install 'traflow-lab[eval]', or take another extractor (--extractor cnn)"
+                "FID needs clean-fid: pip install 'traflow-lab[eval]', or take another extractor "
+                "(--extractor cnn)"
             ) from None
         self.mode, self.device, self.resizer = mode, device, build_resizer(mode)
         self.file = weights(PYTORCH if mode == "legacy_pytorch" else TORCHSCRIPT)
@@ -75,7 +83,10 @@ class Inception:
         self.net = self.net.to(device).eval()
 
     def _resized(self, pixels: Tensor) -> Tensor:
-        """[B, 3, 299, 299] by clean-fid's resizer, which takes one image [H, W, 3] at a time; as it is where the network resizes."""
+        """[B, 3, 299, 299] by clean-fid's resizer, which takes one image [H, W, 3] at a time.
+
+        As it is where the network resizes.
+        """
         if self.mode == "legacy_tensorflow":
             return pixels.float().to(self.device)
         images = pixels.permute(0, 2, 3, 1).cpu().numpy()
@@ -92,7 +103,10 @@ class Inception:
         return self.net(x / 255)[0].flatten(1) if self.mode == "legacy_pytorch" else self.net(x)
 
     def spatial(self, pixels: Tensor) -> Tensor:
-        """The first 7 channels of mixed_6/conv, [B, 7 * 17 * 17], which ADM's evaluator takes for sFID (Nash et al. 2021)."""
+        """The first 7 channels of mixed_6/conv, [B, 7 * 17 * 17], for sFID (Nash et al. 2021).
+
+        ADM's evaluator takes the same.
+        """
         x = self._resized(pixels)
         x = (_tensorflow_resize(x) if self.mode == "legacy_tensorflow" else x) / 128 - 1
         for name, layer in self.net.layers.named_children():
@@ -102,7 +116,10 @@ class Inception:
         raise ValueError(f"{self.file} has no layer mixed_6")
 
     def logits(self, features: Tensor) -> Tensor:
-        """Class scores [N, 1008] of features [N, 2048], without the bias, as the original Inception Score and ADM's evaluator have it."""
+        """Class scores [N, 1008] of features [N, 2048], without the bias.
+
+        The original Inception Score and ADM's evaluator have them so.
+        """
         return features @ self.net.base.output.weight.T.to(features)
 
 
@@ -115,7 +132,10 @@ def _torchscript(file: Path, mode: str) -> nn.Module:
 
 
 def _pytorch(file: Path) -> nn.Module:
-    """clean-fid's InceptionV3 with the weights of this file: its own loader would fetch them, and unpickle what it finds."""
+    """clean-fid's InceptionV3 with the weights of this file.
+
+    Its own loader would fetch them, and unpickle what it finds.
+    """
     from cleanfid import inception_pytorch
 
     original = inception_pytorch.load_state_dict_from_url
@@ -127,7 +147,10 @@ def _pytorch(file: Path) -> nn.Module:
 
 
 def _tensorflow_resize(x: Tensor) -> Tensor:
-    """TensorFlow 1's bilinear resizing to 299, which the TorchScript network does inside: output pixel i lies at i * H / 299 of the input."""
+    """TensorFlow 1's bilinear resizing to 299, which the TorchScript network does inside.
+
+    Output pixel i lies at i * H / 299 of the input.
+    """
     ys, xs = (torch.arange(SIZE, device=x.device) * size / SIZE for size in x.shape[2:])
     rows, columns = (2 * at / (size - 1) - 1 for at, size in zip((ys, xs), x.shape[2:]))
     grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1], dim=-1)

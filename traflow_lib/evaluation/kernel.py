@@ -6,9 +6,12 @@ from torch import Tensor
 
 
 def kernel_distance(a: Tensor, b: Tensor, subsets: int = 100, size: int = 1000, seed: int = 0) -> float:
-    """KID (Binkowski et al. 2018): the unbiased squared MMD with the kernel (x.y / D + 1)^3, the mean over random subsets of `size` features.
+    """KID (Binkowski et al. 2018).
 
-    a [N, D], b [M, D]. The subsets are clean-fid's after np.random.seed(seed), and so is the value (computed in float64).
+    The unbiased squared MMD with the kernel (x.y / D + 1)^3, the mean over random subsets of `size` features.
+
+    a [N, D], b [M, D]. The subsets are clean-fid's after np.random.seed(seed), and so is the value (computed
+    in float64).
     """
     a, b = torch.as_tensor(a), torch.as_tensor(b)
     size, dim, draw, total = min(len(a), len(b), size), a.shape[1], np.random.RandomState(seed), 0.0

@@ -55,7 +55,10 @@ def commit(root: Path) -> dict:
 
 
 def _git(root: Path, *words: str) -> str:
-    """What git says about the checkout at root, read only, whoever owns its files; RuntimeError says in a few words, without paths, why it does not."""
+    """What git says about the checkout at root, read only, whoever owns its files.
+
+    RuntimeError says in a few words, without paths, why it does not.
+    """
     # a hook or `git rebase --exec` around this process sets variables that point to its own repository
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
         "LC_ALL": "C"

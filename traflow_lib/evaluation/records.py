@@ -1,6 +1,9 @@
-"""Result records: what was measured, on what, at which cost, and how to measure it again. Tables are built from these alone.
+"""Result records: what was measured, on what, at which cost, and how to measure it again.
 
-A file is <profile>/<recipe>.jsonl below a records folder, one line a record, sorted, so that a change shows as the lines it changes.
+Tables are built from these alone.
+
+A file is <profile>/<recipe>.jsonl below a records folder, one line a record, sorted, so that a change shows
+as the lines it changes.
 """
 
 import json
@@ -26,13 +29,16 @@ UNGRIDDED = (
 
 @dataclass
 class Record:
-    """One sampler of one model (or several seeds of it) on one data set. `metrics` maps a metric's name to the values over seeds.
+    """One sampler of one model (or several seeds of it) on one data set.
 
-    nfe: network calls a sample; extractor: what made the features of FD metrics, with its checksum in checkpoint_sha256's place beside
-    the model's; mode: how images got the size it takes; split: data the metrics compare with; training: steps, batch, seconds ... of the
-    model; hash: the fingerprint of settings.measurement; teacher: network and checksum of one that is a file. errors: standard errors of
-    the values by the bootstrap, for what has no seeds to tell it by;
-    cost: what a call of the network takes (evaluation.cost.Cost).
+    `metrics` maps a metric's name to the values over seeds.
+
+    nfe: network calls a sample; extractor: what made the features of FD metrics, with its checksum in
+    checkpoint_sha256's place beside the model's; mode: how images got the size it takes; split: data the
+    metrics compare with; training: steps, batch, seconds ... of the model; hash: the fingerprint of
+    settings.measurement; teacher: network and checksum of one that is a file. errors: standard errors of the
+    values by the bootstrap, for what has no seeds to tell it by; cost: what a call of the network takes
+    (evaluation.cost.Cost).
     """
 
     recipe: str
@@ -74,11 +80,13 @@ class Record:
         for name, values in self.metrics.items():
             if not values or not all(isinstance(v, (int, float)) and isfinite(v) for v in values):
                 raise ValueError(
-                    f"record of {self.method} on {self.dataset}: metric {name} is {values}; finite numbers expected, one a seed"
+                    f"record of {self.method} on {self.dataset}: metric {name} is {values}; finite numbers "
+                    "expected, one a seed"
                 )
             if len(values) != len(self.seeds):
                 raise ValueError(
-                    f"record of {self.method} on {self.dataset}: metric {name} has {len(values)} values for {len(self.seeds)} seeds"
+                    f"record of {self.method} on {self.dataset}: metric {name} has {len(values)} values for "
+                    f"{len(self.seeds)} seeds"
                 )
 
     @property
@@ -111,13 +119,19 @@ def file_of(profile: str, recipe: str) -> Path:
 
 
 def save(record: Record, folder: Path | None = None) -> Path:
-    """Put the record with its provenance into its file under this machine's own records (or `folder`), in place of one with its key."""
+    """Put the record with its provenance into its file, in place of one with its key.
+
+    The file lies below this machine's own records, or below `folder`.
+    """
     record.provenance = record.provenance or provenance()
     return write([record], folder or paths.results() / "records")
 
 
 def write(new: list[Record], folder: Path) -> Path:
-    """Put records of one recipe and profile into their file below `folder`, each in place of one with its key; returns the file."""
+    """Put records of one recipe and profile into their file below `folder`.
+
+    Each takes the place of one with its key. Returns the file.
+    """
     file = folder / new[0].file
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
@@ -154,9 +168,12 @@ def read(file: Path) -> list[Record]:
 
 
 def rows(record: Record) -> list[dict]:
-    """The record's measurements, one dict a metric: its fields plus file, key, metric, value (mean over seeds), values and spread.
+    """The record's measurements, one dict a metric.
 
-    spread is the standard error of the mean over seeds; for a single seed that of the bootstrap, None if there is none.
+    Its fields plus file, key, metric, value (mean over seeds), values and spread.
+
+    spread is the standard error of the mean over seeds; for a single seed that of the bootstrap, None if
+    there is none.
     """
     shared = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "metrics"}
     shared |= {"file": record.file.as_posix(), "key": record.key}
@@ -165,7 +182,7 @@ def rows(record: Record) -> list[dict]:
         mean, spread = sum(values) / len(values), record.errors.get(metric, [None])[0]
         if (
             len(values) > 1
-        ):  # written out: the exact arithmetic of the module statistics takes half of the time of reading all records
+        ):  # written out: the module statistics takes half of the time of reading all records
             spread = sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
         found.append(shared | {"metric": metric, "value": mean, "spread": spread, "values": values})
     return found

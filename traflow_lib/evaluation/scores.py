@@ -1,4 +1,4 @@
-"""The scores of one set of features against another, each under its full name, and how a person reads them."""
+"""The scores of one set of features against another, each under its full name, and how they are read."""
 
 from collections.abc import Iterable
 from statistics import fmean, stdev
@@ -19,7 +19,10 @@ METRICS = ("fid", "kid", "is", "pr", "sfid", "fid-infinity")
 def scores(
     fake: Features, real: Features, extractor: Extractor, wanted: Iterable[str] = ("fid",)
 ) -> dict[str, float]:
-    """The metrics `wanted` (of METRICS) under their full names; pr gives precision, recall, density and coverage."""
+    """The metrics `wanted` (of METRICS) under their full names.
+
+    Pr gives precision, recall, density and coverage.
+    """
     device, found = processes().device, {}
     if "fid" in wanted:
         found["fd"] = frechet_distance(fake.mean, fake.cov, real.mean, real.cov)
@@ -41,7 +44,10 @@ def scores(
 def errors(
     fake: Features, real: Features, extractor: Extractor, wanted: Iterable[str] = ("fid",), repeats: int = 20
 ) -> dict[str, float]:
-    """Standard errors of one set of samples by the bootstrap, under the metrics' full names; pr has none, since repeated samples upset it."""
+    """Standard errors of one set of samples by the bootstrap, under the metrics' full names.
+
+    Pr has none, since repeated samples upset it.
+    """
     known = {
         "fid": ("fd", fake.features, lambda x: frechet_distance(*mean_and_cov(x), real.mean, real.cov)),
         "fid-infinity": ("fd-infinity", fake.features, lambda x: fd_infinity(x, real.mean, real.cov).value),
@@ -65,7 +71,10 @@ def errors(
 
 
 def line(record: Record, metric: str) -> str:
-    """One metric of a record with everything a reader needs to compare it: extractor, mode, counts, split, seeds and spread."""
+    """One metric of a record with everything a reader needs to compare it.
+
+    Extractor, mode, counts, split, seeds and spread.
+    """
     values = record.metrics[metric]
     spread, how = record.errors.get(metric, [None])[0], "bootstrap"
     if len(values) > 1:
@@ -82,6 +91,8 @@ def line(record: Record, metric: str) -> str:
         else "files"
     )
     return (
-        f"{metric} {fmean(values):.5g} {shown} | {record.method}, {calls}: {record.n_generated:,} images, seeds {' '.join(map(str, record.seeds))}"
-        f" | against {record.n_reference:,} of {record.dataset} ({record.split}) | {extractor} {checksum[:8]}, mode {record.mode}"
+        f"{metric} {fmean(values):.5g} {shown} | {record.method}, {calls}: {record.n_generated:,} images, "
+        f"seeds {' '.join(map(str, record.seeds))}"
+        f" | against {record.n_reference:,} of {record.dataset} ({record.split}) | {extractor} "
+        f"{checksum[:8]}, mode {record.mode}"
     )

@@ -1,11 +1,17 @@
-"""Distances between two clouds of points. Which of them can rank one-step generators is a lesson of notebook 04."""
+"""Distances between two clouds of points.
+
+Which of them can rank one-step generators is a lesson of notebook 04.
+"""
 
 import torch
 from torch import Tensor
 
 
 def wasserstein2(a: Tensor, b: Tensor) -> float:
-    """Exact W2 between equally weighted points [N, D] and [M, D] (POT's network simplex, float64; cost grows as N^3)."""
+    """Exact W2 between equally weighted points [N, D] and [M, D].
+
+    POT's network simplex in float64; the cost grows as N^3.
+    """
     import ot
 
     a, b = a.double().flatten(1), b.double().flatten(1)
@@ -13,7 +19,10 @@ def wasserstein2(a: Tensor, b: Tensor) -> float:
 
 
 def sliced_wasserstein2(a: Tensor, b: Tensor, projections: int = 128, seed: int = 0) -> float:
-    """Sliced W2 of points [N, D] and [N, D]: root mean square over random directions of the one-dimensional W2, float64."""
+    """Sliced W2 of points [N, D] and [N, D].
+
+    Root mean square over random directions of the one-dimensional W2, float64.
+    """
     if a.shape != b.shape:
         raise ValueError(
             f"sliced W2 here needs two clouds of one size; got {tuple(a.shape)} and {tuple(b.shape)}"
@@ -28,7 +37,10 @@ def sliced_wasserstein2(a: Tensor, b: Tensor, projections: int = 128, seed: int 
 
 
 def mmd(a: Tensor, b: Tensor, bandwidths: tuple = (0.1, 0.2, 0.5, 1.0, 2.0)) -> float:
-    """Squared maximum mean discrepancy, unbiased, with a sum of Gaussian kernels (Gretton et al. 2012); O(N^2), so a few thousand points."""
+    """Squared maximum mean discrepancy, unbiased, with a sum of Gaussian kernels (Gretton et al. 2012).
+
+    O(N^2), so a few thousand points.
+    """
     a, b = a.double().flatten(1), b.double().flatten(1)
 
     def kernel(x: Tensor, y: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""How sure a Frechet distance is: its standard error by the bootstrap, and its value at infinitely many samples."""
+"""How sure a Frechet distance is.
+
+Its standard error by the bootstrap, and its value at infinitely many samples.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +17,9 @@ from .frechet import frechet_distance, mean_and_cov
 def bootstrap(
     statistic: Callable[[Tensor], float], samples: Tensor, repeats: int = 20, seed: int = 0
 ) -> float:
-    """Standard error of statistic(samples [N, ...]): its standard deviation over sets of N drawn from the samples with replacement.
+    """Standard error of statistic(samples [N, ...]).
+
+    Its standard deviation over sets of N drawn from the samples with replacement.
 
     Only the spread means something: a distance of resampled features is itself biased upwards.
     """
@@ -28,7 +33,10 @@ def bootstrap(
 
 @dataclass(frozen=True)
 class Extrapolation:
-    """n: sample counts; values: the mean distance at each; value: that of the line at 1/n = 0; slope: d distance / d(1/n)."""
+    """n: sample counts; values: the mean distance at each; value: that of the line at 1/n = 0.
+
+    slope: d distance / d(1/n).
+    """
 
     n: list[int]
     values: list[float]
@@ -39,11 +47,14 @@ class Extrapolation:
 def fd_infinity(
     features: Tensor, mean: Tensor, cov: Tensor, parts: tuple[int, ...] = (1, 2, 3, 4, 5), seed: int = 0
 ) -> Extrapolation:
-    """The Frechet distance of features [N, D] to a reference, extrapolated to N = infinity on a line in 1/N (Chong & Forsyth 2020).
+    """The Frechet distance of features [N, D] to a reference, extrapolated to N = infinity.
 
-    At N/k samples the distance is the mean over k disjoint random parts, so that every point of the line uses all samples (theirs draws one
-    subset a point). The smallest part should have more samples than dimensions. The reference is taken as exact: what its own size adds is
-    not removed. Its standard error is bootstrap(lambda x: fd_infinity(x, mean, cov).value, features).
+    On a line in 1/N (Chong & Forsyth 2020).
+
+    At N/k samples the distance is the mean over k disjoint random parts, so that every point of the line uses
+    all samples (theirs draws one subset a point). The smallest part should have more samples than dimensions.
+    The reference is taken as exact: what its own size adds is not removed. Its standard error is
+    bootstrap(lambda x: fd_infinity(x, mean, cov).value, features).
     """
     if len(features) // max(parts) < 2:
         raise ValueError(f"{len(features)} samples cannot be split into {max(parts)} parts of two or more")

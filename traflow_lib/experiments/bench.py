@@ -1,7 +1,10 @@
-"""The bench: every method of a recipe from the same teacher, pairs, warm start, optimiser steps, batch and seeds, measured alike.
+"""The bench: every method of a recipe trained and measured alike.
 
-run() trains what is not trained, measures what has no record and returns all records; tune() is the search that gives every method the
-same number of trials; step_costs() measures what a training step of each method costs, which the equal-time budget is made of.
+The teacher, pairs, warm start, optimiser steps, batch and seeds are the same for all.
+
+run() trains what is not trained, measures what has no record and returns all records; tune() is the search
+that gives every method the same number of trials; step_costs() measures what a training step of each method
+costs, which the equal-time budget is made of.
 """
 
 from copy import deepcopy
@@ -29,12 +32,15 @@ def methods(recipe: dict) -> list[str]:
 def run(
     experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print
 ) -> list[Record]:
-    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE; of images also the real data.
+    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE.
 
-    These are measured against themselves, half against half, and half-mirrored where training mirrors. They never change, so a record of them
-    is always enough, and without one and without the images they are left out.
-    only: these methods; "teacher" is one of them, with the real data. again: measure also what has a record with the same settings (as
-    notebooks do). The recipe's `sweep` lists variants of a method, measured at one call with the first seed.
+    Of images also the real data.
+
+    These are measured against themselves, half against half, and half-mirrored where training mirrors. They
+    never change, so a record of them is always enough, and without one and without the images they are left
+    out. only: these methods; "teacher" is one of them, with the real data. again: measure also what has a
+    record with the same settings (as notebooks do). The recipe's `sweep` lists variants of a method, measured
+    at one call with the first seed.
     """
     recipe, measure, found = experiment.recipe, Measure(experiment), []
 
@@ -94,7 +100,10 @@ def run(
 
 
 def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, fingerprint: str) -> Record | None:
-    """The record of this measurement, this machine's own before a committed one, if there is one of these settings."""
+    """The record of this measurement, if there is one of these settings.
+
+    This machine's own comes before a committed one.
+    """
     recipe = experiment.recipe
     for folder in (paths.results() / "records", paths.committed("records")):
         file = folder / records.file_of(recipe["profile"], recipe["recipe"])
@@ -111,11 +120,13 @@ def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, finge
 
 
 def tune(experiment: Experiment, only: list[str] | None = None, say=print) -> dict[str, dict]:
-    """The recipe's `search`, the same for every method: the learning rate, then the distance, then the method's own main knob.
+    """The recipe's `search`, the same for every method.
 
-    Each is set to its best value before the next is tried, by the mean log paired error on the validation seed over the recipe's NFE, or
-    over `calls` for methods that train fewer.
-    Every trial is a record, its method named "cd lr=0.003 distance=l2". Returns the best settings of each method.
+    The learning rate, then the distance, then the method's own main knob.
+
+    Each is set to its best value before the next is tried, by the mean log paired error on the validation
+    seed over the recipe's NFE, or over `calls` for methods that train fewer. Every trial is a record, its
+    method named "cd lr=0.003 distance=l2". Returns the best settings of each method.
     """
     recipe, best = experiment.recipe, {}
     for method in only or recipe["methods"]:
@@ -145,7 +156,10 @@ def _trial(experiment: Experiment, method: str, change: dict) -> float:
 
 
 def step_costs(experiment: Experiment, repeats: int = 3, say=print) -> dict[str, float]:
-    """Milliseconds a training step of each method takes, recorded, and returned relative to the cheapest. Needs an idle machine."""
+    """Milliseconds a training step of each method takes, recorded, and returned relative to the cheapest.
+
+    Needs an idle machine.
+    """
     recipe, steps = deepcopy(experiment.recipe), 200 if experiment.is_toy else 20
     recipe["student"]["train"] |= {"steps": steps, "warmup": 0}
     times: dict[str, list[float]] = {method: [] for method in recipe["methods"]}

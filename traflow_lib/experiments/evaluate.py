@@ -1,4 +1,7 @@
-"""The command evaluate: metrics of a checkpoint or of a folder of images against a data set, each with all that its number depends on."""
+"""The command evaluate: metrics of a checkpoint or of a folder of images against a data set.
+
+Each comes with all that its number depends on.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -16,15 +19,33 @@ from ..files.processes import processes
 from .extractors import load
 
 
-def evaluate(
-    target: Path, dataset: str, *, nfe: Iterable[int] = (1,), n: int = 50_000, n_reference: int | None = None, extractor: str = "inception",
-    mode: str = "clean", split: str | None = None, seeds: Iterable[int] = (0,), metrics: Iterable[str] = ("fid",), solver: str | None = None,
-    tol: float = 1e-5, profile: str = "own", method: str | None = None, with_cost: bool = False, batch: int = BATCH, say: Callable = print,
-) -> list[Record]:  # fmt: skip
-    """Measure a checkpoint at every number of calls (or a folder of images), say a line a metric and save a record each; returns the records.
+def evaluate(  # noqa: PLR0913 - each is an option of the command
+    target: Path,
+    dataset: str,
+    *,
+    nfe: Iterable[int] = (1,),
+    n: int = 50_000,
+    n_reference: int | None = None,
+    extractor: str = "inception",
+    mode: str = "clean",
+    split: str | None = None,
+    seeds: Iterable[int] = (0,),
+    metrics: Iterable[str] = ("fid",),
+    solver: str | None = None,
+    tol: float = 1e-5,
+    profile: str = "own",
+    method: str | None = None,
+    with_cost: bool = False,
+    batch: int = BATCH,
+    say: Callable = print,
+) -> list[Record]:
+    """Measure a checkpoint at every number of calls, or a folder of images; returns the records.
 
-    split: of the reference, "train" where there is one; n: images to generate a seed, or of the folder to take; profile: under which the
-    records are filed. ValueError, FileNotFoundError and ImportError say in one line what is wrong or missing.
+    A line a metric is said and a record each saved.
+
+    split: of the reference, "train" where there is one; n: images to generate a seed, or of the folder to
+    take; profile: under which the records are filed. ValueError, FileNotFoundError and ImportError say in one
+    line what is wrong or missing.
     """
     if unknown := [name for name in metrics if name not in METRICS]:
         raise ValueError(f"unknown metric '{unknown[0]}'; there are {', '.join(METRICS)}")
@@ -34,7 +55,8 @@ def evaluate(
     made = load(extractor, dataset, mode, say)
     if "is" in metrics and not made.logits:
         raise ValueError(
-            f"{made.name} ({made.mode}) gives no class scores; is takes inception (clean, legacy_tensorflow) or cnn"
+            f"{made.name} ({made.mode}) gives no class scores; is takes inception (clean, legacy_tensorflow) "
+            "or cnn"
         )
     options = {"spatial": "sfid" in metrics, "batch": batch, "say": say}
     if target.is_dir():
@@ -58,14 +80,30 @@ def evaluate(
         values = [scores(fake, real, made, metrics) for fake in found]
         spreads = errors(found[0], real, made, metrics) if len(found) == 1 else {}
         record = Record(
-            recipe=f"evaluate-{made.name}-{made.mode}-{split}-{n}", profile=profile, dataset=dataset, method=name, nfe=calls, sampler=sampler,
-            metrics={key: [value[key] for value in values] for key in values[0]}, seeds=own_seeds, n_generated=len(found[0]), n_reference=len(real),
-            split=split, hash=fingerprint({"real": real.facts, "fake": [fake.facts for fake in found]}), stand_in=drawn.parse(dataset) is not None,
-            extractor=f"{made.name} {made.sha256}", mode=f"{made.mode}, uint8", errors={key: [value] for key, value in spreads.items()}, cost=price,
-            ema=_decay(header), training=header.get("training", {}),
-            parameters=cost.parameters(net) if net else None, macs=cost.macs(net, shape) if net else None,
-            checkpoint_sha256=[generator.sha256] if generator else [], data_sha256=real.facts["data_sha256"],
-        )  # fmt: skip
+            recipe=f"evaluate-{made.name}-{made.mode}-{split}-{n}",
+            profile=profile,
+            dataset=dataset,
+            method=name,
+            nfe=calls,
+            sampler=sampler,
+            metrics={key: [value[key] for value in values] for key in values[0]},
+            seeds=own_seeds,
+            n_generated=len(found[0]),
+            n_reference=len(real),
+            split=split,
+            hash=fingerprint({"real": real.facts, "fake": [fake.facts for fake in found]}),
+            stand_in=drawn.parse(dataset) is not None,
+            extractor=f"{made.name} {made.sha256}",
+            mode=f"{made.mode}, uint8",
+            errors={key: [value] for key, value in spreads.items()},
+            cost=price,
+            ema=_decay(header),
+            training=header.get("training", {}),
+            parameters=cost.parameters(net) if net else None,
+            macs=cost.macs(net, shape) if net else None,
+            checkpoint_sha256=[generator.sha256] if generator else [],
+            data_sha256=real.facts["data_sha256"],
+        )
         for metric in record.metrics:
             say(line(record, metric))
         records.save(record)
@@ -75,8 +113,10 @@ def evaluate(
             f"{price['peak_memory_mb']:.0f} MB" if price["peak_memory_mb"] else "memory only measured on CUDA"
         )
         say(
-            f"{name}: a network call is {price['macs'] / 1e9:.3g} GMACs and {price['latency_ms']:.3g} ms at batch 1, at best "
-            f"{price['images_per_second']:.4g} images/s at batch {price['best_batch']} ({memory}), {price['parameters'] / 1e6:.3g}M parameters"
+            f"{name}: a network call is {price['macs'] / 1e9:.3g} GMACs and {price['latency_ms']:.3g} ms at "
+            "batch 1, at best "
+            f"{price['images_per_second']:.4g} images/s at batch {price['best_batch']} ({memory}), "
+            f"{price['parameters'] / 1e6:.3g}M parameters"
         )
     return done
 

@@ -1,6 +1,9 @@
-"""From a recipe to trained models: each is loaded if it was trained with exactly these settings, else trained and kept.
+"""From a recipe to trained models.
 
-A model's name ends in a fingerprint of everything that decides it, so profiles, seeds and data sets can never be mixed up (models.py).
+Each is loaded if it was trained with exactly these settings, else trained and kept.
+
+A model's name ends in a fingerprint of everything that decides it, so profiles, seeds and data sets can never
+be mixed up (models.py).
 """
 
 import shutil
@@ -28,15 +31,16 @@ from . import settings
 from .networks import Networks
 from .progress import watcher
 
-# how a student's first weights come from the network before it: all of them, the leading channels (a compact student), or none
+# how a student's first weights come from the network before it: all of them, the leading channels (a compact
+# student), or none
 STARTS = {"teacher": nets.warm_start, "truncated": truncate, "random": lambda net, source: net}
 
 
 class Experiment:
     """One recipe at one profile on one data set.
 
-    say: called with one line whenever something takes time (print in notebooks). resume: go on with a training that was interrupted;
-    otherwise finding one is a ValueError.
+    say: called with one line whenever something takes time (print in notebooks). resume: go on with a
+    training that was interrupted; otherwise finding one is a ValueError.
     """
 
     def __init__(self, recipe: dict, dataset: str | None = None, say=print, resume: bool = True):
@@ -55,11 +59,17 @@ class Experiment:
 
     @cached_property
     def images(self) -> images.Images:
-        """The data set's images. Read when they are asked for: a teacher that is trained can be distilled and drawn from without them."""
+        """The data set's images.
+
+        Read when they are asked for: a teacher that is trained can be distilled and drawn from without them.
+        """
         return images.load(self.dataset, **self.recipe.get("data", {}))[0]
 
     def data(self, n: int, seed: int | None = None) -> Tensor:
-        """n data points: a seeded sample of a toy, or random images of the set (seed None: this process's part of a training batch)."""
+        """n data points: a seeded sample of a toy, or random images of the set.
+
+        seed None: this process's part of a training batch.
+        """
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         if not self.is_toy:
             return self.images.sample(n, generator)
@@ -67,7 +77,10 @@ class Experiment:
 
     @cached_property
     def imported(self) -> dict | None:
-        """Network, SHA-256 and file of a recipe's teacher that is a checkpoint (`kind: checkpoint`, its `file` below data/teachers)."""
+        """Network, SHA-256 and file of a recipe's teacher that is a checkpoint.
+
+        Its kind is checkpoint, its `file` lies below data/teachers.
+        """
         block = self.recipe["teacher"]
         if block.get("kind") != "checkpoint":
             return None
@@ -88,7 +101,10 @@ class Experiment:
         return settings.student(self.recipe, self.dataset, method, seed, self.imported)
 
     def teacher(self):
-        """The pre-trained rectified flow, v(x, t); `kind: exact` in the recipe takes a toy's closed form, `kind: checkpoint` a file."""
+        """The pre-trained rectified flow, v(x, t).
+
+        `kind: exact` in the recipe takes a toy's closed form, `kind: checkpoint` a file.
+        """
         if self.recipe["teacher"].get("kind") == "exact":
             if not self.is_toy or self.toy.flow is None:
                 raise ValueError(f"{self.dataset} has no closed-form flow; 8gaussians has")
@@ -107,7 +123,10 @@ class Experiment:
         )
 
     def student(self, method: str, seed: int = 0, calls: int | None = None) -> JumpMap:
-        """The student of one method and seed; calls: if one of its stages is meant for this number of calls, the student of that stage."""
+        """The student of one method and seed.
+
+        calls: if one of its stages is meant for this number of calls, the student of that stage.
+        """
         role, net, training = f"{method}-seed{seed}", None, {}
         stages = self.student_settings(method, seed)
         for number, stage in enumerate(stages):
@@ -125,7 +144,10 @@ class Experiment:
         return JumpMap(net)
 
     def _stage(self, name: str, own: dict, previous: nn.Module | None) -> nn.Module:
-        """The network of one stage of training, which starts from the previous stage's, the first from the teacher's or as `start` says."""
+        """The network of one stage of training.
+
+        It starts from the previous stage's, the first from the teacher's or as `start` says.
+        """
         objective, teacher = objectives.build(own["objective"]), self.teacher()
         before = VelocityField(previous, self.precision) if previous else teacher
 
@@ -157,14 +179,18 @@ class Experiment:
         return self.models.trained(name, own, start, loss, s_input=objective.s_input, watch=watch)
 
     def _batch(self, pairs, objective, n: int) -> Batch:
-        """n pairs with what the objective needs beside them; of a conditional flow, real data of the same classes."""
+        """n pairs with what the objective needs beside them.
+
+        Of a conditional flow, real data of the same classes.
+        """
         if not self.classes:
             batch = pairs.batch(n, path=objective.needs_path)
             batch.data = self.data(len(batch.x1)) if objective.needs_data else None
             return batch.to(self.device)
         if not objective.whole_batches:
             raise ValueError(
-                f"{type(objective).__name__} with these options splits its batches, so it cannot train a class-conditional student"
+                f"{type(objective).__name__} with these options splits its batches, so it cannot train a "
+                "class-conditional student"
             )
         data, label = self.images.sample_labelled(n) if objective.needs_data else (None, None)
         batch = pairs.batch(n, path=objective.needs_path, label=label)
@@ -178,7 +204,9 @@ class Experiment:
         return net.get("net", net).get("classes", 0)
 
     def pairs(self, of: tuple | None = None) -> PairCache | OnlinePairs:
-        """The teacher's pairs with their paths, solved once and kept in runs/; with `online: true` in the recipe, fresh ones every step.
+        """The teacher's pairs with their paths, solved once and kept in runs/.
+
+        With `online: true` in the recipe, fresh ones every step.
 
         of: (velocity, fingerprint) of another flow whose pairs are wanted, as for the k-th reflow.
         """

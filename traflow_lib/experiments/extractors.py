@@ -14,13 +14,18 @@ from . import recipes
 
 # the recipe and profile with the classifier of a data set
 CLASSIFIERS = {
-    "digits": ("06_digits", "hour"), "fashion_mnist": ("fashion_mnist", "gpu"), "cifar10": ("cifar10", "gpu"),
-    "shapes32": ("cifar10", "laptop"), "shapes64": ("celeba64", "laptop"),
-}  # fmt: skip
+    "digits": ("06_digits", "hour"),
+    "fashion_mnist": ("fashion_mnist", "gpu"),
+    "cifar10": ("cifar10", "gpu"),
+    "shapes32": ("cifar10", "laptop"),
+    "shapes64": ("celeba64", "laptop"),
+}
 
 
 def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callable = print) -> Extractor:
-    """The extractor of a name; mode: Inception's; dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says).
+    """The extractor of a name; mode: Inception's.
+
+    dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says).
 
     ValueError, FileNotFoundError and ImportError say in one line what is missing.
     """
@@ -48,7 +53,8 @@ def _classifier(dataset: str | None, say: Callable) -> Extractor:
     if dataset not in CLASSIFIERS:
         known = ", ".join(CLASSIFIERS)
         raise ValueError(
-            f"there is no classifier of '{dataset}', only of {known}; take --extractor inception or torchvision:MODEL=FILE"
+            f"there is no classifier of '{dataset}', only of {known}; take --extractor inception or "
+            "torchvision:MODEL=FILE"
         )
     return of_experiment(Experiment(recipes.load(*CLASSIFIERS[dataset]), dataset, say=say))
 

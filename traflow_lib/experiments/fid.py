@@ -1,4 +1,7 @@
-"""FID and its kin, by Inception, of a recipe's teacher and students: what the paper's tables hold. Its settings are the recipe's `fid` block."""
+"""FID and its kin, by Inception, of a recipe's teacher and students: what the paper's tables hold.
+
+Its settings are the recipe's `fid` block.
+"""
 
 from collections.abc import Callable
 
@@ -9,15 +12,20 @@ from .experiment import Experiment
 
 
 def settings(recipe: dict, method: str) -> dict:
-    """The `fid` block for a method; of students outside the recipe's contest (the paper's ablations) with the changes of its `ablation` block."""
+    """The `fid` block for a method.
+
+    Of students outside the recipe's contest (the paper's ablations) with the changes of its `ablation` block.
+    """
     return recipe["fid"] | ({} if method in ("teacher", *recipe["methods"]) else recipe.get("ablation", {}))
 
 
 def run(experiment: Experiment, methods: list[str] | None = None, say: Callable = print) -> list[Record]:
-    """Records of the teacher (by dopri5) and of every method, or of those named, at the recipe's NFE, of the first of its seeds.
+    """Records of the teacher and of every method, or of those named, at the recipe's NFE.
 
-    Features are kept, so a second call answers from them. Empty, after a line that says why, if the recipe has no `fid` block or Inception's
-    weights are not here.
+    The teacher is solved by dopri5, methods have the first of the recipe's seeds.
+
+    Features are kept, so a second call answers from them. Empty, after a line that says why, if the recipe
+    has no `fid` block or Inception's weights are not here.
     """
     recipe, found = experiment.recipe, []
     if "fid" not in recipe:

@@ -1,4 +1,7 @@
-"""All metrics of one experiment, on one shared set of noise, saved as records: teacher, students and real data on the same footing."""
+"""All metrics of one experiment, on one shared set of noise, saved as records.
+
+Teacher, students and real data on the same footing.
+"""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -29,7 +32,10 @@ from .experiment import Experiment
 
 
 class Measure:
-    """Metrics of an Experiment; recipe block `evaluate`: n, seed (of the noise), reference (a solver for the teacher's endpoint)."""
+    """Metrics of an Experiment; recipe block `evaluate`.
+
+    N, seed (of the noise), reference (a solver for the teacher's endpoint).
+    """
 
     def __init__(self, experiment: Experiment):
         self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
@@ -43,7 +49,10 @@ class Measure:
 
     @cached_property
     def _reference(self) -> tuple[Tensor, int]:
-        """The teacher's endpoints and calls, kept in runs/ since an adaptive solver takes as long as many evaluations."""
+        """The teacher's endpoints and calls, kept in runs/.
+
+        An adaptive solver takes as long as many evaluations.
+        """
         complete = settings.evaluation(self.experiment.recipe)
         deciding = {
             "teacher": self.experiment.teacher_settings(),
@@ -66,7 +75,10 @@ class Measure:
 
     @cached_property
     def real(self) -> Tensor:
-        """Real data to compare with: a fresh sample of a toy, the images of the set (the first `n_reference` if the recipe says so)."""
+        """Real data to compare with: a fresh sample of a toy, or the images of the set.
+
+        Of those the first `n_reference` if the recipe says so.
+        """
         return (
             self.experiment.data(len(self.noise), seed=5)
             if self.experiment.is_toy
@@ -75,11 +87,15 @@ class Measure:
 
     @cached_property
     def real_features(self) -> Tensor:
+        """The classifier's features [N, D] of the real images."""
         return self.experiment.classifier().features(self.real)
 
     @cached_property
     def real_statistics(self) -> Statistics:
-        """Mean and covariance of the real images' features; committed ones where there are any, and then no image is needed."""
+        """Mean and covariance of the real images' features.
+
+        Committed ones where there are any, and then no image is needed.
+        """
         recipe, dataset = self.experiment.recipe, self.experiment.dataset
         self.experiment.classifier()
         extractor = file_sha256(self.experiment.files["classifier"])
@@ -99,10 +115,14 @@ class Measure:
 
     @property
     def fd_name(self) -> str:
+        """The name of the Frechet distance here: FD, the data set, the extractor, and "uint8" for 8 bits."""
         return f"fd-{self.experiment.dataset}-cnn" + "-uint8" * self.settings.get("as_files", False)
 
     def solve(self, **solver) -> tuple[Tensor, int]:
-        """The teacher's samples by a solver, and the calls it took a sample (the most over chunks for an adaptive one)."""
+        """The teacher's samples by a solver, and the calls it took a sample.
+
+        Of an adaptive solver the most over chunks.
+        """
         field, precision = self.experiment.teacher(), self.settings.get("adaptive_precision")
         if precision and solver["method"] == "dopri5":
             field = VelocityField(field.net, precision)
@@ -114,7 +134,10 @@ class Measure:
 
     @torch.no_grad()
     def sample(self, jump: JumpMap, steps: int, sampler: str = "jumps") -> Tensor:
-        """The student's samples from the shared noise, in the recipe's precision; sampler "jumps" or "renoised" (see JumpMap.sample)."""
+        """The student's samples from the shared noise, in the recipe's precision.
+
+        Sampler "jumps" or "renoised" (see JumpMap.sample).
+        """
         renoise = torch.Generator().manual_seed(self.settings["seed"]) if sampler == "renoised" else None
         device, precision = self.experiment.device.type, self.experiment.precision
         with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
@@ -125,7 +148,10 @@ class Measure:
         return torch.cat([part.float().cpu() for part in parts])
 
     def _chunks(self, n: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """The first n of the shared noise, and their classes if there are any, in chunks on the experiment's device."""
+        """The first n of the shared noise, and their classes if there are any.
+
+        They come in chunks on the experiment's device.
+        """
         size = chunk(self.experiment.shape)
         for start in range(0, n, size):
             part, device = slice(start, min(start + size, n)), self.experiment.device
@@ -192,7 +218,7 @@ class Measure:
         return self._geometries[method, seed]
 
     def halves(self) -> Record:
-        """FD between two random halves of the real images: what a perfect generator of that size would score."""
+        """FD between two random halves of the real images: a perfect generator of that size scores it."""
         order = torch.randperm(len(self.real), generator=torch.Generator().manual_seed(0))
         first, second = order.chunk(2)
         value = feature_distance(self.real_features[first], self.real_features[second])
@@ -208,7 +234,10 @@ class Measure:
         )
 
     def mirrored(self) -> Record:
-        """FD from the real images, every other one mirrored, to the set as it is: what a perfect generator of mirrored training data would score."""
+        """FD from the real images, every other one mirrored, to the set as it is.
+
+        What a perfect generator of mirrored training data would score.
+        """
         features = self.real_features.clone()
         features[::2] = self.experiment.classifier().features(self.real[::2].flip(-1))
         value = self._distance(features)
@@ -237,7 +266,10 @@ class Measure:
         )
 
     def hash(self, method: str, seeds: list[int]) -> str:
-        """Fingerprint of everything that decides a record's numbers: the models' settings and those of the evaluation."""
+        """Fingerprint of everything that decides a record's numbers.
+
+        The models' settings and those of the evaluation.
+        """
         experiment = self.experiment
         return settings.identity(
             settings.measurement(experiment.recipe, experiment.dataset, method, seeds, experiment.imported)
@@ -259,18 +291,36 @@ class Measure:
             else None
         )
         record = Record(
-            recipe=recipe["recipe"], profile=recipe["profile"], dataset=experiment.dataset, method=method, nfe=nfe, sampler=sampler,
-            metrics=metrics, seeds=seeds, n_generated=other.get("n_generated", len(self.noise)), n_reference=other.get("n_reference", self._n_reference),
-            split="fresh sample" if experiment.is_toy else recipe.get("data", {}).get("split", "all"), hash=self.hash(method, seeds),
-            stand_in="stand_in_for" in recipe, teacher=experiment.imported and {key: experiment.imported[key] for key in ("net", "sha256")},
-            extractor=None if "classifier" not in experiment.files else f"{experiment.dataset}-cnn {file_sha256(experiment.files['classifier'])}",
+            recipe=recipe["recipe"],
+            profile=recipe["profile"],
+            dataset=experiment.dataset,
+            method=method,
+            nfe=nfe,
+            sampler=sampler,
+            metrics=metrics,
+            seeds=seeds,
+            n_generated=other.get("n_generated", len(self.noise)),
+            n_reference=other.get("n_reference", self._n_reference),
+            split="fresh sample" if experiment.is_toy else recipe.get("data", {}).get("split", "all"),
+            hash=self.hash(method, seeds),
+            stand_in="stand_in_for" in recipe,
+            teacher=experiment.imported and {key: experiment.imported[key] for key in ("net", "sha256")},
+            extractor=None
+            if "classifier" not in experiment.files
+            else f"{experiment.dataset}-cnn {file_sha256(experiment.files['classifier'])}",
             ema=TrainConfig.of(headers[0]["settings"]["train"]).decays[0] if headers else None,
-            parameters=cost.parameters(net) if net else None, macs=cost.macs(net, experiment.shape) if net else None,
-            training=headers[0]["training"] | {key: headers[0]["settings"]["train"].get(key, "fp32") for key in ("batch", "precision")} if headers else {},
+            parameters=cost.parameters(net) if net else None,
+            macs=cost.macs(net, experiment.shape) if net else None,
+            training=headers[0]["training"]
+            | {key: headers[0]["settings"]["train"].get(key, "fp32") for key in ("batch", "precision")}
+            if headers
+            else {},
             seconds=sum(header["training"]["seconds"] for header in headers) if headers else None,
-            checkpoint_sha256=[file_sha256(experiment.files[role]) for role in roles if role in experiment.files],
+            checkpoint_sha256=[
+                file_sha256(experiment.files[role]) for role in roles if role in experiment.files
+            ],
             data_sha256=self._data_sha256,
-        )  # fmt: skip
+        )
         records.save(record)
         return record
 

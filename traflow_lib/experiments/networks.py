@@ -1,7 +1,8 @@
 """Trained networks by role: found by the fingerprint of their settings, else trained by fit() and kept.
 
-Looked for in results/checkpoints (committed), then in runs/ (this machine's own). With several processes all train and the first writes.
-Two notebooks or commands that want the same network at once train it once: the second waits and loads it.
+Looked for in results/checkpoints (committed), then in runs/ (this machine's own). With several processes all
+train and the first writes. Two notebooks or commands that want the same network at once train it once: the
+second waits and loads it.
 """
 
 from collections.abc import Callable
@@ -21,9 +22,12 @@ from . import settings
 
 
 class Networks:
-    """The networks of one data set on one device. headers, files: what was stored with the network of each role, and where.
+    """The networks of one data set on one device.
 
-    say: called with one line before a training. resume: go on with a training that was interrupted; otherwise finding one is a ValueError.
+    headers, files: what was stored with the network of each role, and where.
+
+    say: called with one line before a training. resume: go on with a training that was interrupted; otherwise
+    finding one is a ValueError.
     """
 
     def __init__(self, dataset: str, device: torch.device, say: Callable = print, resume: bool = True):
@@ -35,7 +39,10 @@ class Networks:
         self._nets: dict[str, nn.Module] = {}
 
     def imported(self, role: str, file: Path) -> tuple[nn.Module, dict]:
-        """The network of a release's checkpoint, as it is or imported, and its header, whose source has the checksum of the release's file."""
+        """The network of a release's checkpoint, as it is or imported, and its header.
+
+        The header's source has the checksum of the release's file.
+        """
         if role not in self._nets:
             net, header = load_network(file)
             source = header.get("source", {})
@@ -60,8 +67,8 @@ class Networks:
     ) -> nn.Module:
         """The network that complete settings `own` decide, with `net`, `train` and `seed` among them.
 
-        start() gives its first state, make_loss(train) what fit() minimises, finish(net) more facts for the header, watch(folder) what fit()
-        calls now and then.
+        start() gives its first state, make_loss(train) what fit() minimises, finish(net) more facts for the
+        header, watch(folder) what fit() calls now and then.
         """
         fingerprint = settings.identity(own)
         name = f"{self.dataset}-{role}-{fingerprint}"
@@ -73,15 +80,16 @@ class Networks:
             if file is None:
                 if not self.resume and any(folder.glob("checkpoint-*.pt")):
                     raise ValueError(
-                        f"{folder} holds an interrupted training of {role}; add --resume to go on with it, or delete the folder"
+                        f"{folder} holds an interrupted training of {role}; add --resume to go on with it, "
+                        "or delete the folder"
                     )
                 train, seed = TrainConfig.of(own["train"]), own["seed"]
                 self.say(f"{self.dataset}: training {role} for {train.steps:,} steps")
                 loss, watch = make_loss(train), watch(folder) if watch and train.watch_every else None
                 torch.manual_seed(seed)
-                net, label = start().to(self.device), f"{self.dataset} {role}"
+                net, title = start().to(self.device), f"{self.dataset} {role}"
                 trained = fit(
-                    net, loss, train, folder, seed=seed, label=label, recipe=fingerprint, watch=watch
+                    net, loss, train, folder, seed=seed, title=title, recipe=fingerprint, watch=watch
                 )
                 file = folder / "model.safetensors"
                 if self.process.is_main_process:
@@ -100,7 +108,10 @@ class Networks:
         return self._nets[name]
 
     def found(self, role: str, fingerprint: str) -> Path | None:
-        """The network's file if it was trained before: a committed one, or this machine's own, also one from before fingerprints changed."""
+        """The network's file if it was trained before.
+
+        A committed one, or this machine's own, also one from before fingerprints changed.
+        """
         for name in (
             f"{self.dataset}-{role}-{known}" for known in (fingerprint, *settings.earlier(fingerprint))
         ):

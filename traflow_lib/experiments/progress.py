@@ -1,4 +1,7 @@
-"""What is looked at while a network trains: a grid of samples from the same noise, and their Frechet distance where there is a classifier."""
+"""What is looked at while a network trains.
+
+A grid of samples from the same noise, and their Frechet distance where there is a classifier.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +17,8 @@ SEED, GRID = 7, 64
 def watcher(experiment, sample: Callable) -> Callable:
     """What Models.trained takes as `watch`; sample(net, noise, label or None) -> images.
 
-    The recipe's `watch: {n: ...}` sets how many samples the distance takes (1,000 unless given). The grids are FOLDER/samples-STEP.png.
+    The recipe's `watch: {n: ...}` sets how many samples the distance takes (1,000 unless given). The grids
+    are FOLDER/samples-STEP.png.
     """
 
     def start(folder: Path) -> Callable:

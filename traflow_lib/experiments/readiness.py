@@ -1,4 +1,7 @@
-"""What a recipe needs and whether it is here, asked before hours of training: by the notebooks and by the command doctor."""
+"""What a recipe needs and whether it is here, asked before hours of training.
+
+By the notebooks and by the command doctor.
+"""
 
 import time
 from collections.abc import Callable
@@ -12,14 +15,17 @@ from ..data import fetch, images
 from ..evaluation import inception
 from . import settings
 from .networks import Networks
-from .recipes import GPU_PROFILES
+from .schema import PROFILES
 
 EDM = "https://nvlabs-fi-cdn.nvidia.com/edm/pretrained/"
 
 
 @dataclass(frozen=True)
 class Need:
-    """what: a thing the recipe needs; found: whether it is here; note: where it is, or one line on how to get it. vital: nothing runs without."""
+    """what: a thing the recipe needs; found: whether it is here.
+
+    note: where it is, or one line on how to get it. vital: nothing runs without.
+    """
 
     what: str
     found: bool
@@ -31,7 +37,10 @@ class Need:
 
 
 def needs(recipe: dict) -> list[Need]:
-    """The device, data, teacher file and Inception weights that a recipe of images asks for. Prepares the data's cache, fetches the weights."""
+    """The device, data, teacher file and Inception weights that a recipe of images asks for.
+
+    Prepares the data's cache, fetches the weights.
+    """
     found = [_device(recipe), _data(recipe)]
     if recipe["teacher"].get("kind") == "checkpoint":
         found.append(_teacher(Path(recipe["teacher"]["file"])))
@@ -41,7 +50,11 @@ def needs(recipe: dict) -> list[Need]:
 
 
 def check(recipe: dict, say: Callable = print) -> None:
-    """Say all needs, a line each, but raise FileNotFoundError for the vital ones that are missing, with what to do."""
+    """Say all needs, a line each.
+
+    Raises:
+        FileNotFoundError: vital ones are missing; says what to do.
+    """
     missing = []
     for need in needs(recipe):
         if need.vital and not need.found:
@@ -60,7 +73,7 @@ def has_data(recipe: dict) -> bool:
 def _device(recipe: dict) -> Need:
     if torch.cuda.is_available():
         return Need("GPU", True, torch.cuda.get_device_name())
-    wanted = recipe["profile"] in GPU_PROFILES
+    wanted = PROFILES[recipe["profile"]].gpu
     return Need(
         "GPU", not wanted, "none here; this profile is made for one" if wanted else "none needed", vital=False
     )
@@ -84,7 +97,10 @@ def _data(recipe: dict) -> Need:
 
 
 def _trains_on_images(recipe: dict) -> bool:
-    """Whether images are needed for more than to be shown: for an extractor, a teacher or a student that is still to be trained on them, or for FID."""
+    """Whether images are needed for more than to be shown.
+
+    For an extractor, a teacher or a student that is still to be trained on them, or for FID.
+    """
     name, found = recipe["dataset"], Networks(recipe["dataset"], torch.device("cpu")).found
     if "fid" in recipe or "classifier" not in recipe or recipe["teacher"].get("kind") == "checkpoint":
         return True
@@ -116,7 +132,10 @@ def _inception() -> Need:
 
 
 def precision(seconds: float = 0.5) -> str:
-    """Which precision is fast on this processor, by timing one convolution in each: flags of a processor do not tell how it performs."""
+    """Which precision is fast on this processor, by timing one convolution in each.
+
+    Flags of a processor do not tell how it performs.
+    """
     net, x = torch.nn.Conv2d(64, 64, 3, padding=1), torch.randn(32, 64, 16, 16)
     times = {
         name: _time(net, x, dtype, seconds)
@@ -128,7 +147,8 @@ def precision(seconds: float = 0.5) -> str:
         if ratio < 0.8
         else "float32 is the one to use on this processor, as all CPU profiles do"
     )
-    return f"a convolution takes {1000 * times['float32']:.1f} ms in float32 and {1000 * times['bf16']:.1f} ms in bf16 ({ratio:.2g} times as long): {advice}"
+    full, half = (f"{1000 * times[name]:.1f} ms in {name}" for name in ("float32", "bf16"))
+    return f"a convolution takes {full} and {half} ({ratio:.2g} times as long): {advice}"
 
 
 @torch.no_grad()

@@ -1,4 +1,7 @@
-"""Recipes: what each notebook trains and measures, as data. One YAML a notebook: shared settings, then profiles that change some."""
+"""Recipes: what each notebook trains and measures, as data.
+
+One YAML a notebook: shared settings, then profiles that change some.
+"""
 
 from copy import deepcopy
 from functools import cache
@@ -7,9 +10,10 @@ from pathlib import Path
 import yaml
 
 from .. import objectives
+from . import checking
+from .schema import PROFILES
 
 FOLDER = Path(__file__).parents[1] / "recipes"
-GPU_PROFILES = ("gpu", "paper", "rehearsal")  # those made for a GPU
 EQUAL_TIME = "@time"  # suffix of a method trained for equal time instead of equal steps
 
 
@@ -19,10 +23,12 @@ def names() -> list[str]:
 
 
 def load(name: str, profile: str, teacher: Path | str | None = None, precision: str | None = None) -> dict:
-    """The settings of one recipe at one profile, which may change another one (`like`); a ValueError lists what exists if either is unknown.
+    """The settings of one recipe at one profile, which may change another one (`like`).
 
-    teacher: a checkpoint file that takes the place of the recipe's own teacher; precision: of training and sampling in place of the
-    recipe's, which is float32 where it says nothing.
+    A ValueError lists what exists if either is unknown.
+
+    teacher: a checkpoint file that takes the place of the recipe's own teacher; precision: of training and
+    sampling in place of the recipe's, which is float32 where it says nothing.
     """
     if name not in names():
         raise ValueError(f"unknown recipe '{name}'; there are {', '.join(names())}")
@@ -30,18 +36,17 @@ def load(name: str, profile: str, teacher: Path | str | None = None, precision: 
     profiles = recipe.pop("profiles")
     if profile not in profiles:
         raise ValueError(f"unknown profile '{profile}' for {name}; there are {', '.join(profiles)}")
+    if unknown := set(profiles) - PROFILES.keys():
+        raise ValueError(f"recipe {name} has a profile '{min(unknown)}'; there are {', '.join(PROFILES)}")
     change = dict(profiles[profile] or {})
     base = merge(recipe, profiles[change.pop("like")]) if "like" in change else recipe
-    recipe = (
-        merge(base, change)
-        | {"recipe": name, "profile": profile}
-        | ({"precision": precision} if precision else {})
-    )
-    return (
-        recipe | {"teacher": {"kind": "checkpoint", "file": str(Path(teacher).resolve())}}
-        if teacher
-        else recipe
-    )
+    recipe = merge(base, change) | {"recipe": name, "profile": profile}
+    if precision:
+        recipe["precision"] = precision
+    if teacher:
+        recipe["teacher"] = {"kind": "checkpoint", "file": str(Path(teacher).resolve())}
+    checking.check(recipe)
+    return recipe
 
 
 @cache
@@ -59,7 +64,7 @@ def merge(base: dict, change: dict) -> dict:
 
 
 def with_choice(student: dict, choice: dict) -> dict:
-    """A student's settings with a learning rate (`lr`) and options chosen for it, as in a recipe's `chosen` block.
+    """A student's settings with what was chosen for it, as in a recipe's `chosen` block: `lr` and options.
 
     An option of a method trained in stages goes to every stage whose objective has it.
     """
@@ -75,7 +80,10 @@ def with_choice(student: dict, choice: dict) -> dict:
 
 
 def parse(method: str) -> tuple[str, dict, str]:
-    """A method's parts: its name, settings that a trial of the search changes ("cd lr=0.003 distance=l2"), and its budget ("distill@time")."""
+    """A method's parts: its name, the settings that a trial of the search changes, and its budget.
+
+    "cd lr=0.003 distance=l2" is a trial, "distill@time" has a budget.
+    """
     words, _, budget = method.partition("@")
     name, *changes = words.split(" ")
     return name, {key: _value(text) for key, _, text in (change.partition("=") for change in changes)}, budget
@@ -91,12 +99,14 @@ def _value(text: str) -> float | str:
 def student(recipe: dict, method: str) -> dict:
     """The settings of one method of a recipe, with what a search chose for it.
 
-    "name@time" is the method `name` with as many steps as take the time that the recipe's reference method needs for its own.
+    "name@time" is the method `name` with as many steps as take the time that the recipe's reference method
+    needs for its own.
     """
     name, trial, budget = parse(method)
     if name not in recipe["students"] or budget not in ("", "time"):
         raise ValueError(
-            f"unknown method '{method}' in recipe {recipe['recipe']}; there are {', '.join(recipe['students'])}"
+            f"unknown method '{method}' in recipe {recipe['recipe']}; there are "
+            f"{', '.join(recipe['students'])}"
         )
     settings = merge(recipe["student"], recipe["students"][name] or {})
     if choice := trial or (recipe.get("chosen") or {}).get(name):
@@ -104,7 +114,8 @@ def student(recipe: dict, method: str) -> dict:
     if budget:
         if not recipe.get("step_cost"):
             raise ValueError(
-                f"recipe {recipe['recipe']} has no step_cost to make '{method}' from; bench --cost measures it"
+                f"recipe {recipe['recipe']} has no step_cost to make '{method}' from; bench --cost measures "
+                "it"
             )
         cost = recipe["step_cost"]
         settings["train"]["steps"] = round(settings["train"]["steps"] * cost[recipe["time_of"]] / cost[name])
@@ -112,7 +123,10 @@ def student(recipe: dict, method: str) -> dict:
 
 
 def stages(settings: dict) -> list[dict]:
-    """A student's settings as the stages it is trained in, one unless the recipe lists several with their `share` of the steps."""
+    """A student's settings as the stages it is trained in.
+
+    It is one unless the recipe lists several with their `share` of the steps.
+    """
     shared = {key: value for key, value in settings.items() if key != "stages"}
     each = [merge(shared, stage) for stage in settings.get("stages", [{"share": 1}])]
     for stage in each:

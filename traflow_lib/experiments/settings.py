@@ -1,6 +1,7 @@
-"""Complete settings: the one place that turns a recipe and a method into all that decides a model or a number, every default written out.
+"""Complete settings: all that decides a model or a number, every default written out.
 
-What is hashed is what is built from, so a default that changes makes other models, and writing a default out does not.
+This is the one place that makes them of a recipe and a method. What is hashed is what is built from, so a
+default that changes makes other models, and writing a default out does not.
 """
 
 import inspect
@@ -13,16 +14,31 @@ from ..files.checksums import fingerprint
 from ..training.config import TrainConfig
 from . import recipes
 
-# settings that change how fast or how visibly something is computed, not what: they are no part of a fingerprint
-NEUTRAL = frozenset({
-    "precision", "adaptive_precision", "micro_batch", "channels_last", "compile", "save_every", "keep", "log_every", "watch_every", "tensorboard"
-})  # fmt: skip
+# settings that change how fast or how visibly something is computed, not what: they are no part of a
+# fingerprint
+NEUTRAL = frozenset(
+    {
+        "precision",
+        "adaptive_precision",
+        "micro_batch",
+        "channels_last",
+        "compile",
+        "save_every",
+        "keep",
+        "log_every",
+        "watch_every",
+        "tensorboard",
+    }
+)
 EVALUATE = {"n_exact": 2000, "n_geometry": 1000, "n_reference": None, "as_files": False}
 COUNTS = ("nfe", "teacher_nfe")  # which numbers of calls are measured does not change any of them
 
 
 def decisive(settings):
-    """Nested settings without those that decide nothing (NEUTRAL, and None), whole numbers as integers: what a fingerprint is taken of."""
+    """Nested settings without those that decide nothing (NEUTRAL, and None), whole numbers as integers.
+
+    What a fingerprint is taken of.
+    """
     if isinstance(settings, dict):
         return {
             key: decisive(value)
@@ -70,7 +86,10 @@ def data(recipe: dict, dataset: str) -> dict:
 
 
 def teacher(recipe: dict, dataset: str, imported: dict | None = None) -> dict:
-    """All that decides a teacher. imported: network and SHA-256 of the checkpoint, for a recipe whose teacher is a file."""
+    """All that decides a teacher.
+
+    imported: network and SHA-256 of the checkpoint, for a recipe whose teacher is a file.
+    """
     block = recipe["teacher"]
     kind = block.get("kind", "trained")
     if kind == "exact":
@@ -113,12 +132,22 @@ def student(recipe: dict, dataset: str, method: str, seed: int, imported: dict |
         base = imported["net"] if imported else recipe["net"]
         change = stage.get("net", {})
         config = recipes.merge(base, {"net": change} if base.get("kind") == "edm" else change)
-        found.append({
-            "pairs": of_pairs, "objective": objectives.described(objectives.get(stage["objective"], **stage.get("options", {}))),
-            "net": network(config), "start": stage.get("start", "teacher"), "n_pairs": stage.get("n_pairs"),
-            "new_pairs": stage.get("new_pairs", False), "calls": stage.get("calls"), "train": training(stage["train"], recipe),
-            "seed": seed, "after": identity(found[-1]) if found else None,
-        })  # fmt: skip
+        found.append(
+            {
+                "pairs": of_pairs,
+                "objective": objectives.described(
+                    objectives.get(stage["objective"], **stage.get("options", {}))
+                ),
+                "net": network(config),
+                "start": stage.get("start", "teacher"),
+                "n_pairs": stage.get("n_pairs"),
+                "new_pairs": stage.get("new_pairs", False),
+                "calls": stage.get("calls"),
+                "train": training(stage["train"], recipe),
+                "seed": seed,
+                "after": identity(found[-1]) if found else None,
+            }
+        )
     return found
 
 
@@ -156,7 +185,10 @@ def measurement(
 
 @cache
 def renamed() -> dict[str, str]:
-    """Fingerprints of earlier versions of this kit (of raw YAML) by what they are today, from results/fingerprints.json."""
+    """Fingerprints of earlier versions of this kit (of raw YAML) by what they are today.
+
+    They are read from results/fingerprints.json.
+    """
     return json.loads(paths.committed("fingerprints.json").read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,7 @@
-"""Read files of pickled networks as data: tensors and plain containers are built, nothing else a file names is imported or run."""
+"""Read files of pickled networks as data.
+
+Tensors and plain containers are built, nothing else a file names is imported or run.
+"""
 
 import codecs
 import io
@@ -16,7 +19,10 @@ class Refused(ValueError):
 
 
 class PickledObject(dict):
-    """An object that was not built: the name of its class where it is known, and the state it would have been given."""
+    """An object that was not built.
+
+    The name of its class where it is known, and the state it would have been given.
+    """
 
     name, state = "", None
 
@@ -28,7 +34,10 @@ class PickledObject(dict):
 
 
 def read(path: Path) -> object:
-    """The content of a pickle with a network; ValueError in one line when it is not whole or asks for more than data."""
+    """The content of a pickle with a network.
+
+    ValueError in one line when it is not whole or asks for more than data.
+    """
     with open(path, "rb") as stream:
         return _in_one_line(path, lambda: _Unpickler(stream).load())
 

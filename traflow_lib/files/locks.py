@@ -1,4 +1,7 @@
-"""One process at a time for what is to be done once: training a network, solving pairs, collecting features, executing a notebook."""
+"""One process at a time for what is to be done once.
+
+Training a network, solving pairs, collecting features, executing a notebook.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,14 +12,18 @@ from filelock import FileLock, Timeout
 from . import paths
 from .processes import processes
 
-PATIENCE = 60  # seconds of waiting between two exchanges of a job's processes, well below the time-outs of their barriers
+# seconds of waiting between two exchanges of a job's processes, well below the time-outs of their barriers
+PATIENCE = 60
 
 
 @contextmanager
 def exclusively(name: str, what: str, say: Callable = print) -> Iterator[None]:
-    """Inside, no other process that shares runs/ is in exclusively(name); one that has to wait says in one line what for.
+    """Keep every other process that shares runs/ out of the block of the same name.
 
-    Of a job with several processes the main one takes the lock for all. The system frees it when its holder dies, so none is ever stale.
+    One that has to wait says in one line what for.
+
+    Of a job with several processes the main one takes the lock for all. The system frees it when its holder
+    dies, so none is ever stale.
     """
     main, patience = processes().is_main_process, 0
     file = paths.runs() / "locks" / f"{name}.lock"

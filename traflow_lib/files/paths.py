@@ -1,7 +1,9 @@
-"""Where things live. Notebooks and commands run from different folders; this module is the only one that knows.
+"""Where things live.
 
-The places can be set by environment variables. A relative one means the same folder for everything that a command starts: it is counted from
-the folder where the command was started. An empty one counts as unset.
+Notebooks and commands run from different folders; this module is the only one that knows.
+
+The places can be set by environment variables. A relative one means the same folder for everything that a
+command starts: it is counted from the folder where the command was started. An empty one counts as unset.
 """
 
 import os
@@ -11,7 +13,10 @@ PLACES = ("TRAFLOW_ROOT", "TRAFLOW_RESULTS", "TRAFLOW_RUNS", "TRAFLOW_DATA", "TR
 
 
 def fix_places() -> None:
-    """Make the places that the environment names absolute, for kernels and processes that start in other folders. Importing this module does it."""
+    """Make the places that the environment names absolute.
+
+    Kernels and processes start in other folders. Importing this module does it.
+    """
     for name in PLACES:
         if place(name):
             os.environ[name] = str(place(name))
@@ -24,9 +29,12 @@ def place(name: str) -> Path | None:
 
 
 def root() -> Path:
-    """The repository root: from TRAFLOW_ROOT, else found upwards from this file (editable install), else from the working folder.
+    """The repository root.
 
-    ValueError if this file is in one clone of the kit and the working folder in another: nobody wants to run the one in the other by accident.
+    From TRAFLOW_ROOT, else found upwards from this file (editable install), else from the working folder.
+
+    ValueError if this file is in one clone of the kit and the working folder in another: nobody wants to run
+    the one in the other by accident.
     """
     if given := place("TRAFLOW_ROOT"):
         own, here = _clone(given), None
@@ -34,13 +42,15 @@ def root() -> Path:
         own, here = _clone(Path(__file__).resolve().parent), _clone(Path.cwd())
     if own and here and not own.samefile(here):
         raise ValueError(
-            f"the working folder is in the clone {here}, but this is the library of the clone {own}: run 'make setup' in {here} and use its .venv "
+            f"the working folder is in the clone {here}, but this is the library of the clone {own}: run "
+            f"'make setup' in {here} and use its .venv "
             "(after copying or moving a clone, too), or set TRAFLOW_ROOT to the clone that is meant"
         )
     if own or here:
         return own or here
     raise FileNotFoundError(
-        "TraFlow-lab's root (the folder with pyproject.toml and traflow_lib/) was not found; run inside the clone or set TRAFLOW_ROOT to it"
+        "TraFlow-lab's root (the folder with pyproject.toml and traflow_lib/) was not found; run inside the "
+        "clone or set TRAFLOW_ROOT to it"
     )
 
 
@@ -53,17 +63,23 @@ def _clone(start: Path) -> Path | None:
 
 
 def results() -> Path:
-    """This machine's own records, tables, figures and executed notebooks, ignored by git: TRAFLOW_RESULTS, else results/ in runs()."""
+    """This machine's own records, tables, figures and executed notebooks, ignored by git.
+
+    TRAFLOW_RESULTS, else results/ in runs().
+    """
     return place("TRAFLOW_RESULTS") or runs() / "results"
 
 
 def committed(*parts: str) -> Path:
-    """A path below results/ of the repository, the committed reference, which everybody reads and no run writes."""
+    """A path below results/ of the repository: the committed reference, which no run writes."""
     return root().joinpath("results", *parts)
 
 
 def runs() -> Path:
-    """Working files of this machine (checkpoints, logs, cached pairs), ignored by git: TRAFLOW_RUNS, else runs/ of the repository."""
+    """Working files of this machine (checkpoints, logs, cached pairs), ignored by git.
+
+    TRAFLOW_RUNS, else runs/ of the repository.
+    """
     return place("TRAFLOW_RUNS") or root() / "runs"
 
 

@@ -1,4 +1,7 @@
-"""The processes of one job, as torchrun or accelerate launch starts them: which one this is, and what they do together."""
+"""The processes of one job, as torchrun or accelerate launch starts them.
+
+Which one this is, and what they do together.
+"""
 
 import torch
 from accelerate import PartialState
@@ -7,7 +10,10 @@ from torch import Tensor
 
 
 def processes() -> PartialState:
-    """This process among all that torchrun or accelerate launch started: its process_index, num_processes and device."""
+    """This process among all that torchrun or accelerate launch started.
+
+    Its process_index, num_processes and device.
+    """
     return PartialState(cpu=not torch.accelerator.is_available())
 
 

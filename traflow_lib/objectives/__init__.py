@@ -1,6 +1,7 @@
 """Distillation objectives. All share one signature: objective(student, target, teacher, batch) -> LossTerms.
 
-student: JumpMap being trained; target: JumpMap with its moving-average weights; teacher: velocity field; batch: pairs.Batch.
+student: JumpMap being trained; target: JumpMap with its moving-average weights; teacher: velocity field;
+batch: pairs.Batch.
 """
 
 from functools import partial
@@ -32,8 +33,21 @@ _FACTORIES = {
     **PRESETS,
 }
 _CLASSES = {
-    kind.__name__: kind for kind in (Distill, Reflow, FlowGuided, Progressive, Consistency, CTM, Shortcut, LagrangianMap, EulerianMap, MeanFlow, TraFlow)
-}  # fmt: skip
+    kind.__name__: kind
+    for kind in (
+        Distill,
+        Reflow,
+        FlowGuided,
+        Progressive,
+        Consistency,
+        CTM,
+        Shortcut,
+        LagrangianMap,
+        EulerianMap,
+        MeanFlow,
+        TraFlow,
+    )
+}
 
 
 def names() -> list[str]:

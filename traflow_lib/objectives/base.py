@@ -1,4 +1,7 @@
-"""What every objective shares: its interface, the distances, states of a batch, solver calls and gradient-norm weights."""
+"""What every objective shares.
+
+Its interface, the distances, states of a batch, solver calls and gradient-norm weights.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,7 +20,10 @@ DISTANCES = ("l2", "pseudo_huber", "cauchy", "lpips")
 
 @dataclass
 class LossTerms:
-    """total: scalar to differentiate; parts: the unweighted terms by name and the weights used, as plain numbers for the log."""
+    """total: scalar to differentiate.
+
+    parts: the unweighted terms by name and the weights used, as plain numbers for the log.
+    """
 
     total: Tensor
     parts: dict[str, float]
@@ -38,12 +44,15 @@ class LossTerms:
 
 @dataclass(frozen=True)
 class Objective:
-    """Base of all methods: called with (student, target, teacher, batch) -> LossTerms. What a method needs is said by its attributes.
+    """Base of all methods: called with (student, target, teacher, batch) -> LossTerms.
 
-    states: where x_t lives: on the "chord" of a teacher's pair, on the teacher's "path", or on noised real "data".
-    s_input: whether the student's network sees the target time s. from_previous: whether `teacher` is the network that the previous stage
-    of the training left, not the original one. draws: pairs to draw per sample of the batch. samplers: how its samples are made.
-    whole_batches: whether networks are only called on all of the batch or its first rows, which class labels need.
+    What a method needs is said by its attributes.
+
+    states: where x_t lives: on the "chord" of a teacher's pair, on the teacher's "path", or on noised real
+    "data". s_input: whether the student's network sees the target time s. from_previous: whether `teacher` is
+    the network that the previous stage of the training left, not the original one. draws: pairs to draw per
+    sample of the batch. samplers: how its samples are made. whole_batches: whether networks are only called
+    on all of the batch or its first rows, which class labels need.
     """
 
     s_input: ClassVar[bool] = True
@@ -53,16 +62,19 @@ class Objective:
     whole_batches: ClassVar[bool] = True
     choices: ClassVar[dict[str, tuple]] = {}
 
+    @classmethod
+    def allowed(cls) -> dict[str, tuple]:
+        """The values that an option which is a name may take."""
+        solvers = (*CALLS_PER_STEP, "none")
+        return {"distance": tuple(DISTANCES), "states": tuple(STATES), "solver": solvers} | cls.choices
+
     def __post_init__(self):
-        allowed = {
-            "distance": DISTANCES,
-            "states": STATES,
-            "solver": (*CALLS_PER_STEP, "none"),
-        } | self.choices
+        allowed = self.allowed()
         for field in self.__dataclass_fields__:
             if field in allowed and getattr(self, field) not in allowed[field]:
                 raise ValueError(
-                    f"{type(self).__name__}: {field} is '{getattr(self, field)}'; it must be one of {', '.join(allowed[field])}"
+                    f"{type(self).__name__}: {field} is '{getattr(self, field)}'; it must be one of "
+                    f"{', '.join(allowed[field])}"
                 )
 
     @property
@@ -80,18 +92,25 @@ class Objective:
 
 
 def on_states(batch: Batch, states: str, ends: float, draw=None) -> tuple[Batch, Tensor, Tensor, Tensor]:
-    """The batch on its states, and times s < u < t [B] at which it has them (ends and draw: see pairs.sample_times)."""
+    """The batch on its states, and times s < u < t [B] at which it has them.
+
+    ends and draw: see pairs.sample_times.
+    """
     line = batch.on(states)
     s, u, t = (time.to(line.x1) for time in sample_times(len(line.x1), ends, line.intervals, draw))
     return line, s, u, t
 
 
 def distance(name: str, a: Tensor, b: Tensor, scale: Tensor | float = 1.0, c: float = 0.03) -> Tensor:
-    """D(a, b), the mean over the batch; a, b [B, ...]; scale [B, 1, ...] divides the difference (not for LPIPS). r: a sample's RMS.
+    """D(a, b), the mean over the batch; a, b [B, ...].
 
-    l2: mean square. pseudo_huber: sqrt(r^2 + c^2) - c (Song & Dhariwal 2024), which grows linearly for large errors. cauchy:
-    log(1 + r^2 / c^2), whose gradient is that of the square weighted by 1 / (r^2 + c^2), MeanFlow's adaptive weight with power 1
-    (its constant, 1e-3, is this c squared). lpips: perceptual, on images (needs the `lpips` package and its weights).
+    Scale [B, 1, ...] divides the difference (not for LPIPS). r: a sample's RMS.
+
+    l2: mean square. pseudo_huber: sqrt(r^2 + c^2) - c (Song & Dhariwal 2024), which grows linearly for large
+    errors. cauchy:
+    log(1 + r^2 / c^2), whose gradient is that of the square weighted by 1 / (r^2 + c^2), MeanFlow's adaptive
+    weight with power 1 (its constant, 1e-3, is this c squared). lpips: perceptual, on images (needs the
+    `lpips` package and its weights).
     """
     if name == "lpips":
         return _lpips(a.device)(a.expand(-1, 3, -1, -1), b.expand(-1, 3, -1, -1)).mean()
@@ -138,7 +157,10 @@ def stop_gradient(target: JumpMap):
 
 @torch.no_grad()
 def solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps: int) -> Tensor:
-    """The teacher's solution from times t [B] to u [B]: one ODE in r from 0 to 1 with time t + r (u - t), so each sample has its own interval."""
+    """The teacher's solution from times t [B] to u [B].
+
+    One ODE in r from 0 to 1 with time t + r (u - t), so each sample has its own interval.
+    """
     span = u - t
 
     def scaled(y, r):
@@ -148,16 +170,22 @@ def solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps: 
 
 
 def earlier_state(line: Batch, teacher, t: Tensor, u: Tensor, solver: str, steps: int) -> Tensor:
-    """The teacher's state at u < t on its trajectory through line.at(t): stored if line is the teacher's path, else solved for."""
+    """The teacher's state at u < t on its trajectory through line.at(t).
+
+    Stored if line is the teacher's path, else solved for.
+    """
     return line.at(u) if line.path is not None else solve_between(teacher, line.at(t), t, u, solver, steps)
 
 
 def gradient_norm_weights(
     losses: dict[str, Tensor], reference: str, parameter: nn.Parameter, clip: tuple[float, float] | None
 ) -> dict[str, float]:
-    """Weights that give every term the reference term's gradient norm at one layer (CTM's adaptive weight), optionally clipped.
+    """Weights that give every term the reference term's gradient norm at one layer.
 
-    The norms are those of the batch over all processes; a batch that is accumulated has weights for each of its parts.
+    CTM's adaptive weight, optionally clipped.
+
+    The norms are those of the batch over all processes; a batch that is accumulated has weights for each of
+    its parts.
     """
     gradients = {
         name: torch.autograd.grad(loss, parameter, retain_graph=True)[0] for name, loss in losses.items()

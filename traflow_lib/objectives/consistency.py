@@ -1,6 +1,7 @@
 """Consistency models: neighbouring states of one trajectory must be sent to the same end.
 
-Song et al. 2023 (arXiv 2303.01469). f(x, t) = G(x, t, 0) is all that is learned; f(x, 0) = x holds by construction.
+Song et al. 2023 (arXiv 2303.01469). f(x, t) = G(x, t, 0) is all that is learned; f(x, 0) = x holds by
+construction.
 """
 
 import math
@@ -18,10 +19,10 @@ from .base import LossTerms, Objective, distance, earlier_state
 class Consistency(Objective):
     """D(f(x_t, t), sg f_ema(x_u, u)) for neighbours u < t of an even grid of N intervals.
 
-    solver: takes one step of the teacher from x_t to x_u (consistency distillation), or "none": x_u is the point of the same random
-    chord of real data and noise (consistency training, without a teacher).
-    first, last: N at the start and the end of training; between them N^2 grows linearly, as in the paper's schedule. 18 is what CD
-    uses on CIFAR-10; consistency training goes from 2 to 150 there.
+    solver: takes one step of the teacher from x_t to x_u (consistency distillation), or "none": x_u is the
+    point of the same random chord of real data and noise (consistency training, without a teacher). first,
+    last: N at the start and the end of training; between them N^2 grows linearly, as in the paper's schedule.
+    18 is what CD uses on CIFAR-10; consistency training goes from 2 to 150 there.
     """
 
     s_input: ClassVar[bool] = False

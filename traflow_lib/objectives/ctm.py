@@ -1,7 +1,9 @@
-"""Consistency trajectory models: jumps from two states of one trajectory must land together, wherever they land.
+"""Consistency trajectory models.
 
-Kim et al. 2024 (arXiv 2310.02279), without its adversarial loss: the soft consistency loss and the denoising loss, balanced by their
-gradients. TraFlow's second version takes both from here.
+Jumps from two states of one trajectory must land together, wherever they land.
+
+Kim et al. 2024 (arXiv 2310.02279), without its adversarial loss: the soft consistency loss and the denoising
+loss, balanced by their gradients. TraFlow's second version takes both from here.
 """
 
 from dataclasses import dataclass
@@ -26,7 +28,10 @@ from .base import (
 def soft_consistency(
     name: str, student, target, x_t: Tensor, x_u: Tensor, t: Tensor, u: Tensor, s: Tensor
 ) -> Tensor:
-    """D(G_sg(G(x_t, t, s), s, 0), G_sg(G_sg(x_u, u, s), s, 0)): both jumps decoded to time 0 and compared there. name: of D."""
+    """D(G_sg(G(x_t, t, s), s, 0), G_sg(G_sg(x_u, u, s), s, 0)).
+
+    Both jumps decoded to time 0 and compared there. name: of D.
+    """
     decode, zero = stop_gradient(target), torch.zeros_like(s)
     with torch.no_grad():
         goal = target(target(x_u, u, s), s, zero)
@@ -34,7 +39,10 @@ def soft_consistency(
 
 
 def denoising(name: str, student, batch: Batch, t: Tensor, gap: float | None = None) -> Tensor:
-    """D(g(z_t, t, t), x_0) on noised real data z_t; with `gap` the difference is divided by max(t, gap), into units of velocity."""
+    """D(g(z_t, t, t), x_0) on noised real data z_t.
+
+    With `gap` the difference is divided by max(t, gap), into units of velocity.
+    """
     z_t = batch.on("data").at(t)
     g = z_t - expand(t, z_t) * student.average_velocity(z_t, t, t)
     return distance(name, g, batch.data, 1.0 if gap is None else expand(t.clamp(min=gap), z_t))
@@ -44,9 +52,9 @@ def denoising(name: str, student, batch: Batch, t: Tensor, gap: float | None = N
 class CTM(Objective):
     """Consistency loss + denoising loss (weights equal gradient norms at the last layer, times `denoising`).
 
-    consistency: "soft", the earlier state x_u of the target anywhere in [s, t]; "local", one grid interval before t; "global", u = s.
-    steps: of the teacher's solver from x_t to x_u, which may be far apart (one step would be a biased target).
-    intervals: of the grid that "local" uses (18 in the paper, with Heun).
+    consistency: "soft", the earlier state x_u of the target anywhere in [s, t]; "local", one grid interval
+    before t; "global", u = s. steps: of the teacher's solver from x_t to x_u, which may be far apart (one
+    step would be a biased target). intervals: of the grid that "local" uses (18 in the paper, with Heun).
     """
 
     choices: ClassVar[dict] = {"consistency": ("soft", "local", "global")}

@@ -1,6 +1,9 @@
-"""Flow-map distillation: the jump map as the solution of a differential equation, in its target time or in its starting point.
+"""Flow-map distillation: the jump map as the solution of a differential equation.
 
-Boffi et al. 2024 (arXiv 2406.07507): Lagrangian (LMD) and Eulerian (EMD) map distillation. Both need one forward-mode derivative.
+It is one in its target time, or in its starting point.
+
+Boffi et al. 2024 (arXiv 2406.07507): Lagrangian (LMD) and Eulerian (EMD) map distillation. Both need one
+forward-mode derivative.
 """
 
 from dataclasses import dataclass
@@ -13,9 +16,12 @@ from .base import LossTerms, Objective, distance, on_states, velocity_distance
 
 @dataclass(frozen=True)
 class LagrangianMap(Objective):
-    """D(dG(x_t, t, s)/ds, v(G(x_t, t, s), s)): moving the target time moves the landing point along the teacher's velocity there.
+    """D(dG(x_t, t, s)/ds, v(G(x_t, t, s), s)).
 
-    The teacher's velocity at the landing point is a constant for the gradient. ends: probability of t := 1 and of s := 0.
+    Moving the target time moves the landing point along the teacher's velocity there.
+
+    The teacher's velocity at the landing point is a constant for the gradient. ends: probability of t := 1
+    and of s := 0.
     """
 
     states: str = "data"
@@ -32,10 +38,12 @@ class LagrangianMap(Objective):
 
 @dataclass(frozen=True)
 class EulerianMap(Objective):
-    """D(F, v - (t - s) dF/dt): starting a little later on the same trajectory must not move the landing point.
+    """D(F, v - (t - s) dF/dt).
 
-    dG/dt = 0 along the teacher's velocity v(x_t, t), written for the average velocity F = F(x_t, t, s), with dF/dt the total
-    derivative. The gradient passes through the derivative too; MeanFlow stops it there.
+    Starting a little later on the same trajectory must not move the landing point.
+
+    dG/dt = 0 along the teacher's velocity v(x_t, t), written for the average velocity F = F(x_t, t, s), with
+    dF/dt the total derivative. The gradient passes through the derivative too; MeanFlow stops it there.
     """
 
     states: str = "data"

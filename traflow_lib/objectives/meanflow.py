@@ -1,4 +1,6 @@
-"""MeanFlow: the average velocity regresses its own identity, with the teacher's velocity where the paper has a sample's.
+"""MeanFlow: the average velocity regresses its own identity.
+
+The teacher's velocity stands where the paper has a sample's.
 
 Geng et al. 2025 (arXiv 2505.13447).
 """
@@ -15,11 +17,13 @@ from .base import LossTerms, Objective, distance, on_states, velocity_distance
 
 @dataclass(frozen=True)
 class MeanFlow(Objective):
-    """D(F(x_t, t, s), sg(v - (t - s) dF/dt)), dF/dt the total derivative along the teacher's velocity v = v(x_t, t).
+    """D(F(x_t, t, s), sg(v - (t - s) dF/dt)).
+
+    dF/dt is the total derivative along the teacher's velocity v = v(x_t, t).
 
     share: of the batch with s < t; the rest has s = t and learns the velocity itself (1/4 in the paper).
-    times: "logit_normal", the sigmoid of normals with mean -0.4 and deviation 1 as in the paper, or "uniform".
-    distance: "cauchy" has the gradient of the paper's adaptively weighted square.
+    times: "logit_normal", the sigmoid of normals with mean -0.4 and deviation 1 as in the paper, or
+    "uniform". distance: "cauchy" has the gradient of the paper's adaptively weighted square.
     """
 
     choices: ClassVar[dict] = {"times": ("logit_normal", "uniform")}

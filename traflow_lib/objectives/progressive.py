@@ -1,7 +1,8 @@
 """Progressive distillation: a student does in one step what its predecessor does in two, again and again.
 
-Salimans & Ho 2022 (arXiv 2202.00512). One objective is one round; a recipe lists the rounds as stages (8, 4, 2, 1 steps ...), each
-starting from the network of the round before, and a round's network is what samples at that round's number of calls.
+Salimans & Ho 2022 (arXiv 2202.00512). One objective is one round; a recipe lists the rounds as stages (8, 4,
+2, 1 steps ...), each starting from the network of the round before, and a round's network is what samples at
+that round's number of calls.
 """
 
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ from .base import LossTerms, Objective, distance, solve_between, velocity_distan
 
 @dataclass(frozen=True)
 class Progressive(Objective):
-    """D(v(x_t, t), (x_t - x_s) N): one of N even steps from t to s = t - 1/N equals two half steps of the previous round's network.
+    """D(v(x_t, t), (x_t - x_s) N).
 
-    steps: N. solver: of the half steps; "euler" is what the previous round samples with, "heun" suits a first round on the teacher.
+    One of N even steps from t to s = t - 1/N equals two half steps of the previous round's network.
+
+    steps: N. solver: of the half steps; "euler" is what the previous round samples with, "heun" suits a first
+    round on the teacher.
     """
 
     s_input: ClassVar[bool] = False

@@ -1,7 +1,7 @@
 """Reflow: fit a new rectified flow to the teacher's own pairs, whose chords cross far less than random ones.
 
-Liu et al. 2023 (arXiv 2209.03003); 2-RF++ (Lee et al. 2024, arXiv 2405.20320); SlimFlow (Zhu et al. 2024, arXiv 2407.12718).
-The students are velocity fields, blind to s, so that their jumps are Euler steps.
+Liu et al. 2023 (arXiv 2209.03003); 2-RF++ (Lee et al. 2024, arXiv 2405.20320); SlimFlow (Zhu et al. 2024,
+arXiv 2407.12718). The students are velocity fields, blind to s, so that their jumps are Euler steps.
 """
 
 import math
@@ -20,10 +20,11 @@ from .base import LossTerms, Objective, distance, velocity_distance
 class Reflow(Objective):
     """E D(v(z_t, t), x_1 - xhat_0) on the chord z_t of a pair.
 
-    ends: share of the batch at t = 1, where sampling starts. times: "uniform", or "u_shaped", 2-RF++'s density of t proportional to
-    e^(a t) + e^(a (1 - t)) with a = steepness (4 in the paper, together with pseudo-Huber).
-    anneal: SlimFlow's annealing reflow. Over this share of the training x_1 is replaced by sqrt(1 - b^2) x_1 + b e with fresh noise e
-    and b falling from 1 to 0: from random pairs, which a network can start on, to the teacher's.
+    ends: share of the batch at t = 1, where sampling starts. times: "uniform", or "u_shaped", 2-RF++'s
+    density of t proportional to e^(a t) + e^(a (1 - t)) with a = steepness (4 in the paper, together with
+    pseudo-Huber). anneal: SlimFlow's annealing reflow. Over this share of the training x_1 is replaced by
+    sqrt(1 - b^2) x_1 + b e with fresh noise e and b falling from 1 to 0: from random pairs, which a network
+    can start on, to the teacher's.
     """
 
     s_input: ClassVar[bool] = False
@@ -57,10 +58,13 @@ class Reflow(Objective):
 
 @dataclass(frozen=True)
 class FlowGuided(Objective):
-    """SlimFlow's flow-guided distillation, a stage after reflow: the pair's output, and two Euler steps of the reflowed network.
+    """SlimFlow's flow-guided distillation, a stage after reflow.
 
-    D(G(x_1, 1, 0), xhat_0) + guidance D(G(y_1, 1, 0), y_0), where y_1 is fresh noise and y_0 what the previous stage's velocity makes
-    of it in two Euler steps that meet at a random time: pairs without end, at two network calls each.
+    The pair's output, and two Euler steps of the reflowed network.
+
+    D(G(x_1, 1, 0), xhat_0) + guidance D(G(y_1, 1, 0), y_0), where y_1 is fresh noise and y_0 what the
+    previous stage's velocity makes of it in two Euler steps that meet at a random time: pairs without end, at
+    two network calls each.
     """
 
     s_input: ClassVar[bool] = False

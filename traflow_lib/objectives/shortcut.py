@@ -1,6 +1,7 @@
 """Shortcut models: a jump must equal two jumps of half its length, down to the velocity itself.
 
-Frans et al. 2024 (arXiv 2410.12557). Distilled from a teacher: the boundary, jumps of length zero, is the teacher's velocity.
+Frans et al. 2024 (arXiv 2410.12557). Distilled from a teacher: the boundary, jumps of length zero, is the
+teacher's velocity.
 """
 
 from dataclasses import dataclass
@@ -15,11 +16,14 @@ from .base import LossTerms, Objective, distance, velocity_distance
 
 @dataclass(frozen=True)
 class Shortcut(Objective):
-    """Boundary: D(F(x_t, t, t), v(x_t, t)). Semigroup: D(F(x_t, t, s), mean of sg F over the two halves of [s, t]).
+    """Boundary: D(F(x_t, t, t), v(x_t, t)).
 
-    bootstrap: share of the batch for the semigroup term (1/4 in the paper). finest: halving starts from jumps of 1 / finest (128 in
-    the paper); lengths are drawn evenly from 1, 1/2, 1/4 .. 2 / finest, and t from the multiples of the length. The halves of the
-    shortest are asked for as jumps of length zero, which the boundary teaches, as in the paper.
+    Semigroup: D(F(x_t, t, s), mean of sg F over the two halves of [s, t]).
+
+    bootstrap: share of the batch for the semigroup term (1/4 in the paper). finest: halving starts from jumps
+    of 1 / finest (128 in the paper); lengths are drawn evenly from 1, 1/2, 1/4 .. 2 / finest, and t from the
+    multiples of the length. The halves of the shortest are asked for as jumps of length zero, which the
+    boundary teaches, as in the paper.
     """
 
     whole_batches: ClassVar[bool] = False

@@ -1,13 +1,15 @@
 """TraFlow: reproduce the teacher's output, the change it makes, and be self-consistent along its trajectory.
 
-Wu et al. 2025 (arXiv 2502.16972). Three terms, each of which can be switched off, on states x_t of a teacher's pair (x_1, xhat_0):
+Wu et al. 2025 (arXiv 2502.16972). Three terms, each of which can be switched off, on states x_t of a
+teacher's pair (x_1, xhat_0):
 
-  output       D(G(x_t, t, 0), xhat_0)                                                                   v1, target 1
-  velocity     how x changes over [s, t]: the average F(x_t, t, s) (v1), or dG(x_t, t, s)/ds (v4, Eq. 2)       v1, target 2
-  consistency  jumping from t and jumping from an earlier state u must agree (v1, target 3; v4, Eq. 4)
-  denoising    D(g(z_t, t, t), x_0) on noised real data z_t, CTM's stabiliser, which v4 keeps
+  output       D(G(x_t, t, 0), xhat_0)                                                                   v1,
+  target 1 velocity     how x changes over [s, t]: the average F(x_t, t, s) (v1), or dG(x_t, t, s)/ds (v4, Eq.
+  2)       v1, target 2 consistency  jumping from t and jumping from an earlier state u must agree (v1, target
+  3; v4, Eq. 4) denoising    D(g(z_t, t, t), x_0) on noised real data z_t, CTM's stabiliser, which v4 keeps
 
-Erratum, implemented here with the right sign: v4 prints the velocity target as xhat_0 - x_1, but on the chord dx_s/ds = x_1 - xhat_0.
+Erratum, implemented here with the right sign: v4 prints the velocity target as xhat_0 - x_1, but on the chord
+dx_s/ds = x_1 - xhat_0.
 """
 
 from dataclasses import dataclass
@@ -38,23 +40,27 @@ WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
 class TraFlow(Objective):
     """The objective and every choice it leaves open.
 
-    output, velocity, consistency, denoising: weights of the terms, 0 switches one off.
-    states: x_t on the "chord" of the pair, or on the teacher's "path".
-    output_end: weight of the output term at the end of training, reached linearly from `output`; None keeps it.
-    output_from: where the output term starts: the "states" of the other terms, or always the "noise" x_1, where sampling starts.
-    velocity_form: "average" or "derivative".
-    teacher_steps: 0 takes the earlier state of the consistency term from the pair's own trajectory; n > 0 solves for it from x_t with n
+    output, velocity, consistency, denoising: weights of the terms, 0 switches one off. states: x_t on the
+    "chord" of the pair, or on the teacher's "path". output_end: weight of the output term at the end of
+    training, reached linearly from `output`; None keeps it. output_from: where the output term starts: the
+    "states" of the other terms, or always the "noise" x_1, where sampling starts. velocity_form: "average" or
+    "derivative". teacher_steps: 0 takes the earlier state of the consistency term from the pair's own
+    trajectory; n > 0 solves for it from x_t with n
         steps of `solver` (v4), and compares where both jumps land at time 0.
     on_policy: share of the batch whose x_t is the student's own state G(x_1, 1, t) instead of the teacher's.
-    ends: probability of t := 1, and of s := 0, the times that sampling uses.
-    weighting: "fixed", "adaptive" (gradient norms made equal), or "clipped" (adaptive, within [0.01, 10]).
-    separate_pairs: the consistency term gets pairs of its own instead of sharing x_1 with the other terms (the paper leaves it open).
-    min_gap: differences of states are divided by max(t - s, min_gap), which puts all terms in units of velocity.
+    ends: probability of t := 1, and of s := 0, the times that sampling uses. weighting: "fixed", "adaptive"
+    (gradient norms made equal), or "clipped" (adaptive, within [0.01, 10]). separate_pairs: the consistency
+    term gets pairs of its own instead of sharing x_1 with the other terms (the paper leaves it open).
+    min_gap: differences of states are divided by max(t - s, min_gap), which puts all terms in units of
+    velocity.
     """
 
     choices: ClassVar[dict] = {
-        "states": ("chord", "path"), "velocity_form": ("average", "derivative"), "weighting": tuple(WEIGHTINGS), "output_from": ("states", "noise")
-    }  # fmt: skip
+        "states": ("chord", "path"),
+        "velocity_form": ("average", "derivative"),
+        "weighting": tuple(WEIGHTINGS),
+        "output_from": ("states", "noise"),
+    }
     output: float = 1.0
     velocity: float = 1.0
     consistency: float = 1.0
@@ -114,13 +120,17 @@ class TraFlow(Objective):
 
     @torch.no_grad()
     def _states(self, target: JumpMap, batch: Batch, t: Tensor) -> Tensor:
-        """x_t of the pair, replaced by the student's own G(x_1, 1, t) for the first `on_policy` of the batch (pairs come shuffled)."""
+        """x_t of the pair, the first `on_policy` of the batch replaced by the student's own G(x_1, 1, t).
+
+        Pairs come shuffled, so the first are any.
+        """
         x_t, own = batch.at(t), round(self.on_policy * len(t))
         return torch.cat([target(batch.x1[:own], 1.0, t[:own]), x_t[own:]]) if own else x_t
 
     def _velocity(self, student, teacher, batch: Batch, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
         if self.velocity_form == "average":
-            # (G - x_s) / (t - s) is F minus the average change of the trajectory, also where x_t is the student's own state
+            # (G - x_s) / (t - s) is F minus the average change of the trajectory, also where x_t is the
+            # student's own state
             return distance(self.distance, student(x_t, t, s), batch.at(s), self._gap(t - s, x_t))
         slope = teacher(batch.at(s), s) if self.needs_path else batch.x1 - batch.x0
         return distance(
@@ -150,10 +160,11 @@ class TraFlow(Objective):
 
 
 PRESETS = {
-    # v1: the three targets as separate passes. v4: dG/ds, soft consistency through the teacher's solver, denoising, clipped weights.
-    # Ours: one regression of jumps onto the teacher's states, partly from the student's own; anchored, the output term is a pass of its
-    # own that always starts at the noise, so that one call gets as many samples a step as in one-step distillation, and more weight as the
-    # learning rate falls: first all jumps, then the one that every sample needs.
+    # v1: the three targets as separate passes. v4: dG/ds, soft consistency through the teacher's solver,
+    # denoising, clipped weights. Ours: one regression of jumps onto the teacher's states, partly from the
+    # student's own; anchored, the output term is a pass of its own that always starts at the noise, so that
+    # one call gets as many samples a step as in one-step distillation, and more weight as the learning rate
+    # falls: first all jumps, then the one that every sample needs.
     "traflow_v1": partial(TraFlow),
     "traflow_v4": partial(
         TraFlow, output=0.0, denoising=1.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 class Number:
     """A number as it is shown, and its source: `field` of what `where` names.
 
-    kind "record": where is "file#key" of a record, the file below a records folder, field a metric, a field of the record, "training.steps" or the like, or
-    "throughput" (images a second in training). "published": a row's id and a field of it. "recipe": "cifar10 paper" and a dotted key.
-    "network": a name of standard_nets.NETWORKS and "parameters" or "macs", counted.
+    kind "record": where is "file#key" of a record, the file below a records folder, field a metric, a field
+    of the record, "training.steps" or the like, or "throughput" (images a second in training). "published": a
+    row's id and a field of it. "recipe": "cifar10 paper" and a dotted key. "network": a name of
+    standard_nets.NETWORKS and "parameters" or "macs", counted.
     """
 
     text: str
@@ -20,8 +21,11 @@ class Number:
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry of a table. text: with all `numbers` in it; record: the "file#key" of the record to link, if any; more: further
-    entries in the same place (a second evaluator of the same model)."""
+    """One entry of a table.
+
+    text: with all `numbers` in it; record: the "file#key" of the record to link, if any; more: further
+    entries in the same place (a second evaluator of the same model).
+    """
 
     text: str = ""
     numbers: tuple[Number, ...] = ()
@@ -30,17 +34,21 @@ class Cell:
 
     @property
     def entries(self) -> tuple["Cell", ...]:
+        """The cell and those that stand in it too."""
         return (self, *self.more)
 
     @property
     def full_text(self) -> str:
+        """The texts of all entries."""
         return "; ".join(entry.text for entry in self.entries)
 
 
 @dataclass
 class Table:
-    """name: of its files, unique in its folder; folder: "paper" or "own/<profile>"; prose: columns that hold words, whose digits are names
-    and not results; notes: lines below the table."""
+    """name: of its files, unique in its folder; folder: "paper" or "own/<profile>".
+
+    prose: columns that hold words, whose digits are names and not results; notes: lines below the table.
+    """
 
     name: str
     folder: str

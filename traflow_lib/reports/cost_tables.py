@@ -1,4 +1,7 @@
-"""The paper's Table 8 (settings), beside the recipes that follow it, and cost, taken to be Table 11, beside networks counted and trainings timed here."""
+"""The paper's Table 8 (settings) and cost, taken to be Table 11, beside ours.
+
+Ours are the recipes that follow Table 8, and networks counted and trainings timed here.
+"""
 
 from .. import objectives
 from ..evaluation.cost import of_standard
@@ -12,17 +15,26 @@ from .tables import NOT_RUN, number
 
 # where a recipe holds the settings of Table 8; the student is a network that is counted
 KEYS = {
-    "teacher": "teacher.file", "learning rate": "student.train.lr", "batch": "student.train.batch", "iterations": "student.train.steps",
-    "solver": "pairs.method", "solver steps": "pairs.steps", "EMA of the target": "student.train.ema.1", "EMA of the student": "student.train.ema.0",
+    "teacher": "teacher.file",
+    "learning rate": "student.train.lr",
+    "batch": "student.train.batch",
+    "iterations": "student.train.steps",
+    "solver": "pairs.method",
+    "solver steps": "pairs.steps",
+    "EMA of the target": "student.train.ema.1",
+    "EMA of the student": "student.train.ema.0",
     "precision": "precision",
-}  # fmt: skip
+}
 RUN = NOTEBOOKS | {
     "fashion_mnist": "07_fashion_mnist"
 }  # data sets whose training is timed, and what trains on them
 DISTANCES = {"l2": "squared error", "pseudo_huber": "pseudo-Huber", "lpips": "LPIPS", "cauchy": "Cauchy"}
 NOTES = {  # what a setting of ours leaves out, by data set and setting or by setting
     ("imagenet64", "teacher"): "ours: NVIDIA's release, another training of the same network",
-    "precision": "ours: by autocast, with weights and their averages in float32; the derivative of the velocity loss is taken in float32 throughout",
+    "precision": (
+        "ours: by autocast, with weights and their averages in float32; the derivative of the velocity loss "
+        "is taken in float32 throughout"
+    ),
 }
 METHODS = {
     "fashion_mnist": "traflow"
@@ -89,11 +101,23 @@ def settings() -> Table:
                 *cells,
             ]
         )
-    notes = ["As printed: from the paper's Table 8 and the text around it, in the words of this kit's notes; 'same': nothing corrects it.",
-             "Ours are settings, not results: the profile `paper` of traflow_lib/recipes/cifar10.yaml and imagenet64.yaml.",
-             "Parameters of ours are counted with the input for s, which the paper's 55.7M and 295.9M seem to leave out."]  # fmt: skip
-    return Table("table_8_settings", "paper", "Table 8: training settings", ["data set", "setting", *QUOTED, "ours, recipe at profile paper", "note"], rows,
-                 PROSE | {"setting"}, notes)  # fmt: skip
+    notes = [
+        "As printed: from the paper's Table 8 and the text around it, in the words of this kit's notes; "
+        "'same': nothing corrects it.",
+        "Ours are settings, not results: the profile `paper` of traflow_lib/recipes/cifar10.yaml and "
+        "imagenet64.yaml.",
+        "Parameters of ours are counted with the input for s, which the paper's 55.7M and 295.9M seem to "
+        "leave out.",
+    ]
+    return Table(
+        "table_8_settings",
+        "paper",
+        "Table 8: training settings",
+        ["data set", "setting", *QUOTED, "ours, recipe at profile paper", "note"],
+        rows,
+        PROSE | {"setting"},
+        notes,
+    )
 
 
 def _networks() -> list[list[Cell]]:
@@ -134,8 +158,11 @@ def _networks() -> list[list[Cell]]:
 
 def _speed(row: dict, value: str, field: str) -> Cell:
     """A speed with the size of the network, its batch where the record tells it, and the device."""
-    facts = [("batch {}", str(row["training"].get("batch", "")), "training.batch"), ("{}M parameters", f"{row['parameters'] / 1e6:.1f}", "parameters (M)"),
-             ("{}", row["provenance"]["device"], "provenance.device")]  # fmt: skip
+    facts = [
+        ("batch {}", str(row["training"].get("batch", "")), "training.batch"),
+        ("{}M parameters", f"{row['parameters'] / 1e6:.1f}", "parameters (M)"),
+        ("{}", row["provenance"]["device"], "provenance.device"),
+    ]
     facts = [fact for fact in facts if fact[1]]
     numbers = (
         Number(value, "record", source(row), field),
@@ -145,7 +172,10 @@ def _speed(row: dict, value: str, field: str) -> Cell:
 
 
 def _speeds(measured: list[dict], profile: str) -> dict[tuple[str, str], Cell]:
-    """Training speeds of one profile by data set and what was timed: a whole training of a method, or one variant of the throughput benchmark."""
+    """Training speeds of one profile by data set and what was timed.
+
+    A whole training of a method, or one variant of the throughput benchmark.
+    """
     cells: dict[tuple[str, str], Cell] = {}
     for row in [row for row in measured if row["profile"] == profile and row["parameters"]]:
         training = row["training"]
@@ -190,13 +220,22 @@ def _throughput(measured: list[dict]) -> list[list[Cell]]:
 def cost(measured: list[dict]) -> Table:
     """Table 11, taken to be the cost of networks and training."""
     rows = _networks() + _throughput(measured)
-    notes = ["The text of the paper's Table 11 was not at hand. It is taken to be the table of costs: the parameters are those of Tables 2 and 3, "
-             "the throughputs those given with the training settings. Multiply-accumulates the paper prints are not known.",
-             "Counted: matrix products and convolutions of one call on one image, attention included, without the input for s.",
-             "The paper times one loss at a time, as benchmarks/throughput.py does on procedural images; 'all its losses' is a whole training."]  # fmt: skip
+    notes = [
+        "The text of the paper's Table 11 was not at hand. It is taken to be the table of costs: the "
+        "parameters are those of Tables 2 and 3, "
+        "the throughputs those given with the training settings. Multiply-accumulates the paper prints are "
+        "not known.",
+        "Counted: matrix products and convolutions of one call on one image, attention included, without the "
+        "input for s.",
+        "The paper times one loss at a time, as benchmarks/throughput.py does on procedural images; 'all its "
+        "losses' is a whole training.",
+    ]
     for dataset, notebook in RUN.items():
-        commands = [f"`python -m traflow_lib notebook {notebook} --profile {profile}`" for i, profile in enumerate(PROFILES)
-                    if any((row[0].text, row[8 + i].text) == (dataset, NOT_RUN) for row in rows)]  # fmt: skip
+        commands = [
+            f"`python -m traflow_lib notebook {notebook} --profile {profile}`"
+            for i, profile in enumerate(PROFILES)
+            if any((row[0].text, row[8 + i].text) == (dataset, NOT_RUN) for row in rows)
+        ]
         notes += [f"Not run on {dataset}: {' and '.join(commands)} would."] if commands else []
     header = ["data set", "network or loss", "quantity", *QUOTED, "counted", *OURS, "note"]
     return Table(

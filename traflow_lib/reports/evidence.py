@@ -1,7 +1,7 @@
 """Which records count, and how this machine's compare with the committed ones.
 
-A record counts only while its recipe says so: its fingerprint, which budget, number of samples and seeds are part of, must be that of
-the recipe as it stands. What does not count is named and left out.
+A record counts only while its recipe says so: its fingerprint, which budget, number of samples and seeds are
+part of, must be that of the recipe as it stands. What does not count is named and left out.
 """
 
 import json
@@ -16,7 +16,8 @@ from ..experiments import recipes, settings
 from ..files import paths
 from . import tables
 
-# how names of recipes begin that are none: records of the command evaluate and of the throughput benchmark, which say all they depend on
+# how names of recipes begin that are none: records of the command evaluate and of the throughput benchmark,
+# which say all they depend on
 COMMANDS = ("evaluate-", "throughput")
 DIFFERENT = 3  # standard deviations over seeds by which a number may differ from the reference
 SAME = 0.01  # by how much (relative) a number of a model that is loaded, not trained, may differ
@@ -125,7 +126,10 @@ def _ratio(row: dict, other: dict) -> str:
 
 
 def _spreads(rows: list[dict]) -> dict[tuple, float]:
-    """Standard deviation over seeds as a share of the value, by recipe, data set, metric: over methods and calls, from records of several seeds."""
+    """Standard deviation over seeds as a share of the value, by recipe, data set, metric.
+
+    Over methods and calls, from records of several seeds.
+    """
     squares: dict[tuple, list[float]] = {}
     for row in rows:
         if row["spread"] and len(row["seeds"]) > 1 and row["value"]:
@@ -135,10 +139,13 @@ def _spreads(rows: list[dict]) -> dict[tuple, float]:
 
 
 def comparison(profile: str, only_different: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Header and lines of the table that a reproduction ends in: every number of this machine beside the committed one, and the verdict.
+    """Header and lines of the table that a reproduction ends in.
 
-    A number of a student trained here differs if it is more than DIFFERENT standard deviations over seeds away (of its recipe and metric,
-    from the committed records of profile "seeds"); one of a loaded model if it is off by more than SAME.
+    Every number of this machine beside the committed one, and the verdict.
+
+    A number of a student trained here differs if it is more than DIFFERENT standard deviations over seeds
+    away (of its recipe and metric, from the committed records of profile "seeds"); one of a loaded model if
+    it is off by more than SAME.
     """
     known, spreads, lines = (
         {_name(row): row for row in reference(profile=profile)},

@@ -1,4 +1,4 @@
-"""Running the notebooks headlessly by papermill, what they took, and storing executed ones with their outputs."""
+"""Running the notebooks headlessly by papermill, what they took, and storing executed ones."""
 
 import json
 import os
@@ -32,9 +32,12 @@ def _source(name: str) -> Path:
 
 
 def run(name: str, profile: str, seed: int | None = None, teacher: Path | None = None) -> Path:
-    """Execute one notebook at a profile, showing what its cells print; returns the executed copy. Two of the same take turns.
+    """Execute one notebook at a profile, showing what its cells print; returns the executed copy.
 
-    A failing cell raises RuntimeError naming notebook, cell and error; the notebook up to there is kept beside the executed ones.
+    Two of the same take turns.
+
+    A failing cell raises RuntimeError naming notebook, cell and error; the notebook up to there is kept
+    beside the executed ones.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -64,7 +67,8 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
     options["extra_arguments"] = [
         "--IPKernelApp.log_level=CRITICAL"
     ]  # without the kernel's remarks on its own transport and end
-    # the kernel starts in notebooks/: places relative to this folder are told to it as absolute ones, and text is UTF-8 whatever the locale
+    # the kernel starts in notebooks/: places relative to this folder are told to it as absolute ones, and
+    # text is UTF-8 whatever the locale
     paths.fix_places()
     os.environ.setdefault("PYTHONUTF8", "1")
     with exclusively(f"notebook-{name}-{profile}", f"notebook {name} at profile {profile}"):
@@ -73,11 +77,13 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
         except papermill.PapermillExecutionError as error:
             line = error.source.strip().splitlines()[0] if error.source.strip() else ""
             raise RuntimeError(
-                f"notebooks/{name}.ipynb, cell {error.cell_index} ('{line}'): {error.ename}: {error.evalue} {kept}"
+                f"notebooks/{name}.ipynb, cell {error.cell_index} ('{line}'): {error.ename}: {error.evalue} "
+                f"{kept}"
             ) from None
         except DeadKernelError:
             raise RuntimeError(
-                f"notebooks/{name}.ipynb, cell {_running(partial)}: its kernel was killed, often for want of memory {kept}"
+                f"notebooks/{name}.ipynb, cell {_running(partial)}: its kernel was killed, often for want of "
+                f"memory {kept}"
             ) from None
         partial.replace(out)
     return out
@@ -93,7 +99,9 @@ def _running(partial: Path) -> int | None:
 
 
 def working_copy() -> tuple[Path, list[str]]:
-    """The course below runs/, to work in without changing the repository: its folder, and the notebooks there that are other than the repository's.
+    """The course below runs/, to work in without changing the repository.
+
+    Its folder, and the notebooks there that are other than the repository's.
 
     What is there stays as the reader left it; what is missing is copied.
     """
@@ -109,7 +117,7 @@ def working_copy() -> tuple[Path, list[str]]:
 
 
 def durations(profile: str) -> str:
-    """What each notebook executed at a profile took, and all of them one after another, as a Markdown table."""
+    """What each notebook executed at a profile took, and all together, as a Markdown table."""
     seconds = {}
     for name in names():
         if executed(name, profile).exists():
@@ -129,7 +137,10 @@ def _time(seconds: float) -> str:
 
 
 def store(profile: str) -> list[Path]:
-    """Copy executed notebooks over the sources, outputs included, without what papermill added and without warnings on stderr."""
+    """Copy executed notebooks over the sources, outputs included.
+
+    What papermill added stays out, and so do warnings on stderr.
+    """
     import nbformat
 
     stored = []

@@ -1,4 +1,7 @@
-"""This kit's own tables: the counterpart of the paper's Tables 2 to 6 on the data that were run, each of one recipe, data set and profile."""
+"""This kit's own tables: the counterpart of the paper's Tables 2 to 6 on the data that were run.
+
+Each is of one recipe, data set and profile.
+"""
 
 import re
 
@@ -45,7 +48,10 @@ def _metrics(rows: list[dict]) -> list[str]:
 
 
 def compare(rows: list[dict], name: str, title: str) -> Table:
-    """A row a (method, sampler), a column a (metric, calls); then what it costs and how it was trained. rows: of one data set and profile."""
+    """A row a (method, sampler), a column a (metric, calls); then what it costs and how it was trained.
+
+    rows: of one data set and profile.
+    """
     if len({(row["dataset"], row["profile"], row["recipe"]) for row in rows}) > 1:
         raise ValueError("a table holds one recipe and data set at one profile; filter the records first")
     rows = [row for row in rows if row["sampler"] != "training"]
@@ -91,12 +97,16 @@ def compare(rows: list[dict], name: str, title: str) -> Table:
         "seeds",
         "n",
     ]
-    notes = [f"Data set {first['dataset']}, recipe {first['recipe']}, profile {first['profile']}; mean ± standard error over seeds; n generated samples.",
-             "A dash: one number whatever the calls (it stands in the first column), or not applicable."]  # fmt: skip
+    notes = [
+        f"Data set {first['dataset']}, recipe {first['recipe']}, profile {first['profile']}; mean ± standard "
+        "error over seeds; n generated samples.",
+        "A dash: one number whatever the calls (it stands in the first column), or not applicable.",
+    ]
     if first["stand_in"]:
         notes.insert(
             0,
-            f"Stand-in data: {first['dataset']} in place of the data set that recipe {first['recipe']} is made for.",
+            f"Stand-in data: {first['dataset']} in place of the data set that recipe {first['recipe']} is "
+            "made for.",
         )
     folder = f"own/{first['profile']}"
     return Table(
@@ -111,7 +121,10 @@ def compare(rows: list[dict], name: str, title: str) -> Table:
 
 
 def _facts(row: dict) -> list[Cell]:
-    """What one sampler's model takes: calls of an adaptive solver, parameters, multiply-accumulates, training steps, batch, seeds, samples."""
+    """What one sampler's model takes.
+
+    Calls of an adaptive solver, parameters, multiply-accumulates, training steps, batch, seeds, samples.
+    """
     values = {
         "nfe": row["nfe"] if row["sampler"] == "dopri5" else None,
         "parameters": row["parameters"],
@@ -126,7 +139,10 @@ def _facts(row: dict) -> list[Cell]:
 
 
 def lengths(rows: list[dict], name: str) -> Table:
-    """Quality at one call against the number of training steps, of the sweep and its full-length student (counterpart of Tables 4 and 5)."""
+    """Quality at one call against the number of training steps (counterpart of Tables 4 and 5).
+
+    Of the sweep and its full-length student.
+    """
     chosen = [
         row
         for row in rows
@@ -146,7 +162,8 @@ def lengths(rows: list[dict], name: str) -> Table:
         lines.append([Cell(method), *_facts(first)[3:5], *cells, *_facts(first)[5:]])
     profile = chosen[0]["profile"]
     notes = [
-        f"Data set {chosen[0]['dataset']}, profile {profile}; one call; the longest is the mean over its seeds, the sweep has one."
+        f"Data set {chosen[0]['dataset']}, profile {profile}; one call; the longest is the mean over its "
+        "seeds, the sweep has one."
     ]
     header = ["method", "steps", "batch", *metrics, "seeds", "n"]
     title = f"{chosen[0]['dataset']}: length of training (counterpart of Tables 4 and 5), profile {profile}"

@@ -1,6 +1,9 @@
-"""The paper's Tables 2 to 6 and the data sets of its first version: as printed, as each method's own source says, and as measured here.
+"""The paper's Tables 2 to 6 and the data sets of its first version.
 
-Table 8 (settings) and Table 11 (taken to be the cost) are in cost_tables. Table 1 compares the losses of methods; 7, 9 and 10 were not at hand.
+As printed, as each method's own source says, and as measured here.
+
+Table 8 (settings) and Table 11 (taken to be the cost) are in cost_tables. Table 1 compares the losses of
+methods; 7, 9 and 10 were not at hand.
 """
 
 from collections.abc import Iterable
@@ -16,12 +19,16 @@ OURS = [f"ours, profile {profile}" for profile in PROFILES]
 QUOTED = ["as printed", "its source says", "source", "evidence"]
 SAME = "same"
 IN_BRACKETS = (
-    "(In brackets): inferred. This kit's notes on the paper give one number for the paper's cell and for the method's own source, so the two are "
-    "taken to be the same. Without brackets: the notes say what the paper prints. 'same': its source says what the paper prints."
+    "(In brackets): inferred. This kit's notes on the paper give one number for the paper's cell and for the "
+    "method's own source, so the two are "
+    "taken to be the same. Without brackets: the notes say what the paper prints. 'same': its source says "
+    "what the paper prints."
 )
 KITS_OWN = (
-    "`traflow` is this kit's own form of the method: one regression of jumps onto the teacher's states, without the paper's output and "
-    "consistency losses as terms of their own (`traflow_anchored` and the compact students keep the output loss). `traflow_v1` and `traflow_v4` "
+    "`traflow` is this kit's own form of the method: one regression of jumps onto the teacher's states, "
+    "without the paper's output and "
+    "consistency losses as terms of their own (`traflow_anchored` and the compact students keep the output "
+    "loss). `traflow_v1` and `traflow_v4` "
     "are this kit's readings of the paper's two versions; of the first only the abstract was at hand."
 )
 PROSE = frozenset({"data set", "metric", "method", "source", "evidence", "note"})
@@ -43,7 +50,10 @@ ABLATIONS = {
 
 
 def kind_of(metric: str) -> str | None:
-    """The "fid" of "fid-clean": the kind of a metric made with Inception's features, None of others, which may not stand beside published ones."""
+    """The "fid" of "fid-clean": the kind of a metric made with Inception's features, None of others.
+
+    Others may not stand beside published ones.
+    """
     kind, _, mode = metric.partition("-")
     return kind if mode in MODES else None
 
@@ -59,7 +69,10 @@ def found(measured: list[dict], dataset: str, profile: str) -> list[dict]:
 
 
 def measured_cell(rows: Iterable[dict]) -> Cell:
-    """Every measurement with its metric and number of samples, each linked to its record; "not run" if there is none."""
+    """Every measurement with its metric and number of samples, each linked to its record.
+
+    "not run" if there is none.
+    """
     entries = []
     for row in rows:
         value, n = number(row["value"], row["spread"]), f"{row['n_generated']:,}"
@@ -78,7 +91,10 @@ def measured_cell(rows: Iterable[dict]) -> Cell:
 def _matching(
     rows: list[dict], method: str, nfe: int, metric: str, sampler: str = "jumps", n: int | None = None
 ) -> list[dict]:
-    """Of `found` measurements those of one row of a table, of n samples if that is given; several where several evaluators were used."""
+    """Of `found` measurements those of one row of a table, of n samples if that is given.
+
+    Several where several evaluators were used.
+    """
     wanted = (method, sampler, nfe, metric)
     rows = [
         row for row in rows if (row["method"], row["sampler"], row["nfe"], kind_of(row["metric"])) == wanted
@@ -92,7 +108,8 @@ def how_to_run(rows: list[list[Cell]], dataset: str) -> list[str]:
     for profile, cells in zip(PROFILES, zip(*[row[-3:-1] for row in rows])):
         if any(cell.text == NOT_RUN for cell in cells):
             notes.append(
-                f"Not run at profile {profile}; to run it: `python -m traflow_lib notebook {NOTEBOOKS[dataset]} --profile {profile}`"
+                f"Not run at profile {profile}; to run it: `python -m traflow_lib notebook "
+                f"{NOTEBOOKS[dataset]} --profile {profile}`"
             )
     return notes
 
@@ -106,7 +123,10 @@ def _order(row: Published) -> tuple:
 
 
 def quality(measured: list[dict], dataset: str, name: str, title: str, notes: list[str]) -> Table:
-    """Methods by metric and calls: published ones first, then this kit's own, those of the recipe also where nothing was measured yet."""
+    """Methods by metric and calls.
+
+    Published ones first, then this kit's own, those of the recipe also where nothing was measured yet.
+    """
     ours = {profile: found(measured, dataset, profile) for profile in PROFILES}
     rows = []
     for row in sorted(
@@ -136,7 +156,8 @@ def quality(measured: list[dict], dataset: str, name: str, title: str, notes: li
     header = ["metric", "method", "params (M)", "calls", *QUOTED, *OURS, "note"]
     brackets = [IN_BRACKETS] if any(row[4].text.startswith("(") for row in rows) else []
     stated = [
-        "A dash: not printed, not known, or no counterpart in this kit. Ours name the metric with its evaluator and the number of generated images n."
+        "A dash: not printed, not known, or no counterpart in this kit. Ours name the metric with its "
+        "evaluator and the number of generated images n."
     ]
     return Table(
         name,
@@ -162,7 +183,10 @@ def quotation(row: Published) -> list[Cell]:
 
 
 def _own_rows(ours: dict[str, list[dict]], dataset: str, shown: set) -> list[list[Cell]]:
-    """A row a (method, sampler, calls) of this kit that is not in `shown`: those its recipe asks for, and what else was measured."""
+    """A row a (method, sampler, calls) of this kit that is not in `shown`.
+
+    Those its recipe asks for, and what else was measured.
+    """
     calls: dict[tuple, Cell] = {}
     for profile in PROFILES:
         recipe = recipes.load(dataset, profile)
@@ -206,7 +230,10 @@ def _own_rows(ours: dict[str, list[dict]], dataset: str, shown: set) -> list[lis
 
 
 def ablation(measured: list[dict], table: str, title: str, notes: list[str]) -> Table:
-    """One of Tables 4 to 6: a row a (metric, calls, iterations); ours only with as many samples as the paper's."""
+    """One of Tables 4 to 6: a row a (metric, calls, iterations).
+
+    Ours only with as many samples as the paper's.
+    """
     quoting = published("imagenet64", table)
     ours, rows, students = {p: found(measured, "imagenet64", p) for p in PROFILES}, [], set()
     for row in quoting:
@@ -237,9 +264,15 @@ def ablation(measured: list[dict], table: str, title: str, notes: list[str]) -> 
 
 
 def _ablation_command(profile: str, students: list[str], quoting: list[Published]) -> str:
-    """The command that trains and measures a table's students, and which of its cells the recipe's settings cannot fill."""
+    """The command that trains and measures a table's students.
+
+    And which of the table's cells the recipe's settings cannot fill.
+    """
     asked = fid.settings(recipes.load("imagenet64", profile), students[0])
-    command = f"`python -m traflow_lib bench --recipe imagenet64 --profile {profile} {' '.join(f'--method {student}' for student in students)}`"
+    command = (
+        f"`python -m traflow_lib bench --recipe imagenet64 --profile {profile} "
+        f"{' '.join(f'--method {student}' for student in students)}`"
+    )
     kinds = {
         kind
         for metric in asked["metrics"]
@@ -250,15 +283,24 @@ def _ablation_command(profile: str, students: list[str], quoting: list[Published
     ]
     without = f", without {' and '.join(missing)}" if missing else ""
     if {row.n_samples for row in quoting} != {str(asked["n"])}:
-        return f"Not run at profile {profile}, and no command fills these cells yet: {command} measures {asked['n']:,} images{without}."
+        return (
+            f"Not run at profile {profile}, and no command fills these cells yet: {command} measures "
+            f"{asked['n']:,} images{without}."
+        )
     return f"Not run at profile {profile}; to run it{without}: {command}"
 
 
 def build(measured: list[dict]) -> list[Table]:
     """Tables 2 to 6, and CelebA-64 and FFHQ-64. measured: from evidence.here or evidence.reference."""
-    evaluators = "Published FIDs come from different evaluators (clean-fid, TensorFlow's Inception, EDM's statistics) and compare only roughly."
+    evaluators = (
+        "Published FIDs come from different evaluators (clean-fid, TensorFlow's Inception, EDM's statistics) "
+        "and compare only roughly."
+    )
     field = "Rows that the paper does not print are those this kit has collected, not the whole literature."
-    no_celeba = "Of the first version only the abstract was at hand, and no published number on CelebA at 64x64: none is quoted."
+    no_celeba = (
+        "Of the first version only the abstract was at hand, and no published number on CelebA at 64x64: "
+        "none is quoted."
+    )
     calls = "The number of calls is not known; ours are at two, where Table 5 has equal cells."
     return [
         quality(

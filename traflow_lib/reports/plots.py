@@ -1,4 +1,7 @@
-"""All figures of the kit: one palette, a method always in its own colour, files under results/figures/<profile>/."""
+"""All figures of the kit: one palette, a method always in its own colour.
+
+Files lie under results/figures/<profile>/.
+"""
 
 from pathlib import Path
 
@@ -13,11 +16,28 @@ from ..evaluation import records
 from ..files import paths
 
 COLOURS = {
-    "data": "#4d4d4d", "teacher": "#0072b2", "traflow": "#d55e00", "traflow_anchored": "#a50f15", "traflow_path": "#e69f00", "traflow_v1": "#cc79a7",
-    "traflow_v4": "#8c510a", "reflow": "#009e73", "reflow_pp": "#006d4e", "reflow_distill": "#7fcdbb", "slimflow": "#b2df8a", "distill": "#56b4e9",
-    "progressive": "#66a61e", "cd": "#7b3294", "ct": "#c2a5cf", "ctm": "#9e9ac8", "consistency": "#7b3294", "shortcut": "#e7d40a", "lmd": "#525252",
-    "emd": "#969696", "meanflow": "#f781bf",
-}  # fmt: skip
+    "data": "#4d4d4d",
+    "teacher": "#0072b2",
+    "traflow": "#d55e00",
+    "traflow_anchored": "#a50f15",
+    "traflow_path": "#e69f00",
+    "traflow_v1": "#cc79a7",
+    "traflow_v4": "#8c510a",
+    "reflow": "#009e73",
+    "reflow_pp": "#006d4e",
+    "reflow_distill": "#7fcdbb",
+    "slimflow": "#b2df8a",
+    "distill": "#56b4e9",
+    "progressive": "#66a61e",
+    "cd": "#7b3294",
+    "ct": "#c2a5cf",
+    "ctm": "#9e9ac8",
+    "consistency": "#7b3294",
+    "shortcut": "#e7d40a",
+    "lmd": "#525252",
+    "emd": "#969696",
+    "meanflow": "#f781bf",
+}
 FALLBACK = "#999999"
 
 
@@ -74,7 +94,10 @@ def clouds(
 def trajectories(
     panels: dict[str, Tensor], limit: float = 3.0, lines: int = 60, height: float = 2.9, columns: int = 6
 ) -> Figure:
-    """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), one panel each, at most `columns` in a row."""
+    """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), one panel each.
+
+    At most `columns` stand in a row.
+    """
     columns = min(columns, len(panels))
     lines_of_panels = -(-len(panels) // columns)
     figure, axes = plt.subplots(
@@ -95,7 +118,7 @@ def trajectories(
 
 
 def image_rows(rows: dict[str, Tensor], columns: int = 12, size: float = 0.62) -> Figure:
-    """One labelled row of images [N, C, H, W] in [-1, 1] a name; column i shows the same noise in every row."""
+    """One labelled row of images [N, C, H, W] in [-1, 1] a name; a column shows the same noise."""
     figure, axes = plt.subplots(
         len(rows), 1, figsize=(columns * size + 3.0, len(rows) * size * 1.08), squeeze=False
     )
@@ -118,7 +141,9 @@ def image_rows(rows: dict[str, Tensor], columns: int = 12, size: float = 0.62) -
 
 
 def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None = None) -> None:
-    """Metric against network calls on log axes, one line a (method, sampler), error bars where several seeds were run.
+    """Metric against network calls on log axes, one line a (method, sampler).
+
+    Error bars where several seeds were run.
 
     rows: from records.load; a teacher's adaptive solver and rows without calls are drawn as horizontal lines.
     """
@@ -155,9 +180,12 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
 
 
 def consistency_against_straightness(rows: list[dict], axis: plt.Axes) -> None:
-    """One point a method: how crooked its trajectories are against how much two calls disagree with one; error bars over seeds. Log axes.
+    """One point a method: how crooked its trajectories are against how much two calls disagree with one.
 
-    rows: from records.load, of one data set; both metrics belong to the student, so its record of any number of calls will do.
+    Error bars over seeds. Log axes.
+
+    rows: from records.load, of one data set; both metrics belong to the student, so its record of any number
+    of calls will do.
     """
     found: dict[str, dict[str, dict]] = {}
     for row in rows:
@@ -202,13 +230,24 @@ def heat_map(cells: dict[tuple, float], axis: plt.Axes, xlabel: str, ylabel: str
 
 
 GROUPS = {
-    "ours-paper": "#d55e00", "trajectory": "#e69f00", "consistency": "#7b3294", "rectified-flow": "#009e73", "progressive": "#66a61e", "compact": "#56b4e9",
-    "distribution-matching": "#f781bf", "knowledge-distillation": "#8c510a", "teacher": "#0072b2", "solver": "#999999", "this kit": "#000000",
-}  # fmt: skip
+    "ours-paper": "#d55e00",
+    "trajectory": "#e69f00",
+    "consistency": "#7b3294",
+    "rectified-flow": "#009e73",
+    "progressive": "#66a61e",
+    "compact": "#56b4e9",
+    "distribution-matching": "#f781bf",
+    "knowledge-distillation": "#8c510a",
+    "teacher": "#0072b2",
+    "solver": "#999999",
+    "this kit": "#000000",
+}
 
 
 def named_points(points: list[tuple[float, float, str, str]], axis: plt.Axes, size: float = 7) -> None:
-    """Points (x, y, name, group of GROUPS) on log axes, each named beside it where no other name or point is, as near as that allows.
+    """Points (x, y, name, group of GROUPS) on log axes, each named beside it.
+
+    A name stands as near as it can where no other name or point is.
 
     Set the figure's size and the axis' limits before: the names are placed in them.
     """
@@ -258,7 +297,10 @@ def named_points(points: list[tuple[float, float, str, str]], axis: plt.Axes, si
 
 
 def _beside(place, drawn: Bbox, dx: float, dy: float) -> Bbox:
-    """The box of a text of the size of `drawn` that starts (dx > 0) or ends at an offset from a place, all in pixels."""
+    """The box of a text of the size of `drawn` at an offset from a place, all in pixels.
+
+    It starts there (dx > 0) or ends there.
+    """
     left = place[0] + dx - (drawn.width if dx < 0 else 0)
     return Bbox.from_bounds(left, place[1] + dy - drawn.height / 2, drawn.width, drawn.height)
 
@@ -268,7 +310,9 @@ def _inside(box: Bbox, outer: Bbox) -> bool:
 
 
 def against_macs(rows: list[dict], metric: str, axis: plt.Axes, label: str | None = None) -> None:
-    """Metric against the multiply-accumulates of a whole sample (calls times those of a call) on log axes, one line a (method, sampler).
+    """Metric against the multiply-accumulates of a whole sample, on log axes.
+
+    They are the calls times those of a call; one line a (method, sampler).
 
     rows: from records.load, of one data set; those without multiply-accumulates or calls are left out.
     """

@@ -1,4 +1,7 @@
-"""Published numbers: results/published.csv, one number a row, each with what the paper prints and what the method's own source says."""
+"""Published numbers: results/published.csv, one number a row.
+
+Each has what the paper prints and what the method's own source says.
+"""
 
 import csv
 from dataclasses import dataclass, fields
@@ -14,13 +17,17 @@ UNKNOWN = "not known"  # the evidence of a number without a source
 
 @dataclass(frozen=True)
 class Published:
-    """One published number, as strings so that every digit stays as it was printed; "" where something does not apply or is not known.
+    """One published number, as strings so that every digit stays as it was printed.
 
-    id: stable name of the row; table: where the paper (version 4) prints it, "" if it does not; nfe: network calls a sample; iterations:
-    of training; n_samples: generated for the metric; printed: what the paper says; reading: of `printed`, "read" where this kit's notes on
-    the paper say what it prints (settings in the notes' own words), "inferred" where they give one number for the paper's cell and for the
-    method's own source, so that the two are taken to be the same; value: what the method's own source says; params_m and gmacs: millions
-    of parameters and 10^9 multiply-accumulates a call; source, evidence: of `value`, and how it was read.
+    "" where something does not apply or is not known.
+
+    id: stable name of the row; table: where the paper (version 4) prints it, "" if it does not; nfe: network
+    calls a sample; iterations:
+    of training; n_samples: generated for the metric; printed: what the paper says; reading: of `printed`,
+    "read" where this kit's notes on the paper say what it prints (settings in the notes' own words),
+    "inferred" where they give one number for the paper's cell and for the method's own source, so that the
+    two are taken to be the same; value: what the method's own source says; params_m and gmacs: millions of
+    parameters and 10^9 multiply-accumulates a call; source, evidence: of `value`, and how it was read.
     """
 
     id: str
@@ -54,7 +61,8 @@ class Published:
             raise ValueError("a printed number needs the table it stands in")
         if bool(self.printed) != bool(self.reading) or self.reading not in ("", *READINGS):
             raise ValueError(
-                f"reading is '{self.reading}'; it must be {' or '.join(READINGS)} where a number is printed, and empty elsewhere"
+                f"reading is '{self.reading}'; it must be {' or '.join(READINGS)} where a number is printed, "
+                "and empty elsewhere"
             )
         is_setting = self.metric.startswith(SETTING)
         if not is_setting and self.metric not in METRICS:
@@ -98,7 +106,8 @@ def published(
         reader = csv.DictReader(stream)
         if wrong := sorted(set(known) ^ set(reader.fieldnames or [])):
             raise ValueError(
-                f"{file.name}, line 1: the fields are {', '.join(known)}; missing or unknown: {', '.join(wrong)}"
+                f"{file.name}, line 1: the fields are {', '.join(known)}; missing or unknown: "
+                f"{', '.join(wrong)}"
             )
         for line in reader:
             try:

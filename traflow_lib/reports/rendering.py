@@ -1,4 +1,4 @@
-"""Tables as files: Markdown, CSV and LaTeX (booktabs) of each, one LaTeX document and one HTML page of all."""
+"""Tables as files: Markdown, CSV and LaTeX (booktabs) of each, one LaTeX and one HTML page of all."""
 
 import csv
 import io
@@ -13,12 +13,22 @@ from .cells import Cell, Table
 PAGE = "index.html"
 DOCUMENT = "all_tables.tex"
 CSS = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; padding: 0 1.5rem; max-width: 90rem; color: #222 }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin: 2.2rem 0 .4rem } nav { columns: 2 26rem; font-size: .9rem }
-.wide { overflow-x: auto } table { border-collapse: collapse; font-size: .82rem; border-top: 2px solid #444; border-bottom: 2px solid #444 }
-th { text-align: left; vertical-align: bottom; border-bottom: 1px solid #444 } th, td { padding: .2rem .55rem } td { vertical-align: top }
-tbody tr:nth-child(even) { background: #f5f6f8 } td.number { white-space: nowrap; font-variant-numeric: tabular-nums } td.missing { color: #999 }
-p.note { margin: .25rem 0; font-size: .82rem; color: #555; max-width: 70rem } a { color: #0a58a6; text-decoration: none }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; padding: 0 1.5rem; max-width: 90rem;
+  color: #222 }
+h1 { font-size: 1.5rem }
+h2 { font-size: 1.1rem; margin: 2.2rem 0 .4rem }
+nav { columns: 2 26rem; font-size: .9rem }
+.wide { overflow-x: auto }
+table { border-collapse: collapse; font-size: .82rem; border-top: 2px solid #444;
+  border-bottom: 2px solid #444 }
+th { text-align: left; vertical-align: bottom; border-bottom: 1px solid #444 }
+th, td { padding: .2rem .55rem }
+td { vertical-align: top }
+tbody tr:nth-child(even) { background: #f5f6f8 }
+td.number { white-space: nowrap; font-variant-numeric: tabular-nums }
+td.missing { color: #999 }
+p.note { margin: .25rem 0; font-size: .82rem; color: #555; max-width: 70rem }
+a { color: #0a58a6; text-decoration: none }
 """
 LONG = 24  # characters: longer entries are broken into lines
 SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"}
@@ -42,7 +52,10 @@ PREAMBLE = r"""\documentclass{article}
 
 
 def markdown(table: Table, to_records: str = "../../records") -> str:
-    """A heading, the table with every measured number linked to its record, and the notes. to_records: the way from the reader to records/."""
+    """A heading, the table with every measured number linked to its record, and the notes.
+
+    to_records: the way from the reader to records/.
+    """
 
     def show(cell: Cell) -> str:
         return "; ".join(
@@ -80,7 +93,10 @@ def _tex(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """A longtable with booktabs rules, caption and label, and its notes; for a document that loads booktabs, longtable and array."""
+    """A longtable with booktabs rules, caption and label, and its notes.
+
+    For a document that loads booktabs, longtable and array.
+    """
     longest = [
         max(len(cell.full_text) for cell in (Cell(name), *column))
         for name, column in zip(table.header, zip(*table.rows))
@@ -107,9 +123,18 @@ def html(made: list[Table], to_records: str = "../records") -> str:
     """One page of all tables that needs no other file; measured numbers link to their records."""
     contents = "\n".join(f'<a href="#{anchor(table)}">{escape(table.title)}</a><br>' for table in made)
     sections = "\n".join(_section(table, to_records) for table in made)
-    head = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>TraFlow-lab: tables</title><style>{CSS}</style></head>'
-    intro = "<p>Measured numbers link to their records; published ones are quoted from results/published.csv. No table mixes profiles or data sets of ours.</p>"
-    return f"{head}\n<body><h1>TraFlow-lab: tables</h1>\n{intro}\n<nav>{contents}</nav>\n{sections}\n</body></html>\n"
+    head = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>TraFlow-lab: '
+        f"tables</title><style>{CSS}</style></head>"
+    )
+    intro = (
+        "<p>Measured numbers link to their records; published ones are quoted from results/published.csv. No "
+        "table mixes profiles or data sets of ours.</p>"
+    )
+    return (
+        f"{head}\n<body><h1>TraFlow-lab: "
+        f"tables</h1>\n{intro}\n<nav>{contents}</nav>\n{sections}\n</body></html>\n"
+    )
 
 
 def anchor(table: Table) -> str:
@@ -128,7 +153,10 @@ def _section(table: Table, to_records: str) -> str:
     marked = (re.sub("`([^`]+)`", r"<code>\1</code>", escape(note)) for note in table.notes)
     notes = "".join(f'<p class="note">{note}</p>' for note in marked)
     title = f'<h2 id="{anchor(table)}">{escape(table.title)}</h2>'
-    return f'{title}\n<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>\n{notes}'
+    return (
+        f"{title}\n<div "
+        f'class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>\n{notes}'
+    )
 
 
 def _td(cell: Cell, is_prose: bool, to_records: str) -> str:
@@ -141,7 +169,10 @@ def _td(cell: Cell, is_prose: bool, to_records: str) -> str:
 
 
 def write(made: list[Table], folder: Path) -> list[Path]:
-    """Every table as Markdown, CSV and LaTeX below `folder`, and all together as a LaTeX document and an HTML page; what was there is replaced."""
+    """Every table as Markdown, CSV and LaTeX below `folder`, and all as one LaTeX document and HTML page.
+
+    What was there is replaced.
+    """
     for old in ("paper", "own"):
         shutil.rmtree(folder / old, ignore_errors=True)
     inputs = "\n".join(rf"\input{{{table.folder}/{table.name}}}\clearpage" for table in made)

@@ -1,4 +1,7 @@
-"""Making this machine's results the repository's reference: the one command that writes into results/ and notebooks/."""
+"""Making this machine's results the repository's reference.
+
+The one command that writes into results/ and notebooks/.
+"""
 
 import re
 import shutil
@@ -16,14 +19,17 @@ LINKED = re.compile(r"(?<!runs/)results/(?:figures|tables)/[\w/-]+\.\w+")
 
 
 def store(profile: str) -> list[Path]:
-    """Copy the executed notebooks, the records, and the figures and tables that README and docs link; returns what was written.
+    """Copy the executed notebooks, the records, and the figures and tables that README and docs link.
 
-    ValueError where the checkout holds changes that are not committed, or a record comes from such a state: a reference names its commit.
-    Committed records whose recipe has changed are dropped.
+    Returns what was written.
+
+    ValueError where the checkout holds changes that are not committed, or a record comes from such a state: a
+    reference names its commit. Committed records whose recipe has changed are dropped.
     """
     if dirty := _changes():
         raise ValueError(
-            f"commit or undo your changes first, so that results name the code they come from: {', '.join(dirty[:5])}"
+            "commit or undo your changes first, so that results name the code they come from: "
+            f"{', '.join(dirty[:5])}"
         )
     new = sorted((paths.results() / "records" / profile).glob("*.jsonl"))
     stored = [
@@ -40,7 +46,10 @@ def store(profile: str) -> list[Path]:
 
 
 def with_tables(text: str) -> str:
-    """A text with every marked table as the committed records have it: recipe, profile, data set, metric; and some methods, or all."""
+    """A text with every marked table as the committed records have it: recipe, profile, data set, metric.
+
+    And some methods, or all.
+    """
 
     def table(found: re.Match) -> str:
         mark, recipe, profile, dataset, metric, methods, _ = found.groups()
@@ -75,11 +84,15 @@ def _changes() -> list[str]:
 
 
 def _clean(file: Path) -> list[records.Record]:
-    """The records of one of this machine's files that count; all files are looked at before anything is written."""
+    """The records of one of this machine's files that count.
+
+    All files are looked at before anything is written.
+    """
     counting = [record for record in records.read(file) if not evidence.stale(record)]
     if unclean := [record.key for record in counting if record.provenance.get("git_dirty") is not False]:
         raise ValueError(
-            f"{file.name}: {len(unclean)} records were made from uncommitted changes ({unclean[0]}); run them again"
+            f"{file.name}: {len(unclean)} records were made from uncommitted changes ({unclean[0]}); run "
+            "them again"
         )
     return counting
 
@@ -98,7 +111,10 @@ def linked() -> set[str]:
 
 
 def write_linked() -> list[Path]:
-    """The committed figures (this machine's, where it made them) and tables (of the committed records); others go."""
+    """The committed figures (this machine's, where it made them) and tables (of the committed records).
+
+    Others go.
+    """
     wanted, out = linked(), paths.runs() / "reference-tables"
     write_tables(evidence.reference(), out)
     written = []

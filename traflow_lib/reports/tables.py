@@ -28,9 +28,12 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 def pivot(
     measured: list[dict], metric: str, columns: list[str] | None = None
 ) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of one data set and profile: a row a (method, sampler), a column an NFE, cells of `metric`.
+    """Header and rows of one data set and profile.
 
-    Raises ValueError if measured mixes data sets or profiles: such a column would compare what cannot be compared.
+    A row a (method, sampler), a column an NFE, cells of `metric`.
+
+    Raises ValueError if measured mixes data sets or profiles: such a column would compare what cannot be
+    compared.
     """
     measured = [row for row in measured if row["metric"] == metric]
     if len({(row["dataset"], row["profile"]) for row in measured}) > 1:
@@ -65,9 +68,12 @@ def pivot(
 
 
 def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, float, float, bool]]:
-    """Methods of one data set by their mean `metric` at `nfe` calls: (name, value, standard error, level with the first).
+    """Methods of one data set by their mean `metric` at `nfe` calls.
 
-    A method with several samplers is represented by its best. Level: within TIE standard errors of the difference of the means.
+    (name, value, standard error, level with the first).
+
+    A method with several samplers is represented by its best. Level: within TIE standard errors of the
+    difference of the means.
     """
     best: dict[str, dict] = {}
     for row in measured:
@@ -90,7 +96,10 @@ def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, floa
 
 
 def write_all(measured: list[dict], out: Path) -> list[Path]:
-    """Every table of one metric that the records allow, one Markdown file a (profile, recipe, data set, metric), under out/<profile>/."""
+    """Every table of one metric that the records allow, as Markdown under out/<profile>/.
+
+    One file a (profile, recipe, data set, metric).
+    """
     for old in out.glob("*/*__*.md"):  # its records may be gone
         old.unlink()
     groups: dict[tuple, list[dict]] = {}
@@ -103,10 +112,16 @@ def write_all(measured: list[dict], out: Path) -> list[Path]:
     for (profile, recipe, dataset, metric, budget), rows in sorted(groups.items()):
         header, lines = pivot(rows, metric)
         first = _alike(rows)
-        counts = f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones ({first['split']})"
+        counts = (
+            f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones "
+            f"({first['split']})"
+        )
         note = f"{counts}; {_budgets(rows)}mean ± standard error over seeds; profile {profile}."
         if first["mode"]:  # of the command evaluate
-            note += f" Features of {first['extractor'].split()[0]}, mode {first['mode']}; the spread of a single seed is the bootstrap's."
+            note += (
+                f" Features of {first['extractor'].split()[0]}, mode {first['mode']}; the spread of a single "
+                "seed is the bootstrap's."
+            )
         stand_in = " **Stand-in data.**" if first["stand_in"] else ""
         file = (
             out
@@ -115,7 +130,8 @@ def write_all(measured: list[dict], out: Path) -> list[Path]:
         )
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(
-            f"# {dataset}: {metric}{', ' * bool(budget)}{budget}\n\n{note}{stand_in}\n\n{markdown(header, lines)}",
+            f"# {dataset}: "
+            f"{metric}{', ' * bool(budget)}{budget}\n\n{note}{stand_in}\n\n{markdown(header, lines)}",
             encoding="utf-8",
         )
         files.append(file)
@@ -123,7 +139,10 @@ def write_all(measured: list[dict], out: Path) -> list[Path]:
 
 
 def _alike(rows: list[dict]) -> dict:
-    """A row that speaks for the counts of all; ValueError if they were measured on other numbers of samples, which do not compare."""
+    """A row that speaks for the counts of all.
+
+    ValueError if they were measured on other numbers of samples, which do not compare.
+    """
     rows = [row for row in rows if row["sampler"] not in ("halves", "half-mirrored", "training")] or rows
     if len({(row["n_generated"], row["n_reference"], row["split"]) for row in rows}) > 1:
         raise ValueError(f"a table compares equal numbers of samples only; {rows[0]['recipe']} mixes several")

@@ -11,8 +11,9 @@ from accelerate.utils import gather_object
 class Checkpoints:
     """The files checkpoint-STEP.pt of one folder, each holding everything that decides the next step.
 
-    parts: what has state_dict() and load_state_dict(), by name. identity: settings that must be the same when the run goes on. keep: how
-    many files stay. With several processes every one calls save() and load(); the first writes.
+    parts: what has state_dict() and load_state_dict(), by name. identity: settings that must be the same when
+    the run goes on. keep: how many files stay. With several processes every one calls save() and load(); the
+    first writes.
     """
 
     def __init__(self, folder: Path, parts: dict, identity: dict, keep: int, process: int = 0):
@@ -30,7 +31,8 @@ class Checkpoints:
 
     def save(self, step: int, seconds: float) -> Path:
         """Write checkpoint-STEP.pt beside its place, then rename it; older ones than the last `keep` go."""
-        # the generator of the CPU draws the batches, so its state is also the position in the data; a GPU's own makes the dropout
+        # the generator of the CPU draws the batches, so its state is also the position in the data; a GPU's
+        # own makes the dropout
         device = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
         random = gather_object([{"cpu": torch.get_rng_state(), "cuda": device}])
         file = self.folder / f"checkpoint-{step:09d}.pt"
@@ -50,7 +52,10 @@ class Checkpoints:
         return file
 
     def load(self) -> tuple[int, float]:
-        """Restore the newest whole checkpoint; returns its step and seconds, (0, 0.0) when there is none. A damaged one is named."""
+        """Restore the newest whole checkpoint; returns its step and seconds, (0, 0.0) when there is none.
+
+        A damaged one is named.
+        """
         for file in self.files():
             try:
                 content = torch.load(file, weights_only=True, map_location="cpu")
@@ -72,6 +77,7 @@ class Checkpoints:
             return content["step"], content["seconds"]
         if damaged := self.files():
             raise ValueError(
-                f"no checkpoint in {self.folder} can be read; delete {', '.join(file.name for file in damaged)} to start anew"
+                f"no checkpoint in {self.folder} can be read; delete "
+                f"{', '.join(file.name for file in damaged)} to start anew"
             )
         return 0, 0.0

@@ -1,69 +1,74 @@
 """The settings of one training, as a recipe's `train` block holds them."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from typing import Annotated, Literal
 
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
+
+from ..files.checks import first_fault
 from ..nets.precision import DTYPES
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=ConfigDict(strict=True, allow_inf_nan=False))
 class TrainConfig:
-    """steps: optimiser steps; batch: samples a step, over all processes; lr: peak rate; optimizer adam or adamw; warmup: steps of linear
-    warm-up; schedule: "cosine" (to 0) or "constant"; clip: gradient norm bound, 0 for none; precision: "fp32", "bf16" or "fp16" (autocast;
-    fp16 scales the loss).
+    """The settings of one training."""
 
-    ema: decay of the moving average of the weights, warmed up by min(ema, (1 + n) / (10 + n)). A list keeps several: the first is the
-    result, the last the target network of the objective. micro_batch: the most samples a process takes in
-    one pass, gradients being added up over as many passes as that needs; 0 for no limit. channels_last, compile: torch's memory
-    layout and compiler. save_every: steps between checkpoints, of which `keep` stay; watch_every: steps between calls of fit's `watch`,
-    0 for none. tensorboard: write the log for TensorBoard too.
-    """
-
-    steps: int
-    batch: int
-    lr: float = 1e-3
-    optimizer: str = "adam"
-    weight_decay: float = 0.0
-    warmup: int = 0
-    schedule: str = "cosine"
-    clip: float = 1.0
-    ema: float | list[float] = 0.999
-    precision: str = "fp32"
-    micro_batch: int = 0
-    channels_last: bool = False
-    compile: bool = False
-    save_every: int = 500
-    keep: int = 2
-    log_every: int = 50
-    watch_every: int = 0
-    tensorboard: bool = False
+    steps: Annotated[int, Field(ge=1, description="optimiser steps")]
+    batch: Annotated[int, Field(ge=1, description="samples a step, over all processes")]
+    lr: Annotated[float, Field(ge=0, description="peak learning rate")] = 1e-3
+    optimizer: Annotated[Literal["adam", "adamw"], Field(description="optimiser")] = "adam"
+    weight_decay: Annotated[float, Field(ge=0, description="of adamw, and adam's L2 term")] = 0.0
+    warmup: Annotated[int, Field(ge=0, description="steps of linear warm-up")] = 0
+    schedule: Annotated[
+        Literal["cosine", "constant"], Field(description="of the rate after warm-up; cosine ends at 0")
+    ] = "cosine"
+    clip: Annotated[float, Field(ge=0, description="bound of the gradient's norm, 0 for none")] = 1.0
+    ema: Annotated[
+        Decay | Annotated[list[Decay], Field(min_length=1)],
+        Field(
+            description="decay of the weights' moving average, warmed up by min(ema, (1 + n) / (10 + n)); "
+            "of a list the first is the result, the last the target network of the objective"
+        ),
+    ] = 0.999
+    precision: Annotated[Literal[tuple(DTYPES)], Field(description="of autocast; fp16 scales the loss")] = (
+        "fp32"
+    )
+    micro_batch: Annotated[
+        int, Field(ge=0, description="most samples a process takes in one pass, 0 for no limit")
+    ] = 0
+    channels_last: Annotated[bool, Field(description="torch's memory layout for images")] = False
+    compile: Annotated[bool, Field(description="torch's compiler")] = False
+    save_every: Annotated[int, Field(ge=1, description="steps between checkpoints")] = 500
+    keep: Annotated[int, Field(ge=1, description="checkpoints that stay")] = 2
+    log_every: Annotated[int, Field(ge=1, description="steps between lines of the log")] = 50
+    watch_every: Annotated[
+        int, Field(ge=0, description="steps between measurements on the way, 0 for none")
+    ] = 0
+    tensorboard: Annotated[bool, Field(description="whether the log is written for TensorBoard too")] = False
 
     @classmethod
     def of(cls, options: dict) -> "TrainConfig":
-        """From a recipe's block; an unknown or missing key is a ValueError that names it."""
+        """From a recipe's block; a key that is unknown, missing or wrong is a ValueError that names it."""
         known = {field.name for field in fields(cls)}
         if unknown := set(options) - known:
             raise ValueError(f"unknown training option {sorted(unknown)}; there are {sorted(known)}")
         if missing := {"steps", "batch"} - set(options):
             raise ValueError(f"the recipe lacks the training option {sorted(missing)}")
-        return cls(**options)
-
-    def __post_init__(self):
-        for name, allowed in {
-            "optimizer": ("adam", "adamw"),
-            "schedule": ("cosine", "constant"),
-            "precision": tuple(DTYPES),
-        }.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"training option {name} is '{getattr(self, name)}'; it must be one of {', '.join(allowed)}"
-                )
-        for name in ("steps", "batch", "save_every", "keep", "log_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"training option {name} is {getattr(self, name)}; it must be at least 1")
+        try:
+            return cls(**options)
+        except ValidationError as error:
+            (name, *_), value, message = first_fault(error, options)
+            raise ValueError(f"training option {name} is {value!r}: {message}") from None
 
     def passes(self, processes: int) -> int:
-        """Passes that each of `processes` takes a batch in; a ValueError says when the batch cannot be split evenly."""
+        """Passes that each of `processes` takes a batch in.
+
+        A ValueError says when the batch cannot be split evenly.
+        """
         if self.batch % processes:
             raise ValueError(f"a batch of {self.batch} cannot be split evenly over {processes} processes")
         share = self.batch // processes

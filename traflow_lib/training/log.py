@@ -7,7 +7,9 @@ from .config import TrainConfig
 
 
 class Log:
-    """log.jsonl: every log_every steps the averages since the last line, learning rate, seconds and samples a second; and what `watch` found.
+    """log.jsonl: every log_every steps the averages since the last line, and what `watch` found.
+
+    A line has the learning rate, seconds and samples a second too.
 
     Only the first process writes.
     """
@@ -62,6 +64,9 @@ def _tensorboard(folder: Path):
 
 
 def read_log(folder: Path, watched: bool = False) -> list[dict]:
-    """The lines of a run's log.jsonl, or what was watched; after a resume the later line of a repeated step counts."""
+    """The lines of a run's log.jsonl, or what was watched.
+
+    After a resume the later line of a repeated step counts.
+    """
     lines = (json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
     return list({line["step"]: line for line in lines if ("watch" in line) == watched}.values())

@@ -1,4 +1,7 @@
-"""fit(): the one training loop, for teachers and students alike, on one device or many. It resumes exactly and never loses the last good state."""
+"""fit(): the one training loop, for teachers and students alike, on one device or many.
+
+It resumes exactly and never loses the last good state.
+"""
 
 import copy
 import math
@@ -34,8 +37,10 @@ class Interrupted(SystemExit):
 
 @dataclass
 class Trained:
-    """net: the network with its first moving average; averages: all of them by decay; statistics: steps, seconds (over all resumes),
-    parameters, and on a GPU its peak memory."""
+    """net: the network with its first moving average; averages: all of them by decay.
+
+    statistics: steps, seconds (over all resumes), parameters, and on a GPU its peak memory.
+    """
 
     net: nn.Module
     averages: dict[float, nn.Module]
@@ -49,19 +54,30 @@ def fit(
     folder: Path,
     *,
     seed: int,
-    label: str = "train",
+    title: str = "train",
     recipe: str = "",
     watch: Callable | None = None,
 ) -> Trained:
-    """Train `net` in place, on the device where it is; with several processes (torchrun, accelerate launch) each takes its part of a batch.
+    """Train `net` in place, on the device where it is.
+
+    With several processes (torchrun, accelerate launch) each takes its part of a batch.
 
     Args:
-        loss_fn: called as loss_fn(net, target, progress) -> LossTerms, progress being the share of the steps that is done. It draws its own
-            batch of randomness.local(config.batch) samples through traflow_lib.randomness, so that a result does not depend on how it is split.
+        net: the network, with the same weights in every process.
+        loss_fn: called as loss_fn(net, target, progress) -> LossTerms, progress being the share of the steps
+            that is done. It draws its own batch of randomness.local(config.batch) samples through
+            traflow_lib.randomness, so that a result does not depend on how it is split.
+        config: the settings.
         folder: holds the checkpoints (the newest is resumed) and log.jsonl (one line every log_every steps).
+        seed: of everything that is drawn while it trains.
+        title: what the progress bar is called.
         recipe: fingerprint of the settings that made loss_fn; a checkpoint of another one is refused.
-        watch: called as watch(step, averages) -> numbers for the log, every watch_every steps and at the end, by the first process.
-    Raises TrainingDiverged on a loss or gradient that is not finite, Interrupted after SIGTERM; both leave a good checkpoint.
+        watch: called as watch(step, averages) -> numbers for the log, every watch_every steps and at the end,
+            by the first process.
+
+    Raises:
+        TrainingDiverged: a loss or gradient is not finite; leaves a good checkpoint.
+        Interrupted: SIGTERM came; leaves a checkpoint of the step.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # one process trains networks in several precisions, so autocast and the loss scaler are torch's own here
@@ -100,7 +116,7 @@ def fit(
     bar = tqdm(
         total=config.steps,
         initial=step,
-        desc=label,
+        desc=title,
         disable=process > 0 or not sys.stderr.isatty(),
         leave=False,
     )
@@ -121,7 +137,8 @@ def fit(
             if not (math.isfinite(terms["loss"]) and (math.isfinite(norm) or scaler.get_scale() > 1)):
                 last = next(iter(saved.files()), "none yet")
                 raise TrainingDiverged(
-                    f"{label}: loss {terms['loss']}, gradient norm {norm} at step {step}; the last good state is {last}"
+                    f"{title}: loss {terms['loss']}, gradient norm {norm} at step {step}; the last good "
+                    f"state is {last}"
                 )
             scaler.step(optimizer)
             scaler.update()
@@ -135,7 +152,8 @@ def fit(
                 file = saved.save(step, elapsed)
             if asked and step < config.steps:
                 print(
-                    f"{label}: asked to end at step {step} of {config.steps}; the same command goes on from {file}",
+                    f"{title}: asked to end at step {step} of {config.steps}; the same command goes on from "
+                    f"{file}",
                     file=sys.stderr,
                 )
                 raise Interrupted(143)
@@ -158,7 +176,10 @@ def fit(
 
 
 class _Objective(nn.Module):
-    """The whole objective as one forward pass: data parallelism synchronises what runs inside it, forward-mode derivatives included."""
+    """The whole objective as one forward pass.
+
+    Data parallelism synchronises what runs inside it, forward-mode derivatives included.
+    """
 
     def __init__(self, net: nn.Module, target: nn.Module, loss_fn):
         super().__init__()
@@ -196,7 +217,10 @@ def _gradients(
 
 
 class _Termination:
-    """Inside, SIGTERM (a preempted machine) only sets `asked`. Only the main thread can change what a signal does."""
+    """Inside, SIGTERM (a preempted machine) only sets `asked`.
+
+    Only the main thread can change what a signal does.
+    """
 
     asked = False
 

@@ -1,0 +1,110 @@
+"""A recipe is checked once, when it is loaded.
+
+What nothing reads, and what cannot be, is refused in one line.
+"""
+
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from .. import nets, objectives
+from ..files.checks import first_fault
+from ..training.config import TrainConfig
+from .schema import Block, Recipe, Stage, block_in, options_of
+
+
+def check(recipe: dict) -> None:
+    """Refuse a merged recipe that says what nothing reads, or what cannot be.
+
+    Raises:
+        ValueError: one line with recipe, profile, key, value and what is allowed.
+    """
+    _read(recipe, Recipe, recipe, "")
+    _network(recipe, recipe.get("net"), "net")
+    for name in ("teacher", "classifier"):
+        block = recipe.get(name) or {}
+        _read(recipe, options_of(TrainConfig), block.get("train") or {}, f"{name}.train")
+        _network(recipe, block.get("net"), f"{name}.net")
+    shared = recipe.get("student") or {}
+    _student(recipe, shared, shared, "student")
+    for name, block in (recipe.get("students") or {}).items():
+        _student(recipe, shared | (block or {}), block or {}, f"students.{name}")
+    for key in ("methods", "sweep", "timed"):
+        for number, name in enumerate(recipe.get(key) or []):
+            _known(recipe, f"{key}.{number}", name, recipe.get("students") or {})
+    for key in ("chosen", "step_cost"):
+        for name in recipe.get(key) or {}:
+            _known(recipe, key, name, recipe.get("students") or {})
+
+
+def _known(recipe: dict, path: str, name: str, students: dict) -> None:
+    if name.partition("@")[0] not in students:
+        close = get_close_matches(name, students, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        _refuse(recipe, path, name, f"no such student; {meant}there are {', '.join(students)}")
+
+
+def _student(recipe: dict, whole: dict, block: dict, path: str) -> None:
+    """whole: the block with what it shares with all students."""
+    for number, stage in enumerate(block.get("stages") or []):
+        _read(recipe, Stage, stage, f"{path}.stages.{number}")
+        _student(recipe, whole | {"stages": None} | stage, stage, f"{path}.stages.{number}")
+    _read(recipe, options_of(TrainConfig), block.get("train") or {}, f"{path}.train")
+    _network(recipe, block.get("net"), f"{path}.net", (recipe.get("net") or {}).get("kind"))
+    name = whole.get("objective")
+    if name is None:
+        return
+    if name not in objectives.names():
+        _refuse(recipe, f"{path}.objective", name, f"there are {', '.join(objectives.names())}")
+    options = block.get("options") or {}
+    _read(recipe, options_of(type(objectives.get(name))), options, f"{path}.options")
+    try:
+        objectives.get(name, **options)
+    except ValueError as error:
+        raise ValueError(f"{_at(recipe, path)}.options: {error}") from None
+
+
+def _network(recipe: dict, block: dict | None, path: str, kind: str | None = None) -> None:
+    kind = (block or {}).get("kind", kind)
+    if kind == "edm" and path.startswith("student"):
+        kind = (recipe["net"].get("net") or {}).get("kind")  # a student changes the network inside
+    if not block or kind is None:
+        return
+    if kind not in nets.KINDS:
+        _refuse(recipe, f"{path}.kind", kind, f"one of {', '.join(nets.KINDS)}")
+    _read(recipe, options_of(kind), block, path)
+    _network(recipe, block.get("net"), f"{path}.net")
+
+
+def _read(recipe: dict, model: type[Block], block: Any, path: str) -> None:
+    try:
+        model.model_validate(block)
+    except ValidationError as error:
+        keys, value, message = first_fault(error, block)
+        if error.errors()[0]["type"] == "extra_forbidden":
+            known = _keys(model, keys[:-1])
+            close = get_close_matches(str(keys[-1]), known, n=1)
+            meant = f"did you mean {close[0]}? " if close else ""
+            message = f"no such key; {meant}there are {', '.join(known)}"
+        _refuse(recipe, ".".join(map(str, [*([path] if path else []), *keys])), value, message)
+
+
+def _keys(model: Any, places: tuple) -> list[str]:
+    """The keys of the block that an unknown one was found in."""
+    for place in places:
+        field = (
+            model.model_fields.get(place) if isinstance(model, type) and issubclass(model, Block) else None
+        )
+        inner = field.annotation if field else model
+        found = block_in(inner)
+        model = found or model
+    return sorted(model.model_fields)
+
+
+def _at(recipe: dict, key: str) -> str:
+    return f"recipe {recipe['recipe']}, profile {recipe['profile']}, {key}"
+
+
+def _refuse(recipe: dict, key: str, value: Any, allowed: str) -> NoReturn:
+    raise ValueError(f"{_at(recipe, key)} is {value!r}: {allowed}")
