@@ -15,7 +15,7 @@ from traflow_lib.experiments import evaluate
 from traflow_lib.experiments.extractors import load
 from traflow_lib.files import paths
 from traflow_lib.files.checksums import file_sha256
-from traflow_lib.teachers import save_network
+from traflow_lib.teachers import load_network, save_network
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`torch.jit.load` is deprecated"
@@ -223,6 +223,20 @@ def test_wrong_targets_are_one_line(kind, tmp_path, capsys):
     assert {"nothing": "there is no checkpoint", "points": "makes no images", "empty": "has no image files"}[
         kind
     ] in line
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_samples_that_are_no_numbers_are_refused_and_leave_nothing(number, tmp_path, capsys):
+    net, header = load_network(STUDENT)
+    with torch.no_grad():
+        next(net.parameters()).mul_(number)
+    save_network(tmp_path / "broken.safetensors", net, header["network"], s_input=True)
+    assert command("--extractor", "cnn", "--samples", 20, target=tmp_path / "broken.safetensors") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "20 of 20 samples are NaN or infinite" in line and not saved()
+    out = tmp_path / "x.pt"
+    assert main(["sample", str(tmp_path / "broken.safetensors"), "--samples", "5", "--out", str(out)]) == 2
+    assert "5 of 5 samples are NaN or infinite" in capsys.readouterr().err and not out.exists()
 
 
 def test_ten_thousand_digits_are_generated_and_scored_in_time():

@@ -8,6 +8,7 @@ import typer
 from accelerate.utils import gather_object
 
 from .. import nets
+from ..files.checks import finite
 from ..files.processes import processes
 from ..jump import JumpMap
 from ..pairs import sample_start
@@ -38,7 +39,7 @@ def run(
         parts.append((start, JumpMap(net, label).sample(noise, steps).cpu()))
     parts = sorted(gather_object(parts), key=lambda part: part[0])
     if everyone.is_main_process:
-        x = torch.cat([part for _, part in parts])
+        x = finite(torch.cat([part for _, part in parts]))
         torch.save(x, out)
         calls = f"{steps} call{'s' * (steps > 1)} each"
         print(f"{samples} samples with {calls}, shape {tuple(x.shape)}, in {out}")

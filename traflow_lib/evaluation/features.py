@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import nets
+from ..files.checks import finite
 from ..files.checksums import file_sha256
 from .inception import Inception
 
@@ -72,8 +73,8 @@ class Extractor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Images in [-1, 1] as a file would hold them: the nearest of 256 values."""
-    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    """Images in [-1, 1] as a file would hold them: the nearest of 256 values; a NaN is a ValueError."""
+    return ((finite(images) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def _rgb(pixels: Tensor) -> Tensor:

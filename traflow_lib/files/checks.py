@@ -1,8 +1,10 @@
-"""What pydantic says of wrong input, in one line."""
+"""Checks of what comes in: pydantic's complaints in one line, and samples that are no numbers."""
 
 from typing import Any
 
+import torch
 from pydantic import ValidationError
+from torch import Tensor
 
 
 def first_fault(error: ValidationError, block: Any) -> tuple[list, Any, str]:
@@ -23,3 +25,19 @@ def first_fault(error: ValidationError, block: Any) -> tuple[list, Any, str]:
             value = None
     message = fault["msg"].removeprefix("Value error, ")
     return keys, value, message[0].lower() + message[1:]
+
+
+def finite(samples: Tensor) -> Tensor:
+    """The samples [N, ...] themselves.
+
+    Raises:
+        ValueError: some are NaN or infinite, which would be measured, or shown, as black pictures.
+    """
+    bad = ~samples.reshape(len(samples), -1).isfinite().all(dim=1)
+    if bad.any():
+        number = int(torch.count_nonzero(bad))
+        raise ValueError(
+            f"{number:,} of {len(samples):,} samples are NaN or infinite, so nothing is measured or written; "
+            "the network's weights or its training have gone wrong"
+        )
+    return samples
