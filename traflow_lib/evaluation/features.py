@@ -29,7 +29,7 @@ KINDS = {
 class Extractor:
     """features: pixels [B, C, H, W] from 0 to 255 -> [B, D]; spatial: the same -> [B, S].
 
-    logits: features -> class scores. None: has none.
+    logits: features -> class scores; None where there are none.
 
     mode: how images get the size the network wants; sha256: of its weights; batch: images it takes at a time.
     """
@@ -43,9 +43,7 @@ class Extractor:
     logits: Callable[[Tensor], Tensor] | None = None
 
     def metric(self, kind: str) -> str:
-        """The full name of a metric ("fd", "sfd", "kid", "is", "precision" ...): fid-clean, kid-clean.
-
-        fd-digits-cnn-uint8.
+        """The full name of a metric ("fd", "sfd", "kid", "is", "precision" ...), such as fid-clean.
 
         uint8 tells it from the classifier's metrics of a network's own numbers, which Measure takes: clipping
         alone can change an FD by half.

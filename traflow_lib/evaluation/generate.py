@@ -119,25 +119,45 @@ def of_folder(folder: Path, extractor: Extractor, n: int | None = None, **option
     if not files:
         raise FileNotFoundError(f"{folder} has no image files ({', '.join(SUFFIXES)})")
     files = files[:n]
-    state = [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    facts = {"source": "folder", "what": f"the files in {folder.name}", "files": state}
-    return collect(lambda start, stop: (_read(files[start:stop]), 0), len(files), facts, extractor, **options)
+    grey = _looked_through(files)
+    contents = [(str(file.relative_to(folder)), file_sha256(file)) for file in files]
+    facts = {"source": "folder", "what": f"the files in {folder.name}", "files": contents}
+    return collect(
+        lambda start, stop: (_read(files[start:stop], grey), 0), len(files), facts, extractor, **options
+    )
 
 
-def _read(files: list[Path]) -> Tensor:
-    """Image files as uint8 [N, 3, H, W], or [N, 1, H, W] if the first is grey."""
+def _looked_through(files: list[Path]) -> bool:
+    """Whether all images are grey; ValueError names a file that is damaged or of another size or depth."""
     from PIL import Image
 
-    with Image.open(files[0]) as first:
-        kind = "L" if first.mode in ("1", "L") else "RGB"
+    first, modes = None, set()
+    for file in files:
+        try:
+            with Image.open(file) as image:
+                size, mode = image.size, image.mode
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ValueError(f"{file} is no whole image ({error}); remove it or make it again") from None
+        first = first or size
+        if size != first:
+            found = f"{size[0]}x{size[1]} pixels and {files[0].name} {first[0]}x{first[1]}"
+            raise ValueError(f"{file} has {found}; a folder holds images of one size")
+        if mode.startswith(("I", "F")):
+            raise ValueError(f"{file} holds more than 8 bits a channel (mode {mode}); convert it to 8 bits")
+        modes.add(mode)
+    return modes <= {"1", "L", "LA"}
+
+
+def _read(files: list[Path], grey: bool) -> Tensor:
+    """Image files as uint8 [N, 3, H, W], or [N, 1, H, W] if all of the folder are grey."""
+    from PIL import Image
+
     pixels = []
     for file in files:
-        with Image.open(file) as image:
-            pixels.append(np.asarray(image.convert(kind)))
-        if pixels[-1].shape != pixels[0].shape:
-            raise ValueError(
-                f"{file} has {pixels[-1].shape[:2]} pixels and {files[0].name} {pixels[0].shape[:2]}; a "
-                "folder holds images of one size"
-            )
+        try:
+            with Image.open(file) as image:
+                pixels.append(np.asarray(image.convert("L" if grey else "RGB")))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ValueError(f"{file} is no whole image ({error}); remove it or make it again") from None
     found = torch.from_numpy(np.stack(pixels))
-    return found[:, None] if kind == "L" else found.permute(0, 3, 1, 2)
+    return found[:, None] if grey else found.permute(0, 3, 1, 2)
