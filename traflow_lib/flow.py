@@ -118,7 +118,7 @@ class GaussianFlow(GaussianMixtureFlow):
 class EmpiricalFlow:
     """Exact velocity when the data are a finite set of points.
 
-    V = (x - E[x_0 | x_t]) / t with a softmax over the points.
+    v = (x - E[x_0 | x_t]) / t with a softmax over the points.
 
     The velocity has a 1/t singularity at data time wherever x is off the data; times below t_min are
     evaluated at t_min. Args: points [N, ...]; the softmax costs O(B N) a call.

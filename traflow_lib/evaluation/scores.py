@@ -21,7 +21,7 @@ def scores(
 ) -> dict[str, float]:
     """The metrics `wanted` (of METRICS) under their full names.
 
-    Pr gives precision, recall, density and coverage.
+    "pr" gives precision, recall, density and coverage.
     """
     device, found = processes().device, {}
     if "fid" in wanted:
@@ -46,7 +46,7 @@ def errors(
 ) -> dict[str, float]:
     """Standard errors of one set of samples by the bootstrap, under the metrics' full names.
 
-    Pr has none, since repeated samples upset it.
+    "pr" has none, since repeated samples upset it.
     """
     known = {
         "fid": ("fd", fake.features, lambda x: frechet_distance(*mean_and_cov(x), real.mean, real.cov)),
