@@ -225,6 +225,29 @@ def test_wrong_targets_are_one_line(kind, tmp_path, capsys):
     ] in line
 
 
+def test_no_result_overwrites_another(tmp_path, capsys):
+    from PIL import Image
+
+    for name, shift in (("a", 0), ("b", 40)):
+        folder = tmp_path / name / "samples"
+        folder.mkdir(parents=True)
+        for i in range(20):
+            Image.new("L", (8, 8), 5 * i + shift).save(folder / f"{i}.png")
+    common = ("--extractor", "cnn", "--samples", 20, "--split", "test")
+    folders = [tmp_path / name / "samples" for name in "ab"]
+    for target in (*folders, *folders):
+        assert command(*common, target=target) == 0
+    found = saved()
+    assert len(found) == 2 and len({row["method"] for row in found}) == 2
+    assert {row["method"][:7] for row in found} == {"samples"}
+    for options in (["--n-reference", 100], ["--n-reference", 200], ["--n-reference", 100]):
+        assert command(*common, *options) == 0
+    assert len(saved()) == 4
+    for tol in (1e-2, 1e-3, 1e-2):
+        assert command(*common, "--solver", "dopri5", "--tol", tol, target=TEACHER) == 0
+    assert len(saved()) == 6
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_samples_that_are_no_numbers_are_refused_and_leave_nothing(number, tmp_path, capsys):
     net, header = load_network(STUDENT)

@@ -4,7 +4,7 @@ Each comes with all that its number depends on.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from .. import nets
@@ -14,6 +14,7 @@ from ..evaluation.feature_cache import BATCH
 from ..evaluation.generate import Generator, generated, of_folder, reference
 from ..evaluation.records import Record
 from ..evaluation.scores import METRICS, errors, line, scores
+from ..files import paths
 from ..files.checksums import fingerprint
 from ..files.processes import processes
 from .extractors import load
@@ -104,6 +105,7 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
             checkpoint_sha256=[generator.sha256] if generator else [],
             data_sha256=real.facts["data_sha256"],
         )
+        record = _apart(record)
         for metric in record.metrics:
             say(line(record, metric))
         records.save(record)
@@ -119,6 +121,15 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
             f"{price['parameters'] / 1e6:.3g}M parameters"
         )
     return done
+
+
+def _apart(record: Record) -> Record:
+    """The record, under a name of its own where one of other pixels or settings has its key already."""
+    file = paths.results() / "records" / record.file
+    known = {other.key: other.hash for other in records.read(file)} if file.exists() else {}
+    if known.get(record.key, record.hash) == record.hash:
+        return record
+    return replace(record, method=f"{record.method}-{record.hash[:6]}")
 
 
 def _decay(header: dict) -> float | None:
