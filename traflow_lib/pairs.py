@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from . import randomness
-from .files.processes import processes
+from .files.parts import in_parts
 from .files.tensors import save_tensors
 from .flow import chord
 from .solvers import solve
@@ -221,40 +221,47 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
     batch: int | None = None,
     device: torch.device | str = "cpu",
     classes: int = 0,
-    folder: Path | None = None,
+    file: Path | None = None,
     **solver,
 ) -> PairCache:
     """Solve n pairs from time 1 to 0, pair i depending on (seed, i) alone.
 
-    Args: solver as in solvers.solve (method=, steps= or tol=); keep_path stores every grid state; classes: of
-    a conditional teacher.
-
-    folder: keeps every finished batch there, so that solving goes on where it was stopped, and several
-    processes share the batches. A kept path of images is stored in float16 (values stay within a few units;
-    rounding is far below the solver's error).
+    Args:
+        teacher: the velocity field.
+        n: how many.
+        shape: of a sample, without the batch.
+        seed: of the noise.
+        keep_path: whether every grid state is kept. Of images in float16: values stay within a few units, and
+            rounding is far below the solver's error.
+        batch: samples solved at a time.
+        device: where the teacher is.
+        classes: of a conditional teacher.
+        file: where the pairs are kept, and finished batches until all are there (files.parts).
+        solver: as in solvers.solve (method=, steps= or tol=).
     """
-    everyone, parts, batch = processes(), [], batch or chunk(shape)
-    starts = range(0, n, batch)
-    for number, start in enumerate(starts):
-        file = folder and folder / f"{start:09d}-{min(n, start + batch):09d}.safetensors"
-        if file and (number % everyone.num_processes != everyone.process_index or file.exists()):
-            continue
-        noise = sample_noise(seed, start, min(n, start + batch), shape)
-        label = sample_labels(seed, start, start + len(noise), classes) if classes else None
+    batch = batch or chunk(shape)
+
+    def solved(start: int, stop: int) -> dict[str, Tensor]:
+        noise = sample_noise(seed, start, stop, shape)
+        label = sample_labels(seed, start, stop, classes) if classes else None
         on_device = None if label is None else label.to(device)
         solution = solve(labelled(teacher, on_device), noise.to(device), keep_path=keep_path, **solver)
         path = solution.path.flip(0).transpose(0, 1).cpu() if keep_path else None
-        path = path if path is None else (path.half() if len(shape) > 1 else path).contiguous()
-        parts.append(PairCache(noise, solution.x.cpu(), path, label))
-        if file:
-            parts.pop().save(file)
-    if folder:
-        everyone.wait_for_everyone()
-        parts = [
-            PairCache.load(folder / f"{start:09d}-{min(n, start + batch):09d}.safetensors")
-            for start in starts
-        ]
-    return PairCache.joined(parts)
+        if path is not None and len(shape) > 1:
+            path = path.half()
+        return PairCache(noise, solution.x.cpu(), path, label)._tensors()
+
+    if file is None:
+        parts = [solved(start, min(start + batch, n)) for start in range(0, n, batch)]
+        return PairCache.joined([PairCache(**part) for part in parts])
+    in_parts(
+        file.with_suffix(".parts"),
+        n,
+        batch,
+        solved,
+        lambda parts: PairCache.joined([PairCache(**part) for part in parts]).save(file),
+    )
+    return PairCache.load(file)
 
 
 def sample_times(

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from traflow_lib import objectives
-from traflow_lib import pairs as teacher_pairs
 from traflow_lib.experiments import recipes
 from traflow_lib.experiments.experiment import Experiment
 from traflow_lib.jump import JumpMap
@@ -124,29 +123,8 @@ def test_solving_pairs_goes_on_where_it_was_stopped(tmp_path):
         return x
 
     with pytest.raises(KeyboardInterrupt):
-        make_pairs(stops, 10, (2,), 0, batch=4, folder=tmp_path, **EULER)
+        make_pairs(stops, 10, (2,), 0, batch=4, file=tmp_path / "pairs.safetensors", **EULER)
     calls.clear()
-    pairs = make_pairs(stops, 10, (2,), 0, batch=4, folder=tmp_path, **EULER)
+    pairs = make_pairs(stops, 10, (2,), 0, batch=4, file=tmp_path / "pairs.safetensors", **EULER)
     assert calls == [2] and torch.equal(pairs.x1, sample_noise(0, 0, 10, (2,)))
     assert torch.equal(pairs.x0, make_pairs(lambda x, t: x, 10, (2,), 0, **EULER).x0)
-
-
-def test_processes_share_the_batches_of_pairs(tmp_path, monkeypatch):
-    solved = []
-
-    class Process:
-        num_processes = 2
-
-        def __init__(self, index):
-            self.process_index = index
-
-        def wait_for_everyone(self):
-            if self.process_index == 0:  # the other one works meanwhile
-                monkeypatch.setattr(teacher_pairs, "processes", lambda: Process(1))
-                make_pairs(
-                    lambda x, t: solved.append(len(x)) or x, 10, (2,), 0, batch=3, folder=tmp_path, **EULER
-                )
-
-    monkeypatch.setattr(teacher_pairs, "processes", lambda: Process(0))
-    pairs = make_pairs(lambda x, t: x, 10, (2,), 0, batch=3, folder=tmp_path, **EULER)
-    assert solved == [3, 1] and torch.equal(pairs.x1, sample_noise(0, 0, 10, (2,)))

@@ -8,7 +8,6 @@ time.
 """
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor
 from ..files import paths
 from ..files.checksums import file_sha256, fingerprint
 from ..files.locks import exclusively
+from ..files.parts import in_parts
 from ..files.processes import processes
 from ..files.tensors import save_tensors
 from .features import Extractor
@@ -91,36 +91,23 @@ def collect(
             if everyone.is_main_process:
                 say(f"{n:,} features of {facts['what']} from the cache, {file.name}")
             return _read(file, facts, from_cache=True)
-        folder, found = file.with_suffix(".parts"), 0
-        starts = range(0, n, batch)
-        for start in starts[everyone.process_index :: everyone.num_processes]:
-            stop = min(start + batch, n)
-            part = folder / f"{start:09d}-{stop:09d}.safetensors"
-            if part.exists():
-                found += stop - start
-                continue
+
+        def extracted(start: int, stop: int) -> dict[str, Tensor]:
             pixels, nfe = images(start, stop)
-            save_tensors(part, extractor(pixels, spatial) | {"nfe": torch.tensor(nfe)})
+            return extractor(pixels, spatial) | {"nfe": torch.tensor(nfe)}
+
+        folder = file.with_suffix(".parts")
+        found = in_parts(folder, n, batch, extracted, lambda parts: _join(parts, file, facts))
         if found:
             say(f"{found:,} features of {facts['what']} were there from an interrupted run")
-        everyone.wait_for_everyone()
-        if everyone.is_main_process:
-            _join(
-                [folder / f"{start:09d}-{min(start + batch, n):09d}.safetensors" for start in starts],
-                file,
-                facts,
-            )
-            shutil.rmtree(folder)
-        everyone.wait_for_everyone()
         return _read(file, facts, from_cache=False)
 
 
-def _join(parts: list[Path], file: Path, facts: dict) -> None:
+def _join(loaded: list[dict[str, Tensor]], file: Path, facts: dict) -> None:
     """One file of all parts with their mean and covariance.
 
     Beside it, written last, its checksum and what it holds.
     """
-    loaded = [load_file(part) for part in parts]
     tensors = {
         name: torch.cat([part[name] for part in loaded])
         for name in ("features", "spatial")

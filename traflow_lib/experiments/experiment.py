@@ -6,7 +6,6 @@ A model's name ends in a fingerprint of everything that decides it, so profiles,
 be mixed up (models.py).
 """
 
-import shutil
 from functools import cached_property
 from pathlib import Path
 
@@ -220,19 +219,12 @@ class Experiment:
             return OnlinePairs(velocity, self.shape, **options)
         file = paths.runs() / f"{self.dataset}-pairs-{settings.identity(own)}.safetensors"
         if file not in self._pairs:
-            process = self.models.process
             with exclusively(file.stem, f"teacher pairs of {self.dataset}", self.models.say):
                 if not file.exists():
                     self.models.say(f"{self.dataset}: solving {own['n']:,} teacher pairs")
-                    parts = file.with_suffix(".parts")
-                    pairs = make_pairs(
-                        velocity, own["n"], self.shape, own["seed"], keep_path=True, folder=parts, **options
+                    make_pairs(
+                        velocity, own["n"], self.shape, own["seed"], keep_path=True, file=file, **options
                     )
-                    process.wait_for_everyone()  # until all have read the parts
-                    if process.is_main_process:
-                        pairs.save(file)
-                        shutil.rmtree(parts)
-                process.wait_for_everyone()
             self._pairs[file] = PairCache.load(file)
         return self._pairs[file]
 

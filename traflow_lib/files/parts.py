@@ -1,0 +1,53 @@
+"""Long computations in parts: each is safe once it is done, processes share them, one joins them."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from .processes import processes
+from .tensors import save_tensors
+
+Part = dict[str, Tensor]
+
+
+def in_parts(
+    folder: Path,
+    n: int,
+    batch: int,
+    compute: Callable[[int, int], Part],
+    finish: Callable[[list[Part]], None],
+) -> int:
+    """Compute rows 0..n-1 in parts of `batch` that are kept in `folder` until all are there and joined.
+
+    What a killed run left there is taken up, so it loses at most the part that it was at. To be called inside
+    exclusively() by all processes of a job; when it returns, finish is done and the parts are gone.
+
+    Args:
+        folder: of this computation alone.
+        n: how many rows.
+        batch: rows a part.
+        compute: called as compute(start, stop) -> tensors of rows start..stop-1.
+        finish: called once, by the main process, with all parts in order.
+
+    Returns:
+        How many rows this process found computed.
+    """
+    everyone, found = processes(), 0
+    parts = {}
+    for start in range(0, n, batch):
+        stop = min(start + batch, n)
+        parts[start, stop] = folder / f"{start:09d}-{stop:09d}.safetensors"
+    for rows in list(parts)[everyone.process_index :: everyone.num_processes]:
+        if parts[rows].exists():
+            found += rows[1] - rows[0]
+        else:
+            save_tensors(parts[rows], compute(*rows))
+    everyone.wait_for_everyone()
+    if everyone.is_main_process:
+        finish([load_file(part) for part in parts.values()])
+        shutil.rmtree(folder)
+    everyone.wait_for_everyone()
+    return found
