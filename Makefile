@@ -8,6 +8,7 @@ ON ?= local
 # make gpu: the environment of make setup if there is one, else the machine's own Python with torch, torchvision, accelerate and torchdiffeq
 GPU_PYTHON ?= $(if $(wildcard $(VENV)/.ready),$(BIN)/python,python3)
 GPU_PROFILE ?= gpu
+MINUTES ?= 8
 PIECE ?= 540
 # make test: after how many minutes a part is ended, 0 for never; what pytest runs
 SETUP_MINUTES ?= 0
@@ -25,7 +26,7 @@ PLACES := $(foreach name,ROOT RESULTS RUNS DATA INCEPTION,$(if $(TRAFLOW_$(name)
 $(foreach name,$(PLACES),$(eval override $(name) := $$(call from_here,$$($(name)))))
 export OMP_WAIT_POLICY PYTHONUTF8 $(PLACES)
 
-.PHONY: help setup reproduce gpu test lint-check test-unit test-notebooks test-slow lab bench lint clean
+.PHONY: help setup reproduce gpu gpu-check test lint-check test-unit test-notebooks test-slow lab bench lint clean
 .NOTPARALLEL:
 
 help:
@@ -63,6 +64,9 @@ gpu: ## notebook 07's GPU recipe without Jupyter, in pieces of PIECE=540 seconds
 	elif [ $$status -eq 143 ] || [ $$(($$(date +%s) - start)) -ge $(PIECE) ]; then \
 		echo "not finished: the same command goes on where this one stopped"; \
 	else exit $$status; fi
+
+gpu-check: ## speed, peak memory and rounding of every GPU recipe at full size, in 8 minutes (MINUTES=8)
+	@$(GPU_PYTHON) benchmarks/gpu_check.py $(GPU_PROFILE) $(MINUTES)
 
 test: setup lint-check test-unit test-notebooks ## setup, ruff, unit tests, then the notebooks by nbval; each says what it took
 

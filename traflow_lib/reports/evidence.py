@@ -16,9 +16,9 @@ from ..experiments import recipes, settings
 from ..files import paths
 from . import tables
 
-# how names of recipes begin that are none: records of the command evaluate and of the throughput benchmark,
-# which say all they depend on
-COMMANDS = ("evaluate-", "throughput")
+# how names of recipes begin that are none: records of the command evaluate and of benchmarks/, which say all
+# they depend on
+COMMANDS = ("evaluate-", "throughput", "gpu-check")
 DIFFERENT = 3  # standard deviations over seeds by which a number may differ from the reference
 SAME = 0.01  # by how much (relative) a number of a model that is loaded, not trained, may differ
 SEEDS = "seeds"  # the profile whose records tell how much laptop's numbers vary with the seed
