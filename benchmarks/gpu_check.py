@@ -12,6 +12,7 @@ what the minutes do not suffice for is named.
 import gc
 import shutil
 import sys
+from copy import deepcopy
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -19,10 +20,10 @@ import torch
 from torch import Tensor
 
 from traflow_lib.data.images import Images
-from traflow_lib.evaluation import cost, records
+from traflow_lib.evaluation import records
 from traflow_lib.experiments import recipes, settings
 from traflow_lib.experiments.experiment import Experiment
-from traflow_lib.nets.precision import DTYPES
+from traflow_lib.nets.precision import DTYPES, full_float32
 from traflow_lib.nets.sizes import EDM_CIFAR10
 from traflow_lib.pairs import chunk, labelled, sample_noise
 from traflow_lib.teachers import VelocityField
@@ -131,7 +132,8 @@ def prepared(case: Case, profile: str) -> Experiment:
 def training(experiment: Experiment, method: str, suffix: str) -> records.Record:
     """A few steps of a teacher's or student's training: images a second, peak memory, the last loss."""
     recipe, refused = experiment.recipe, []
-    own = recipe["teacher" if method == "teacher" else "student"]["train"]
+    block = recipe["teacher" if method == "teacher" else "student"]
+    asked = deepcopy(block["train"])
     role = "teacher" if method == "teacher" else f"{method}-seed0"
     while True:
         free()
@@ -142,25 +144,24 @@ def training(experiment: Experiment, method: str, suffix: str) -> records.Record
                 experiment.student(method)
             break
         except torch.OutOfMemoryError:
-            size = own.get("micro_batch") or own["batch"]
+            size = block["train"].get("micro_batch") or asked["batch"]
             if size == 1:
                 raise
             refused.append(size)
-            # the message is about the size that is tried next, as the settings hold it
-            recipe["student"]["train"]["micro_batch"] = recipe["teacher"]["train"]["micro_batch"] = size // 2
-    header = experiment.headers[role]
-    log = read_log(experiment.files[role].parent)[-1]
+            block["train"]["micro_batch"] = size // 2
+    taken = block["train"].get("micro_batch", 0)
+    block["train"] = asked  # the next method begins with what the recipe asks for
+    header, folder = experiment.headers[role], experiment.files[role].parent
+    log = read_log(folder)[-1]
     metrics = {"images_per_second": log["samples_per_second"], "loss": log["loss"]}
     if peak := header["training"].get("peak_memory_gib"):
         metrics["peak_memory_gib"] = peak
     if method != "teacher":  # a teacher is needed to the end
-        shutil.rmtree(experiment.files[role].parent)
+        shutil.rmtree(folder)
     train = header["settings"]["train"]
-    shown = {key: train[key] for key in ("batch", "micro_batch", "precision", "channels_last", "compile")}
-    net = experiment.teacher().net
-    return _record(
-        experiment, method + suffix, "training", metrics, shown | {"refused": refused}, header, net
-    )
+    shown = {key: train[key] for key in ("batch", "precision", "channels_last", "compile")}
+    shown |= {"micro_batch": taken, "refused": refused}
+    return _record(experiment, method + suffix, "training", metrics, shown, header)
 
 
 def sampling(experiment: Experiment, precision: str, suffix: str) -> records.Record:
@@ -176,9 +177,8 @@ def sampling(experiment: Experiment, precision: str, suffix: str) -> records.Rec
     net.float()
     error = {"relative_error": relative(call(x[:few], TIME), exact)}
     if precision == "fp32" and on_gpu:  # torch lets convolutions round to TF32
-        torch.backends.cudnn.allow_tf32 = False
-        error["relative_error_without_tf32"] = relative(call(x[:few], TIME), exact)
-        torch.backends.cudnn.allow_tf32 = True
+        with full_float32():
+            error["relative_error_without_tf32"] = relative(call(x[:few], TIME), exact)
     call(x, TIME)  # kernels are chosen
     free()
     synchronise(device)
@@ -190,14 +190,14 @@ def sampling(experiment: Experiment, precision: str, suffix: str) -> records.Rec
     if on_gpu:
         metrics["peak_memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
     header, shown = experiment.headers["teacher"], {"batch": n, "precision": precision}
-    return _record(experiment, f"one call in {precision}", "jumps", metrics, shown, header, net)
+    return _record(experiment, f"one call in {precision}", "jumps", metrics, shown, header)
 
 
 def relative(found: Tensor, exact: Tensor) -> float:
     return ((found.double() - exact).norm() / exact.norm()).item()
 
 
-def _record(experiment, method: str, sampler: str, metrics: dict, shown: dict, header: dict, net):
+def _record(experiment, method: str, sampler: str, metrics: dict, shown: dict, header: dict):
     return records.Record(
         recipe="gpu-check",
         profile=experiment.recipe["profile"],
@@ -212,8 +212,7 @@ def _record(experiment, method: str, sampler: str, metrics: dict, shown: dict, h
         split="none",
         hash=settings.identity(header["settings"]),
         stand_in=True,
-        parameters=cost.parameters(net),
-        macs=cost.macs(net, experiment.shape),
+        parameters=header["training"]["parameters"],
         training=shown,
     )
 

@@ -31,10 +31,18 @@ def provenance() -> dict:
         "device": torch.cuda.get_device_name()
         if torch.cuda.is_available()
         else f"cpu, {torch.get_num_threads()} threads",
-        "command": "notebook"
-        if "ipykernel" in sys.modules
-        else " ".join(["python", "-m", "traflow_lib", *sys.argv[1:]]),
+        "command": _command(),
     }
+
+
+def _command() -> str:
+    """What this process was started with: a notebook, a benchmark, or the command line."""
+    if "ipykernel" in sys.modules:
+        return "notebook"
+    script = Path(sys.argv[0]).absolute()
+    benchmarks = paths.root().absolute() / "benchmarks"
+    what = [f"benchmarks/{script.name}"] if script.parent == benchmarks else ["-m", "traflow_lib"]
+    return " ".join(["python", *what, *sys.argv[1:]])
 
 
 def commit(root: Path) -> dict:

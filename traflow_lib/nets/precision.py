@@ -1,5 +1,22 @@
 """The precisions that a network computes in."""
 
+from contextlib import contextmanager
+
 import torch
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@contextmanager
+def full_float32():
+    """Inside, float32 is float32 on a GPU too.
+
+    torch otherwise lets convolutions round their factors to TF32, which makes an error of 1e-3 in these
+    networks' outputs (docs/gpu.md): an adaptive solver would take it for stiffness.
+    """
+    convolutions, products = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = convolutions, products

@@ -179,6 +179,8 @@ def _speeds(measured: list[dict], profile: str) -> dict[tuple[str, str], Cell]:
     cells: dict[tuple[str, str], Cell] = {}
     for row in [row for row in measured if row["profile"] == profile and row["parameters"]]:
         training = row["training"]
+        if row["recipe"] == "gpu-check" and row["method"] not in ("velocity", "consistency"):
+            continue  # the paper tells the speed of these two; docs/gpu.md has all
         if (
             row["metric"] == "images_per_second" and row["sampler"] == "training"
         ):  # its images are procedural, which no speed depends on

@@ -1,0 +1,75 @@
+"""make gpu-check: what it records, and what it does when a method does not fit."""
+
+import sys
+
+import pytest
+import torch
+
+from traflow_lib.evaluation import records
+from traflow_lib.files import paths
+from traflow_lib.nets.precision import full_float32
+from traflow_lib.reports import gpu_page
+
+
+@pytest.fixture
+def check(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("TRAFLOW_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("TRAFLOW_ROOT", str(paths.root()))
+    monkeypatch.syspath_prepend(str(paths.root() / "benchmarks"))
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # another test may have been a notebook
+    import gpu_check
+
+    monkeypatch.setattr(sys, "argv", [str(paths.root() / "benchmarks" / "gpu_check.py"), "smoke"])
+    monkeypatch.setattr(gpu_check, "DTYPES", ["fp32"])
+    return gpu_check
+
+
+def test_every_method_and_one_call_are_recorded(check, tmp_path):
+    check.main("smoke", "5", "fashion_mnist")
+    found = {
+        record.method: record
+        for record in records.read(tmp_path / "results" / "records" / "smoke" / "gpu-check.jsonl")
+    }
+    assert set(found) == {"teacher", "traflow", "compact", "one call in fp32"}
+    assert found["traflow"].training["batch"] == 16 and found["traflow"].training["refused"] == []
+    assert found["compact"].parameters < found["traflow"].parameters
+    assert found["one call in fp32"].metrics["relative_error"][0] < 1e-5
+    assert found["teacher"].provenance["command"] == "python benchmarks/gpu_check.py smoke"
+
+
+def test_a_method_that_does_not_fit_is_tried_with_half_and_leaves_the_next_alone(check, monkeypatch):
+    experiment = check.prepared(check.Case("fashion_mnist"), "smoke")
+    passes, student = [], experiment.student
+
+    def full(method):
+        passes.append(experiment.recipe["student"]["train"].get("micro_batch", 0))
+        if not 0 < passes[-1] <= 4:
+            raise torch.OutOfMemoryError
+        return student(method)
+
+    monkeypatch.setattr(experiment, "student", full)
+    experiment.teacher()
+    record = check.training(experiment, "traflow", "")
+    assert (
+        passes == [0, 8, 4] and record.training["refused"] == [16, 8] and record.training["micro_batch"] == 4
+    )
+    assert not experiment.recipe["student"]["train"].get("micro_batch")
+
+
+def test_one_failure_costs_the_others_nothing_and_minutes_end_it(check, capsys):
+    check.attempt(None, "this", "", float("inf"), lambda *_: 1 / 0)
+    check.attempt(None, "that", "", 0.0, lambda *_: None)
+    printed = capsys.readouterr().out
+    assert "this: FAILED, ZeroDivisionError" in printed and "that: not run" in printed
+
+
+def test_the_page_is_written_from_the_records():
+    assert paths.root().joinpath("docs", "gpu.md").read_text(encoding="utf-8") == gpu_page.page()
+
+
+def test_full_float32_leaves_the_settings_as_they_were():
+    before = torch.backends.cudnn.allow_tf32
+    with full_float32():
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before
