@@ -15,7 +15,7 @@ from traflow_lib import cli
 from traflow_lib.evaluation import records
 from traflow_lib.experiments import recipes
 from traflow_lib.files import paths
-from traflow_lib.reports import cost_tables, evidence, own_tables, paper_tables, rendering
+from traflow_lib.reports import cost_tables, evidence, own_tables, paper_cells, paper_tables, rendering
 
 FID = {
     "dataset": "cifar10",
@@ -275,7 +275,7 @@ def test_the_papers_tables_are_published_csv_line_by_line():
         expected(row)
         for row in published_lines()
         if row["metric"] in {*NAMES, "precision", "recall"}
-        and row["dataset"] in paper_tables.NOTEBOOKS
+        and row["dataset"] in paper_cells.NOTEBOOKS
         and not row["table"].startswith("text")
     )
 

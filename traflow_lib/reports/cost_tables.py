@@ -9,7 +9,7 @@ from ..experiments import recipes
 from ..nets import sizes
 from ..training.config import TrainConfig
 from .cells import Cell, Number, Table, one, quoted, source
-from .paper_tables import NOTEBOOKS, OURS, PROFILES, PROSE, QUOTED, SAME, quotation
+from .paper_cells import NOTEBOOKS, OURS, PROFILES, PROSE, QUOTED, SAME, quotation
 from .published import SETTING, Published, published
 from .tables import NOT_RUN, number
 

@@ -5,10 +5,13 @@ part of, must be that of the recipe as it stands. What does not count is named a
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+import pandas as pd
 
 from ..evaluation import records
 from ..evaluation.records import Record
@@ -28,11 +31,10 @@ SHOWN = [
     for name in ("00_quickstart", "04_traflow_2d", "06_digits", "fashion_mnist")
     for calls in ("1", "2")
 ]
-COMPARED = (
-    "paired_rmse",
-    "sliced_w2",
-    "off_support",
-)  # and Frechet distances: what is compared with the reference
+# what is compared with the reference
+COMPARED = re.compile(r"(paired_rmse|sliced_w2|off_support)$|fi?d-")
+GROUP = ["recipe", "dataset", "metric"]  # whose measurements vary alike with the seed
+NAME = [*GROUP, "method", "sampler", "calls"]
 
 
 def stale(record: Record) -> str | None:
@@ -94,51 +96,71 @@ def reference(recipe: str | None = None, profile: str | None = None) -> list[dic
     return _counting(paths.committed("records"), recipe, profile)
 
 
-def _name(row: dict) -> tuple:
-    """What is measured twice if two rows have it in common; an adaptive solver's calls are a result."""
-    calls = None if row["sampler"] in records.UNGRIDDED else row["nfe"]
-    return row["recipe"], row["dataset"], row["method"], row["sampler"], calls, row["metric"]
+def _named(rows: Iterable[dict]) -> pd.DataFrame:
+    """Measurements with what is measured twice if two have it in common (NAME).
+
+    An adaptive solver's calls are a result and no part of it.
+    """
+    found = tables.frame(list(rows))
+    found["calls"] = found["nfe"].where(found["gridded"], -1)
+    found["title"] = found["method"].where(
+        found["sampler"] == "jumps", found["method"] + ", " + found["sampler"]
+    )
+    return found.drop_duplicates(NAME, keep="last")
+
+
+def _beside(rows: Iterable[dict], reference_rows: Iterable[dict]) -> pd.DataFrame:
+    """Measurements but those of cost, each with the reference's value and their ratio as shown."""
+    kept = [*NAME, "value", "spread", "checkpoint_sha256"]
+    own, known = _named(rows), _named(reference_rows)[kept]
+    both = own[own["sampler"] != "training"].merge(known, how="left", on=NAME, suffixes=("", "_there"))
+    both["ratio"] = [
+        f"{here / there:.3f}" if there and there == there else "-"
+        for here, there in zip(both["value"], both["value_there"])
+    ]
+    return both
+
+
+def _shown(values: pd.Series, spreads: pd.Series | None = None) -> list[str]:
+    """Numbers as a table shows them, with their spread where there is one."""
+    spreads = [None] * len(values) if spreads is None else spreads
+    known = [None if spread is None or pd.isna(spread) else spread for spread in spreads]
+    pairs = zip(values, known)
+    return [tables.NOT_RUN if pd.isna(value) else tables.number(value, spread) for value, spread in pairs]
+
+
+def _lines(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    return list(table.columns), table.astype(str).values.tolist()
 
 
 def beside(
     rows: Iterable[dict], reference_rows: Iterable[dict], metric: str
 ) -> tuple[list[str], list[list[str]]]:
     """Header and lines of a table: each number of this machine beside the reference's, and their ratio."""
-    known, lines = {_name(row): row for row in reference_rows}, []
-    for row in rows:
-        if row["metric"] == metric and row["sampler"] != "training":
-            other = known.get(_name(row))
-            shown = (
-                [tables.number(other["value"], other["spread"]), _ratio(row, other)]
-                if other
-                else [tables.NOT_RUN, "-"]
-            )
-            lines.append([_title(row), str(row["nfe"]), tables.number(row["value"], row["spread"]), *shown])
-    return ["method", "calls", "here", "reference", "here / reference"], lines
+    both = _beside((row for row in rows if row["metric"] == metric), reference_rows)
+    columns = {
+        "method": both["title"],
+        "calls": both["nfe"],
+        "here": _shown(both["value"], both["spread"]),
+        "reference": _shown(both["value_there"], both["spread_there"]),
+        "here / reference": both["ratio"],
+    }
+    return _lines(pd.DataFrame(columns))
 
 
-def _title(row: dict) -> str:
-    return row["method"] if row["sampler"] == "jumps" else f"{row['method']}, {row['sampler']}"
-
-
-def _ratio(row: dict, other: dict) -> str:
-    return f"{row['value'] / other['value']:.3f}" if other["value"] else "-"
-
-
-def _spreads(rows: list[dict]) -> dict[tuple, float]:
-    """Standard deviation over seeds as a share of the value, by recipe, data set, metric.
+def _spreads(rows: list[dict]) -> pd.DataFrame:
+    """Column deviation: the standard deviation over seeds as a share of the value, by GROUP.
 
     Over methods and calls, from records of several seeds.
     """
-    squares: dict[tuple, list[float]] = {}
-    for row in rows:
-        if row["spread"] and len(row["seeds"]) > 1 and row["value"]:
-            deviation = row["spread"] * len(row["seeds"]) ** 0.5 / row["value"]
-            squares.setdefault((row["recipe"], row["dataset"], row["metric"]), []).append(deviation**2)
-    return {key: (sum(values) / len(values)) ** 0.5 for key, values in squares.items()}
+    found = _named(rows)
+    several = found[found["seeds"].map(len).gt(1) & found["spread"].gt(0) & found["value"].ne(0)]
+    square = (several["spread"] / several["value"]) ** 2 * several["seeds"].map(len)
+    deviation = square.groupby([several[name] for name in GROUP]).mean() ** 0.5
+    return deviation.rename("deviation").reset_index()
 
 
-def comparison(profile: str, only_different: bool = False) -> tuple[list[str], list[list[str]]]:
+def comparison(profile: str) -> tuple[list[str], list[list[str]]]:
     """Header and lines of the table that a reproduction ends in.
 
     Every number of this machine beside the committed one, and the verdict.
@@ -147,50 +169,29 @@ def comparison(profile: str, only_different: bool = False) -> tuple[list[str], l
     away (of its recipe and metric, from the committed records of profile "seeds"); one of a loaded model if
     it is off by more than SAME.
     """
-    known, spreads, lines = (
-        {_name(row): row for row in reference(profile=profile)},
-        _spreads(reference(profile=SEEDS)),
-        [],
-    )
-    for row in here(profile=profile):
-        other = known.get(_name(row))
-        if row["sampler"] == "training" or not (
-            row["metric"] in COMPARED or row["metric"].startswith(("fd-", "fid-"))
-        ):
-            continue
-        verdict = _verdict(row, other, spreads.get((row["recipe"], row["dataset"], row["metric"])))
-        if not only_different or verdict != "same":
-            shown = [tables.number(other["value"]), _ratio(row, other)] if other else [tables.NOT_RUN, "-"]
-            lines.append(
-                [
-                    row["recipe"],
-                    row["dataset"],
-                    _title(row),
-                    str(row["nfe"]),
-                    row["metric"],
-                    tables.number(row["value"]),
-                    *shown,
-                    verdict,
-                ]
-            )
-    return [
-        "recipe",
-        "data",
-        "method",
-        "calls",
-        "metric",
-        "here",
-        "reference",
-        "here / reference",
-        "verdict",
-    ], lines
+    own = [row for row in here(profile=profile) if COMPARED.match(row["metric"])]
+    both = _beside(own, reference(profile=profile))
+    both = both.merge(_spreads(reference(profile=SEEDS)), how="left", on=GROUP)
+    columns = {
+        "recipe": both["recipe"],
+        "data": both["dataset"],
+        "method": both["title"],
+        "calls": both["nfe"],
+        "metric": both["metric"],
+        "here": _shown(both["value"]),
+        "reference": _shown(both["value_there"]),
+        "here / reference": both["ratio"],
+        "verdict": [_verdict(row) for _, row in both.iterrows()],
+    }
+    return _lines(pd.DataFrame(columns))
 
 
-def _verdict(row: dict, other: dict | None, spread: float | None) -> str:
-    if other is None:
+def _verdict(row: pd.Series) -> str:
+    if pd.isna(row["value_there"]):
         return "no reference"
-    loaded = row["checkpoint_sha256"] == other["checkpoint_sha256"]
-    if not loaded and spread is None:
+    loaded = row["checkpoint_sha256"] == row["checkpoint_sha256_there"]
+    if not loaded and pd.isna(row["deviation"]):
         return "spread not known"
-    allowed = SAME if loaded else DIFFERENT * spread
-    return "same" if abs(row["value"] - other["value"]) <= allowed * abs(other["value"]) else "DIFFERS"
+    allowed = SAME if loaded else DIFFERENT * row["deviation"]
+    off = abs(row["value"] - row["value_there"])
+    return "same" if off <= allowed * abs(row["value_there"]) else "DIFFERS"

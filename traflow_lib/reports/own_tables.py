@@ -50,74 +50,38 @@ def _metrics(rows: list[dict]) -> list[str]:
 def compare(rows: list[dict], name: str, title: str) -> Table:
     """A row a (method, sampler), a column a (metric, calls); then what it costs and how it was trained.
 
-    rows: of one data set and profile.
+    rows: of one recipe, data set and profile.
     """
-    if len({(row["dataset"], row["profile"], row["recipe"]) for row in rows}) > 1:
-        raise ValueError("a table holds one recipe and data set at one profile; filter the records first")
     rows = [row for row in rows if row["sampler"] != "training"]
-    first = rows[0]
-    calls = sorted({row["nfe"] for row in rows if row["sampler"] not in records.UNGRIDDED})
+    found = tables.frame(rows)
+    tables.one_kind(found, "recipe", "dataset")
+    calls = tables.calls_of(found)
     columns = [(metric, nfe) for metric in _metrics(rows) for nfe in calls]
-    stand_in = f"{first['dataset']}, stand-in" if first["stand_in"] else first["dataset"]
-    lines = []
-    for key in sorted(
-        {(row["method"], row["sampler"]) for row in rows},
-        key=lambda key: (key[0] != "real data", key[0] != "teacher", key),
-    ):
-        mine = [row for row in rows if (row["method"], row["sampler"]) == key]
-        cells = {
-            (row["metric"], row["nfe"]): one(
-                tables.number(row["value"], row["spread"]), "record", source(row), row["metric"]
-            )
-            for row in mine
-        }
-        if (
-            key[1] in records.UNGRIDDED
-        ):  # one number, whatever the column: it stands in the first of its metric
-            cells = {(metric, calls[0]): cell for (metric, _), cell in cells.items()}
-        empty = Cell("-" if key[1] in records.UNGRIDDED else tables.NOT_RUN)
-        lines.append(
-            [
-                Cell(_named(mine[0])),
-                Cell(stand_in),
-                *(cells.get(column, empty) for column in columns),
-                *_facts(mine[0]),
-            ]
-        )
+    shown = tables.grid(found, [_measured(row) for row in rows], calls).reindex(columns=columns)
+    mine = {(row["method"], row["sampler"]): row for row in reversed(rows)}
+    first, lines = rows[0], []
+    data = Cell(f"{first['dataset']}{', stand-in' * first['stand_in']}")
+    for model, cells in zip(shown.index, shown.itertuples(index=False)):
+        empty = Cell("-" if model[1] in records.UNGRIDDED else tables.NOT_RUN)
+        filled = [cell if isinstance(cell, Cell) else empty for cell in cells]
+        lines.append([Cell(_named(mine[model])), data, *filled, *_facts(mine[model])])
     titles = [f"{metric}, {nfe} call{'s' * (nfe != 1)}" for metric, nfe in columns]
-    header = [
-        "method",
-        "data",
-        *titles,
-        "calls if adaptive",
-        "parameters",
-        "MACs a call",
-        "steps",
-        "batch",
-        "seeds",
-        "n",
-    ]
+    costs = ["calls if adaptive", "parameters", "MACs a call", "steps", "batch", "seeds", "n"]
     notes = [
         f"Data set {first['dataset']}, recipe {first['recipe']}, profile {first['profile']}; mean ± standard "
         "error over seeds; n generated samples.",
         "A dash: one number whatever the calls (it stands in the first column), or not applicable.",
     ]
     if first["stand_in"]:
-        notes.insert(
-            0,
-            f"Stand-in data: {first['dataset']} in place of the data set that recipe {first['recipe']} is "
-            "made for.",
-        )
-    folder = f"own/{first['profile']}"
-    return Table(
-        name,
-        folder,
-        f"{title}{', stand-in data' * first['stand_in']}, profile {first['profile']}",
-        header,
-        lines,
-        PROSE,
-        notes,
-    )
+        made_for = f"the data set that recipe {first['recipe']} is made for"
+        notes.insert(0, f"Stand-in data: {first['dataset']} in place of {made_for}.")
+    title = f"{title}{', stand-in data' * first['stand_in']}, profile {first['profile']}"
+    header = ["method", "data", *titles, *costs]
+    return Table(name, f"own/{first['profile']}", title, header, lines, PROSE, notes)
+
+
+def _measured(row: dict) -> Cell:
+    return one(tables.number(row["value"], row["spread"]), "record", source(row), row["metric"])
 
 
 def _facts(row: dict) -> list[Cell]:
@@ -154,12 +118,10 @@ def lengths(rows: list[dict], name: str) -> Table:
     metrics, lines = _metrics(chosen), []
     for method in dict.fromkeys(row["method"] for row in chosen):
         mine = {row["metric"]: row for row in chosen if row["method"] == method}
-        first = next(iter(mine.values()))
-        cells = [
-            one(tables.number(mine[m]["value"], mine[m]["spread"]), "record", source(mine[m]), m)
-            for m in metrics
-        ]
-        lines.append([Cell(method), *_facts(first)[3:5], *cells, *_facts(first)[5:]])
+        facts = _facts(next(iter(mine.values())))
+        lines.append(
+            [Cell(method), *facts[3:5], *(_measured(mine[metric]) for metric in metrics), *facts[5:]]
+        )
     profile = chosen[0]["profile"]
     notes = [
         f"Data set {chosen[0]['dataset']}, profile {profile}; one call; the longest is the mean over its "
@@ -172,25 +134,21 @@ def lengths(rows: list[dict], name: str) -> Table:
 
 def build(measured: list[dict]) -> list[Table]:
     """All own tables that the records allow. measured: from evidence.here or evidence.reference."""
-    made, groups = [], {}
-    for row in measured:
-        if not row["method"].endswith(EQUAL_TIME):
-            groups.setdefault((row["profile"], row["recipe"], row["dataset"]), []).append(row)
+    measured = [row for row in measured if not row["method"].endswith(EQUAL_TIME)]
+    groups = {
+        key: [measured[index] for index in group.index]
+        for key, group in tables.frame(measured).groupby(["profile", "recipe", "dataset"])
+    }
+    made = []
     for profile in PROFILES:
-        for recipe in RECIPES:
-            for (_, _, dataset), rows in sorted(
-                (key, rows) for key, rows in groups.items() if key[:2] == (profile, recipe)
-            ):
-                made.append(_of_recipe(rows, recipe, dataset))
-        for (_, _, dataset), rows in sorted(
-            (key, rows) for key, rows in groups.items() if key[:2] == (profile, "05_ablations")
-        ):
-            for name, (title, methods) in LOSSES.items():
+        mine = {key[1:]: rows for key, rows in groups.items() if key[0] == profile}
+        for name in RECIPES:
+            made += [_of_recipe(rows, name, data) for (recipe, data), rows in mine.items() if recipe == name]
+        for (recipe, dataset), rows in mine.items():
+            for name, (title, methods) in LOSSES.items() if recipe == "05_ablations" else ():
                 if chosen := [row for row in rows if re.match(methods, row["method"])]:
                     made.append(compare(chosen, f"05_ablations__{dataset}__{name}", f"{dataset}: {title}"))
-        for (_, recipe, dataset), rows in sorted(
-            (key, rows) for key, rows in groups.items() if key[0] == profile
-        ):
+        for (recipe, dataset), rows in mine.items():
             if any(LENGTHS.match(row["method"]) for row in rows):
                 made.append(lengths(rows, f"{recipe}__{dataset}__steps"))
     return made

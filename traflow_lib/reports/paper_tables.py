@@ -6,24 +6,25 @@ Table 8 (settings) and Table 11 (taken to be the cost) are in cost_tables. Table
 methods; 7, 9 and 10 were not at hand.
 """
 
-from collections.abc import Iterable
-
-from ..evaluation.inception import MODES
-from ..experiments import fid, recipes
+from ..experiments import recipes
+from .ablation_tables import ablation
 from .cells import Cell, Number, Table, one, quoted, source
-from .published import Published, published
-from .tables import NOT_RUN, number
-
-PROFILES = ("gpu", "paper")  # of ours, never in one column
-OURS = [f"ours, profile {profile}" for profile in PROFILES]
-QUOTED = ["as printed", "its source says", "source", "evidence"]
-SAME = "same"
-IN_BRACKETS = (
-    "(In brackets): inferred. This kit's notes on the paper give one number for the paper's cell and for the "
-    "method's own source, so the two are "
-    "taken to be the same. Without brackets: the notes say what the paper prints. 'same': its source says "
-    "what the paper prints."
+from .paper_cells import (
+    IN_BRACKETS,
+    OURS,
+    PROFILES,
+    PROSE,
+    QUOTED,
+    found,
+    how_to_run,
+    kind_of,
+    matching,
+    measured_cell,
+    quotation,
+    title_of,
 )
+from .published import Published, published
+
 KITS_OWN = (
     "`traflow` is this kit's own form of the method: one regression of jumps onto the teacher's states, "
     "without the paper's output and "
@@ -31,91 +32,7 @@ KITS_OWN = (
     "loss). `traflow_v1` and `traflow_v4` "
     "are this kit's readings of the paper's two versions; of the first only the abstract was at hand."
 )
-PROSE = frozenset({"data set", "metric", "method", "source", "evidence", "note"})
-NOTEBOOKS = {
-    "cifar10": "08_cifar10",
-    "celeba64": "09_celeba64",
-    "ffhq64": "10_ffhq64_imagenet64",
-    "imagenet64": "10_ffhq64_imagenet64",
-}
 SCOT = "SCoT (TraFlow v4)"
-# the students of the recipe that are the paper's ablations, before "-5000" and the like
-ABLATIONS = {
-    "SCoT, consistency only": "traflow_v4_no_velocity",
-    "SCoT, full": "traflow_v4",
-    "SCoT, velocity weight adaptive": "traflow_v4_adaptive",
-    "SCoT, velocity weight none": "traflow_v4_fixed",
-    "SCoT, velocity weight clipped": "traflow_v4",
-}
-
-
-def kind_of(metric: str) -> str | None:
-    """The "fid" of "fid-clean": the kind of a metric made with Inception's features, None of others.
-
-    Others may not stand beside published ones.
-    """
-    kind, _, mode = metric.partition("-")
-    return kind if mode in MODES else None
-
-
-def found(measured: list[dict], dataset: str, profile: str) -> list[dict]:
-    """Measurements of the real data set at one profile that may stand beside published ones."""
-    return [
-        row
-        for row in measured
-        if (row["dataset"], row["profile"], row["stand_in"]) == (dataset, profile, False)
-        and kind_of(row["metric"])
-    ]
-
-
-def measured_cell(rows: Iterable[dict]) -> Cell:
-    """Every measurement with its metric and number of samples, each linked to its record.
-
-    "not run" if there is none.
-    """
-    entries = []
-    for row in rows:
-        value, n = number(row["value"], row["spread"]), f"{row['n_generated']:,}"
-        numbers = (
-            Number(value, "record", source(row), row["metric"]),
-            Number(n, "record", source(row), "n_generated"),
-        )
-        entries.append(Cell(f"{value} ({row['metric']}, n = {n})", numbers, source(row)))
-    return (
-        Cell(entries[0].text, entries[0].numbers, entries[0].record, tuple(entries[1:]))
-        if entries
-        else Cell(NOT_RUN)
-    )
-
-
-def _matching(
-    rows: list[dict], method: str, nfe: int, metric: str, sampler: str = "jumps", n: int | None = None
-) -> list[dict]:
-    """Of `found` measurements those of one row of a table, of n samples if that is given.
-
-    Several where several evaluators were used.
-    """
-    wanted = (method, sampler, nfe, metric)
-    rows = [
-        row for row in rows if (row["method"], row["sampler"], row["nfe"], kind_of(row["metric"])) == wanted
-    ]
-    return [row for row in rows if n in (None, row["n_generated"])]
-
-
-def how_to_run(rows: list[list[Cell]], dataset: str) -> list[str]:
-    """A note a profile in whose column something was not run: the command that runs it."""
-    notes = []
-    for profile, cells in zip(PROFILES, zip(*[row[-3:-1] for row in rows])):
-        if any(cell.text == NOT_RUN for cell in cells):
-            notes.append(
-                f"Not run at profile {profile}; to run it: `python -m traflow_lib notebook "
-                f"{NOTEBOOKS[dataset]} --profile {profile}`"
-            )
-    return notes
-
-
-def _title(metric: str) -> Cell:
-    return Cell({"fid": "FID", "sfid": "sFID", "is": "IS"}.get(metric, metric))
 
 
 def _order(row: Published) -> tuple:
@@ -134,13 +51,13 @@ def quality(measured: list[dict], dataset: str, name: str, title: str, notes: li
         key=_order,
     ):
         here = [
-            measured_cell(_matching(ours[profile], "traflow_v4", int(row.nfe), row.metric))
+            measured_cell(matching(ours[profile], "traflow_v4", int(row.nfe), row.metric))
             for profile in PROFILES
         ]
         cells = here if row.method == SCOT else [Cell("-"), Cell("-")]
         rows.append(
             [
-                _title(row.metric),
+                title_of(row.metric),
                 Cell(row.method),
                 quoted(row, "params_m"),
                 quoted(row, "nfe"),
@@ -170,18 +87,6 @@ def quality(measured: list[dict], dataset: str, name: str, title: str, notes: li
     )
 
 
-def printed(row: Published) -> Cell:
-    """What the paper prints, in brackets where that is inferred."""
-    cell = quoted(row, "printed")
-    return Cell(f"({cell.text})", cell.numbers) if row.reading == "inferred" else cell
-
-
-def quotation(row: Published) -> list[Cell]:
-    """The cells of QUOTED."""
-    own = Cell(SAME) if row.printed and row.printed == row.value else quoted(row, "value")
-    return [printed(row), own, Cell(row.source), Cell(row.evidence)]
-
-
 def _own_rows(ours: dict[str, list[dict]], dataset: str, shown: set) -> list[list[Cell]]:
     """A row a (method, sampler, calls) of this kit that is not in `shown`.
 
@@ -204,7 +109,7 @@ def _own_rows(ours: dict[str, list[dict]], dataset: str, shown: set) -> list[lis
     rows = []
     for key in sorted(calls.keys() - shown, key=lambda key: (key[3] != "fid", key[3], key)):
         method, sampler, nfe, metric = key
-        here = [_matching(ours[profile], method, nfe, metric, sampler) for profile in PROFILES]
+        here = [matching(ours[profile], method, nfe, metric, sampler) for profile in PROFILES]
         sized = [row for row in [*here[0], *here[1]] if row["parameters"]]
         size = (
             one(f"{sized[0]['parameters'] / 1e6:.1f}", "record", source(sized[0]), "parameters (M)")
@@ -214,7 +119,7 @@ def _own_rows(ours: dict[str, list[dict]], dataset: str, shown: set) -> list[lis
         title = Cell(f"this kit: {method}{f', {sampler}' * (sampler != 'jumps')}")
         rows.append(
             [
-                _title(metric),
+                title_of(metric),
                 title,
                 size,
                 calls[key],
@@ -227,67 +132,6 @@ def _own_rows(ours: dict[str, list[dict]], dataset: str, shown: set) -> list[lis
             ]
         )
     return rows
-
-
-def ablation(measured: list[dict], table: str, title: str, notes: list[str]) -> Table:
-    """One of Tables 4 to 6: a row a (metric, calls, iterations).
-
-    Ours only with as many samples as the paper's.
-    """
-    quoting = published("imagenet64", table)
-    ours, rows, students = {p: found(measured, "imagenet64", p) for p in PROFILES}, [], set()
-    for row in quoting:
-        student = f"{ABLATIONS[row.method]}-{row.iterations}"
-        students.add(student)
-        calls = int(
-            row.nfe or 2
-        )  # Table 6 does not tell its number of calls; its cells go with Table 5's at two
-        here = [
-            measured_cell(_matching(ours[profile], student, calls, row.metric, n=int(row.n_samples)))
-            for profile in PROFILES
-        ]
-        cells = [
-            quoted(row, "nfe"),
-            quoted(row, "iterations"),
-            quoted(row, "n_samples"),
-            printed(row),
-            *here,
-            Cell(row.note),
-        ]
-        rows.append([_title(row.metric), Cell(row.method), *cells])
-    header = ["metric", "method", "calls", "iterations", "n", "as printed", *OURS, "note"]
-    notes = [*notes, f"Printed numbers: {quoting[0].source}, {quoting[0].evidence}; no spread is known."]
-    for profile, cells in zip(PROFILES, zip(*[row[-3:-1] for row in rows])):
-        if any(cell.text == NOT_RUN for cell in cells):
-            notes.append(_ablation_command(profile, sorted(students), quoting))
-    return Table(f"table_{table}_ablation", "paper", title, header, rows, PROSE, notes)
-
-
-def _ablation_command(profile: str, students: list[str], quoting: list[Published]) -> str:
-    """The command that trains and measures a table's students.
-
-    And which of the table's cells the recipe's settings cannot fill.
-    """
-    asked = fid.settings(recipes.load("imagenet64", profile), students[0])
-    command = (
-        f"`python -m traflow_lib bench --recipe imagenet64 --profile {profile} "
-        f"{' '.join(f'--method {student}' for student in students)}`"
-    )
-    kinds = {
-        kind
-        for metric in asked["metrics"]
-        for kind in (("precision", "recall") if metric == "pr" else (metric,))
-    }
-    missing = [
-        _title(metric).text for metric in dict.fromkeys(row.metric for row in quoting) if metric not in kinds
-    ]
-    without = f", without {' and '.join(missing)}" if missing else ""
-    if {row.n_samples for row in quoting} != {str(asked["n"])}:
-        return (
-            f"Not run at profile {profile}, and no command fills these cells yet: {command} measures "
-            f"{asked['n']:,} images{without}."
-        )
-    return f"Not run at profile {profile}; to run it{without}: {command}"
 
 
 def build(measured: list[dict]) -> list[Table]:

@@ -4,16 +4,17 @@ Files lie under results/figures/<profile>/.
 """
 
 from pathlib import Path
+from zlib import crc32
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 from torch import Tensor
 
-from ..evaluation import records
 from ..files import paths
+from .tables import frame
 
 COLOURS = {
     "data": "#4d4d4d",
@@ -38,7 +39,6 @@ COLOURS = {
     "emd": "#969696",
     "meanflow": "#f781bf",
 }
-FALLBACK = "#999999"
 
 
 def style() -> None:
@@ -56,8 +56,13 @@ def style() -> None:
 
 
 def colour(method: str) -> str:
-    """The colour of a method, the same for its equal-time run ("cd@time")."""
-    return COLOURS.get(method.partition("@")[0], FALLBACK)
+    """The colour of a method, the same for its equal-time run ("cd@time").
+
+    One without a place in COLOURS has one of its own from a colour-blind-safe palette, always the same.
+    """
+    name = method.partition("@")[0]
+    spare = sns.color_palette("colorblind").as_hex()
+    return COLOURS.get(name, spare[crc32(name.encode()) % len(spare)])
 
 
 def save(figure: Figure, name: str, profile: str) -> Path:
@@ -145,38 +150,49 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
 
     Error bars where several seeds were run.
 
-    rows: from records.load; a teacher's adaptive solver and rows without calls are drawn as horizontal lines.
+    rows: from evidence.reference; a teacher's adaptive solver and rows without calls are drawn as horizontal
+    lines.
     """
-    lines: dict[tuple, list[dict]] = {}
-    for row in rows:
-        if row["metric"] == metric:
-            lines.setdefault((row["method"], row["sampler"]), []).append(row)
-    for (method, sampler), points in sorted(lines.items()):
-        points = sorted(points, key=lambda row: row["nfe"])
-        if sampler in records.UNGRIDDED:
-            if points[0]["value"] > 0:
-                axis.axhline(
-                    points[0]["value"], color=colour(method), linestyle=":", label=f"{method}, {sampler}"
-                )
-            continue
-        name = method if sampler == "jumps" else f"{method}, {sampler}"
-        spread = [row["spread"] or 0 for row in points]
-        look = {"color": colour(method), "linestyle": "-" if sampler in ("jumps", "euler") else "--"}
-        axis.errorbar(
-            [row["nfe"] for row in points],
-            [row["value"] for row in points],
-            yerr=spread,
-            marker="o",
-            capsize=3,
-            label=name,
-            **look,
-        )
-    ticks = sorted(
-        {row["nfe"] for points in lines.values() for row in points if row["sampler"] not in records.UNGRIDDED}
-    )
+    chosen = [row for row in rows if row["metric"] == metric]
+    ticks = set()
+    for model, points in frame(chosen).groupby("model"):
+        if points["gridded"].all():
+            ticks |= set(points["nfe"])
+            _line(model, points, points["nfe"], axis)
+        elif (height := points["value"].iloc[0]) > 0:
+            axis.axhline(height, color=colour(model[0]), linestyle=":", label=", ".join(model))
     axis.set(xscale="log", yscale="log", xlabel="network calls a sample (NFE)", ylabel=label or metric)
-    axis.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
+    axis.set_xticks(sorted(ticks), [str(tick) for tick in sorted(ticks)], minor=False)
     axis.minorticks_off()
+
+
+def against_macs(rows: list[dict], metric: str, axis: plt.Axes, label: str | None = None) -> None:
+    """Metric against the multiply-accumulates of a whole sample, on log axes.
+
+    They are the calls times those of a call; one line a (method, sampler).
+
+    rows: from evidence.reference, of one data set; those without multiply-accumulates or calls are left out.
+    """
+    chosen = [row for row in rows if row["metric"] == metric and row["macs"] and row["value"] > 0]
+    for model, points in frame([row for row in chosen if row["nfe"]]).groupby("model"):
+        _line(model, points, points["nfe"] * points["macs"], axis)
+    axis.set(xscale="log", yscale="log", xlabel="multiply-accumulates a sample", ylabel=label or metric)
+
+
+def _line(model: tuple[str, str], points: pd.DataFrame, x: pd.Series, axis: plt.Axes) -> None:
+    """One model's values with their spread, from the smallest x to the largest."""
+    method, sampler = model
+    order = x.sort_values().index
+    axis.errorbar(
+        x[order],
+        points["value"][order],
+        yerr=points["spread"][order].astype(float).fillna(0),
+        marker="o",
+        capsize=3,
+        color=colour(method),
+        linestyle="-" if sampler in ("jumps", "euler") else "--",
+        label=method if sampler == "jumps" else f"{method}, {sampler}",
+    )
 
 
 def consistency_against_straightness(rows: list[dict], axis: plt.Axes) -> None:
@@ -227,110 +243,3 @@ def heat_map(cells: dict[tuple, float], axis: plt.Axes, xlabel: str, ylabel: str
     )
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.invert_yaxis()
-
-
-GROUPS = {
-    "ours-paper": "#d55e00",
-    "trajectory": "#e69f00",
-    "consistency": "#7b3294",
-    "rectified-flow": "#009e73",
-    "progressive": "#66a61e",
-    "compact": "#56b4e9",
-    "distribution-matching": "#f781bf",
-    "knowledge-distillation": "#8c510a",
-    "teacher": "#0072b2",
-    "solver": "#999999",
-    "this kit": "#000000",
-}
-
-
-def named_points(points: list[tuple[float, float, str, str]], axis: plt.Axes, size: float = 7) -> None:
-    """Points (x, y, name, group of GROUPS) on log axes, each named beside it.
-
-    A name stands as near as it can where no other name or point is.
-
-    Set the figure's size and the axis' limits before: the names are placed in them.
-    """
-    axis.set(xscale="log", yscale="log")
-    for group in dict.fromkeys(point[3] for point in points):
-        chosen = [point for point in points if point[3] == group]
-        look = {"marker": "*", "s": 90} if group in ("ours-paper", "this kit") else {"s": 20}
-        label = "the paper (SCoT)" if group == "ours-paper" else group
-        axis.scatter(
-            [point[0] for point in chosen],
-            [point[1] for point in chosen],
-            color=GROUPS[group],
-            label=label,
-            zorder=3,
-            **look,
-        )
-    axis.figure.draw_without_rendering()  # settles the layout
-    pixel = axis.figure.dpi / 72
-    places = [axis.transData.transform(point[:2]) for point in points]
-    taken = [Bbox.from_bounds(x - 4 * pixel, y - 4 * pixel, 8 * pixel, 8 * pixel) for x, y in places]
-    offsets = sorted(
-        ((dx, dy) for dx in (9, -9, 30, -30) for dy in range(-60, 61, 5)),
-        key=lambda offset: offset[0] ** 2 + offset[1] ** 2,
-    )
-    for (x, y, name, group), place in sorted(zip(points, places), key=lambda pair: -pair[0][1]):
-        text = axis.annotate(
-            name, (x, y), fontsize=size, va="center", textcoords="offset points", xytext=(0, 0)
-        )
-        text.set_in_layout(False)
-        drawn = text.get_window_extent()
-        boxes = {(dx, dy): _beside(place, drawn, dx * pixel, dy * pixel) for dx, dy in offsets}
-        free = (
-            key
-            for key, box in boxes.items()
-            if _inside(box, axis.bbox) and not any(box.overlaps(other) for other in taken)
-        )
-        dx, dy = next(free, offsets[0])
-        text.set(position=(dx, dy), ha="left" if dx > 0 else "right")
-        taken.append(boxes[dx, dy])
-        axis.annotate(
-            "",
-            (x, y),
-            (dx * 0.9, dy),
-            textcoords="offset points",
-            arrowprops={"arrowstyle": "-", "color": GROUPS[group], "linewidth": 0.5},
-        )
-
-
-def _beside(place, drawn: Bbox, dx: float, dy: float) -> Bbox:
-    """The box of a text of the size of `drawn` at an offset from a place, all in pixels.
-
-    It starts there (dx > 0) or ends there.
-    """
-    left = place[0] + dx - (drawn.width if dx < 0 else 0)
-    return Bbox.from_bounds(left, place[1] + dy - drawn.height / 2, drawn.width, drawn.height)
-
-
-def _inside(box: Bbox, outer: Bbox) -> bool:
-    return box.x0 >= outer.x0 and box.x1 <= outer.x1 and box.y0 >= outer.y0 and box.y1 <= outer.y1
-
-
-def against_macs(rows: list[dict], metric: str, axis: plt.Axes, label: str | None = None) -> None:
-    """Metric against the multiply-accumulates of a whole sample, on log axes.
-
-    They are the calls times those of a call; one line a (method, sampler).
-
-    rows: from records.load, of one data set; those without multiply-accumulates or calls are left out.
-    """
-    lines: dict[tuple, list[dict]] = {}
-    for row in rows:
-        if row["metric"] == metric and row["macs"] and row["nfe"] and row["value"] > 0:
-            lines.setdefault((row["method"], row["sampler"]), []).append(row)
-    for (method, sampler), points in sorted(lines.items()):
-        points = sorted(points, key=lambda row: row["nfe"])
-        look = {"color": colour(method), "linestyle": "-" if sampler in ("jumps", "euler") else "--"}
-        x, y, spread = zip(*[(row["nfe"] * row["macs"], row["value"], row["spread"] or 0) for row in points])
-        axis.errorbar(
-            x,
-            y,
-            yerr=spread,
-            marker="o",
-            capsize=3,
-            label=method if sampler == "jumps" else f"{method}, {sampler}",
-            **look,
-        )
-    axis.set(xscale="log", yscale="log", xlabel="multiply-accumulates a sample", ylabel=label or metric)

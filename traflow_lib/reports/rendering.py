@@ -1,35 +1,20 @@
-"""Tables as files: Markdown, CSV and LaTeX (booktabs) of each, one LaTeX and one HTML page of all."""
+"""Tables as files: Markdown, CSV and LaTeX (booktabs) of each, one LaTeX and one HTML page of all.
 
-import csv
-import io
-import re
+HTML and LaTeX are written from templates/.
+"""
+
 import shutil
-from html import escape
+from functools import cache
 from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader
 
 from . import tables
 from .cells import Cell, Table
 
 PAGE = "index.html"
 DOCUMENT = "all_tables.tex"
-CSS = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; padding: 0 1.5rem; max-width: 90rem;
-  color: #222 }
-h1 { font-size: 1.5rem }
-h2 { font-size: 1.1rem; margin: 2.2rem 0 .4rem }
-nav { columns: 2 26rem; font-size: .9rem }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; font-size: .82rem; border-top: 2px solid #444;
-  border-bottom: 2px solid #444 }
-th { text-align: left; vertical-align: bottom; border-bottom: 1px solid #444 }
-th, td { padding: .2rem .55rem }
-td { vertical-align: top }
-tbody tr:nth-child(even) { background: #f5f6f8 }
-td.number { white-space: nowrap; font-variant-numeric: tabular-nums }
-td.missing { color: #999 }
-p.note { margin: .25rem 0; font-size: .82rem; color: #555; max-width: 70rem }
-a { color: #0a58a6; text-decoration: none }
-"""
 LONG = 24  # characters: longer entries are broken into lines
 SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"}
 SPECIAL |= {
@@ -49,6 +34,7 @@ PREAMBLE = r"""\documentclass{article}
 \begin{document}
 \scriptsize
 """
+WRAPPED = r">{\raggedright\arraybackslash}p{3.2cm}"
 
 
 def markdown(table: Table, to_records: str = "../../records") -> str:
@@ -58,10 +44,11 @@ def markdown(table: Table, to_records: str = "../../records") -> str:
     """
 
     def show(cell: Cell) -> str:
-        return "; ".join(
+        links = (
             f"[{entry.text}]({to_records}/{_file(entry)})" if entry.record else entry.text
             for entry in cell.entries
-        ).replace("|", "\\|")
+        )
+        return "; ".join(links).replace("|", "\\|")
 
     body = tables.markdown(table.header, [[show(cell) for cell in row] for row in table.rows])
     return "\n\n".join([f"# {table.title}", body.rstrip(), *table.notes]) + "\n"
@@ -73,19 +60,12 @@ def _file(entry: Cell) -> str:
 
 def comma_separated(table: Table) -> str:
     """The cells as they are shown, with a last column that names the records of the row."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*table.header, "records"])
-    for row in table.rows:
-        writer.writerow(
-            [
-                *(cell.full_text for cell in row),
-                "; ".join(
-                    dict.fromkeys(entry.record for cell in row for entry in cell.entries if entry.record)
-                ),
-            ]
-        )
-    return out.getvalue()
+    shown = pd.DataFrame([[cell.full_text for cell in row] for row in table.rows], columns=table.header)
+    shown["records"] = [
+        "; ".join(dict.fromkeys(entry.record for cell in row for entry in cell.entries if entry.record))
+        for row in table.rows
+    ]
+    return shown.to_csv(index=False, lineterminator="\n")
 
 
 def _tex(text: str) -> str:
@@ -97,75 +77,38 @@ def latex(table: Table) -> str:
 
     For a document that loads booktabs, longtable and array.
     """
-    longest = [
-        max(len(cell.full_text) for cell in (Cell(name), *column))
-        for name, column in zip(table.header, zip(*table.rows))
-    ]
-    columns = "".join(
-        r">{\raggedright\arraybackslash}p{3.2cm}" if length > LONG else "l" for length in longest
-    )
-    line = lambda texts: " & ".join(map(_tex, texts)) + r" \\"  # noqa: E731
-    caption = rf"\caption{{{_tex(table.title)}}}\label{{tab:{anchor(table)}}} \\"
-    body = [line(cell.full_text for cell in row) for row in table.rows]
-    notes = [rf"\noindent {_tex(note)}\par" for note in table.notes]
-    opening = [
-        rf"\begin{{longtable}}{{{columns}}}",
-        caption,
-        r"\toprule",
-        line(table.header),
-        r"\midrule",
-        r"\endhead",
-    ]
-    return "\n".join([*opening, *body, r"\bottomrule", r"\end{longtable}", *notes]) + "\n"
+    columns = [[name, *(cell.full_text for cell in cells)] for name, *cells in zip(table.header, *table.rows)]
+    kinds = "".join(WRAPPED if max(map(len, texts)) > LONG else "l" for texts in columns)
+    return _environment("tex").get_template("table.tex.j2").render(table=table, columns=kinds)
 
 
 def html(made: list[Table], to_records: str = "../records") -> str:
     """One page of all tables that needs no other file; measured numbers link to their records."""
-    contents = "\n".join(f'<a href="#{anchor(table)}">{escape(table.title)}</a><br>' for table in made)
-    sections = "\n".join(_section(table, to_records) for table in made)
-    head = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>TraFlow-lab: '
-        f"tables</title><style>{CSS}</style></head>"
-    )
-    intro = (
-        "<p>Measured numbers link to their records; published ones are quoted from results/published.csv. No "
-        "table mixes profiles or data sets of ours.</p>"
-    )
-    return (
-        f"{head}\n<body><h1>TraFlow-lab: "
-        f"tables</h1>\n{intro}\n<nav>{contents}</nav>\n{sections}\n</body></html>\n"
-    )
+    return _environment("html").get_template("page.html.j2").render(tables=made, to_records=to_records)
+
+
+@cache
+def _environment(kind: str) -> Environment:
+    """Jinja for HTML (whatever is put in is escaped) or LaTeX (other brackets, since TeX needs braces)."""
+    brackets = {
+        "block_start_string": "<%",
+        "block_end_string": "%>",
+        "variable_start_string": "<<",
+        "variable_end_string": ">>",
+        "comment_start_string": "<#",
+        "comment_end_string": "#>",
+    }
+    own = {"autoescape": True} if kind == "html" else {"trim_blocks": True, **brackets}
+    made = Environment(loader=PackageLoader(__package__), keep_trailing_newline=True, **own)
+    made.filters["tex"] = _tex
+    made.globals |= {"anchor": anchor, "file_of": _file, "tex": _tex, "zip": zip, "long": LONG}
+    made.globals["missing"] = (tables.NOT_RUN, "-")
+    return made
 
 
 def anchor(table: Table) -> str:
     """The name of a table's section on the page, and of its label."""
     return f"{table.folder}-{table.name}".replace("/", "-").replace("_", "-")
-
-
-def _section(table: Table, to_records: str) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in table.header)
-    body = "\n".join(
-        "<tr>"
-        + "".join(_td(cell, name in table.prose, to_records) for name, cell in zip(table.header, row))
-        + "</tr>"
-        for row in table.rows
-    )
-    marked = (re.sub("`([^`]+)`", r"<code>\1</code>", escape(note)) for note in table.notes)
-    notes = "".join(f'<p class="note">{note}</p>' for note in marked)
-    title = f'<h2 id="{anchor(table)}">{escape(table.title)}</h2>'
-    return (
-        f"{title}\n<div "
-        f'class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>\n{notes}'
-    )
-
-
-def _td(cell: Cell, is_prose: bool, to_records: str) -> str:
-    shown = "; ".join(
-        f'<a href="{to_records}/{escape(_file(e))}">{escape(e.text)}</a>' if e.record else escape(e.text)
-        for e in cell.entries
-    )
-    kind = "missing" if cell.text in (tables.NOT_RUN, "-") else "number"
-    return f"<td>{shown}</td>" if is_prose or len(cell.text) > LONG else f'<td class="{kind}">{shown}</td>'
 
 
 def write(made: list[Table], folder: Path) -> list[Path]:

@@ -1,13 +1,19 @@
 """Tables from records and from published numbers, and from nothing else. What was not run says so."""
 
+from dataclasses import fields
 from math import floor, log10
 from pathlib import Path
+
+import pandas as pd
 
 from ..evaluation import records
 from ..experiments.recipes import EQUAL_TIME
 
 NOT_RUN = "not run"
 TIE = 2  # standard errors of a difference below which two means count as level, everywhere in this kit
+
+COLUMNS = [field.name for field in fields(records.Record) if field.name != "metrics"]
+COLUMNS += ["metric", "value", "spread", "values", "file", "key"]
 
 
 def number(value: float, spread: float | None = None) -> str:
@@ -25,6 +31,47 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     )
 
 
+def frame(measured: list[dict]) -> pd.DataFrame:
+    """Measurements (evidence.here, evidence.reference, records.rows) as a DataFrame, a row each.
+
+    Columns: the fields of a record (evaluation.records.Record: recipe, profile, dataset, method, sampler,
+    nfe, seeds ...), and metric, value (mean over seeds), spread (its standard error, NaN where it is not
+    known), values (one a seed), file and key (of the record). Added: model, the pair (method, sampler);
+    gridded, whether its sampler has a number of calls; and place, the rank of its method in a table: real
+    data, the teacher, then the others.
+    """
+    made = pd.DataFrame(measured, columns=None if measured else COLUMNS)
+    made["model"] = list(zip(made["method"], made["sampler"]))
+    made["gridded"] = ~made["sampler"].isin(records.UNGRIDDED)
+    made["place"] = made["method"].map({"real data": 0, "teacher": 1}).fillna(2)
+    return made
+
+
+def calls_of(measured: pd.DataFrame) -> list[int]:
+    """The numbers of calls that were measured."""
+    return sorted(measured["nfe"][measured["gridded"]].unique().tolist())
+
+
+def one_kind(measured: pd.DataFrame, *fields: str) -> None:
+    """ValueError unless all measurements are of one profile and have these fields in common."""
+    if len(measured.drop_duplicates([*fields, "profile"])) > 1:
+        kinds = " and ".join(field.replace("dataset", "data set") for field in fields)
+        raise ValueError(f"a table holds one {kinds} at one profile; filter the records first")
+
+
+def grid(measured: pd.DataFrame, cells: list, calls: list[int]) -> pd.DataFrame:
+    """A row a model, a column a (metric, calls), in it the cell of the measurement; NaN where there is none.
+
+    What has one number, whatever the calls, stands in the first column of its metric.
+    """
+    placed = measured.assign(cell=cells)
+    placed["calls"] = placed["nfe"].where(placed["gridded"], calls[0] if calls else 0)
+    placed = placed.sort_values(["place", "method", "sampler"], kind="stable")
+    placed = placed.drop_duplicates(["model", "metric", "calls"], keep="last")
+    wide = placed.pivot(index="model", columns=["metric", "calls"], values="cell")
+    return wide.loc[placed["model"].unique()]
+
+
 def pivot(
     measured: list[dict], metric: str, columns: list[str] | None = None
 ) -> tuple[list[str], list[list[str]]]:
@@ -35,36 +82,30 @@ def pivot(
     Raises ValueError if measured mixes data sets or profiles: such a column would compare what cannot be
     compared.
     """
-    measured = [row for row in measured if row["metric"] == metric]
-    if len({(row["dataset"], row["profile"]) for row in measured}) > 1:
-        raise ValueError("a table holds one data set at one profile; filter the records first")
-    calls = columns or [
-        str(nfe)
-        for nfe in sorted({row["nfe"] for row in measured if row["sampler"] not in records.UNGRIDDED})
-    ]
-    rows, names = (
-        [],
-        sorted(
-            {(row["method"], row["sampler"]) for row in measured},
-            key=lambda name: (name[0] != "real data", name[0] != "teacher", name),
-        ),
-    )
-    for method, sampler in names:
-        cells = {
-            str(row["nfe"]): row for row in measured if (row["method"], row["sampler"]) == (method, sampler)
-        }
-        first = next(iter(cells.values()))
-        title = (
-            method
-            if sampler in ("jumps", "training")
-            else f"{method}, {sampler}" + (f" ({first['nfe']} calls)" if sampler == "dopri5" else "")
-        )
-        n_seeds = len(first["seeds"])
-        shown = [number(cells[c]["value"], cells[c]["spread"]) if c in cells else NOT_RUN for c in calls]
-        if sampler in records.UNGRIDDED:  # one number, whatever the column
-            shown = [number(first["value"], first["spread"])] + ["same"] * (len(calls) - 1)
-        rows.append([title, str(n_seeds), *shown])
-    return ["method", "seeds", *([f"{c} call" + "s" * (c != "1") for c in calls] or [metric])], rows
+    chosen = [row for row in measured if row["metric"] == metric]
+    if not chosen:
+        return ["method", "seeds", metric], []
+    found = frame(chosen)
+    one_kind(found, "dataset")
+    calls = list(map(int, columns)) if columns else calls_of(found)
+    shown = grid(found, [number(row["value"], row["spread"]) for row in chosen], calls)
+    shown = shown[metric].reindex(columns=calls or [0])
+    first = found.drop_duplicates("model").set_index("model")
+    rows = []
+    for model, cells in zip(shown.index, shown.itertuples(index=False)):
+        facts = first.loc[[model]].iloc[0]
+        absent = NOT_RUN if facts["gridded"] else "same"
+        texts = [absent if pd.isna(cell) else cell for cell in cells]
+        rows.append([_title(facts), str(len(facts["seeds"])), *texts])
+    return ["method", "seeds", *([f"{c} call{'s' * (c != 1)}" for c in calls] or [metric])], rows
+
+
+def _title(row: pd.Series) -> str:
+    """How a table calls a model."""
+    if row["sampler"] in ("jumps", "training"):
+        return row["method"]
+    calls = f" ({row['nfe']} calls)" if row["sampler"] == "dopri5" else ""
+    return f"{row['method']}, {row['sampler']}{calls}"
 
 
 def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, float, float, bool]]:
@@ -75,24 +116,16 @@ def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, floa
     A method with several samplers is represented by its best. Level: within TIE standard errors of the
     difference of the means.
     """
-    best: dict[str, dict] = {}
-    for row in measured:
-        if row["metric"] == metric and row["nfe"] == nfe and row["method"] not in ("teacher", "real data"):
-            if row["method"] not in best or row["value"] < best[row["method"]]["value"]:
-                best[row["method"]] = row
-    rows = sorted(best.values(), key=lambda row: row["value"])
-    if any(row["spread"] is None for row in rows):
+    asked = [row for row in measured if row["metric"] == metric and row["nfe"] == nfe]
+    asked = [row for row in asked if row["method"] not in ("teacher", "real data")]
+    if not asked:
+        return []
+    best = frame(asked).sort_values("value").drop_duplicates("method")
+    if best["spread"].isna().any():
         raise ValueError("a ranking needs several seeds of every method")
-    error = lambda row: (row["spread"] ** 2 + rows[0]["spread"] ** 2) ** 0.5  # noqa: E731
-    return [
-        (
-            row["method"],
-            row["value"],
-            row["spread"],
-            row is rows[0] or row["value"] - rows[0]["value"] <= TIE * error(row),
-        )
-        for row in rows
-    ]
+    error = (best["spread"] ** 2 + best["spread"].iloc[0] ** 2) ** 0.5
+    best["level"] = best["value"] - best["value"].iloc[0] <= TIE * error
+    return list(best[["method", "value", "spread", "level"]].itertuples(index=False, name=None))
 
 
 def write_all(measured: list[dict], out: Path) -> list[Path]:
@@ -102,40 +135,31 @@ def write_all(measured: list[dict], out: Path) -> list[Path]:
     """
     for old in out.glob("*/*__*.md"):  # its records may be gone
         old.unlink()
-    groups: dict[tuple, list[dict]] = {}
-    for row in measured:
-        budget = "equal time" if row["method"].endswith(EQUAL_TIME) else ""
-        groups.setdefault((row["profile"], row["recipe"], row["dataset"], row["metric"], budget), []).append(
-            row
-        )
-    files = []
-    for (profile, recipe, dataset, metric, budget), rows in sorted(groups.items()):
-        header, lines = pivot(rows, metric)
-        first = _alike(rows)
-        counts = (
-            f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones "
-            f"({first['split']})"
-        )
-        note = f"{counts}; {_budgets(rows)}mean ± standard error over seeds; profile {profile}."
-        if first["mode"]:  # of the command evaluate
-            note += (
-                f" Features of {first['extractor'].split()[0]}, mode {first['mode']}; the spread of a single "
-                "seed is the bootstrap's."
-            )
-        stand_in = " **Stand-in data.**" if first["stand_in"] else ""
-        file = (
-            out
-            / profile
-            / ("__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-")))) + ".md")
-        )
+    found, files = frame(measured), []
+    found["budget"] = found["method"].str.endswith(EQUAL_TIME).map({True: "equal time", False: ""})
+    for key, group in found.groupby(["profile", "recipe", "dataset", "metric", "budget"]):
+        profile, recipe, dataset, metric, budget = key
+        rows = [measured[index] for index in group.index]
+        name = "__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-"))))
+        file = out / profile / f"{name}.md"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(
-            f"# {dataset}: "
-            f"{metric}{', ' * bool(budget)}{budget}\n\n{note}{stand_in}\n\n{markdown(header, lines)}",
-            encoding="utf-8",
-        )
+        title = f"# {dataset}: {metric}{', ' * bool(budget)}{budget}"
+        table = markdown(*pivot(rows, metric))
+        file.write_text("\n\n".join([title, _note(rows), table]), encoding="utf-8")
         files.append(file)
     return files
+
+
+def _note(rows: list[dict]) -> str:
+    """What the numbers of a table were measured on."""
+    first = _alike(rows)
+    counts = f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones"
+    spread = f"mean ± standard error over seeds; profile {first['profile']}."
+    note = f"{counts} ({first['split']}); {_budgets(rows)}{spread}"
+    if first["mode"]:  # of the command evaluate
+        features = f"Features of {first['extractor'].split()[0]}, mode {first['mode']}"
+        note += f" {features}; the spread of a single seed is the bootstrap's."
+    return note + " **Stand-in data.**" * first["stand_in"]
 
 
 def _alike(rows: list[dict]) -> dict:
