@@ -114,12 +114,23 @@ def seeds_vary(folder, values):
 
 def verdicts(monkeypatch, value, reference, spread, loaded=False):
     """The verdict on one number beside its reference."""
-    of = {"here": value, "there": reference}
-    made = [
+    made, there = (
         of_today(metrics={"paired_rmse": [number]}, checkpoint_sha256=["ab" if loaded else where])
-        for where, number in of.items()
-    ]
-    return evidence._verdict(*(records.rows(one)[0] for one in made), spread)
+        for number, where in ((value, "here"), (reference, "there"))
+    )
+    monkeypatch.setattr(evidence, "here", lambda profile: records.rows(made))
+    known = {PROFILE: records.rows(there), evidence.SEEDS: varying(spread)}
+    monkeypatch.setattr(evidence, "reference", lambda profile: known[profile])
+    return evidence.comparison(PROFILE)[1][0][-1]
+
+
+def varying(spread):
+    """A record of three seeds whose standard deviation is this share of its mean of 1."""
+    return (
+        []
+        if spread is None
+        else records.rows(of_today(seeds=range(3), metrics={"paired_rmse": [1 - spread, 1.0, 1 + spread]}))
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """docs/gpu.md: what the GPU recipes cost, written from the records of benchmarks/gpu_check.py."""
 
+from pathlib import Path
+
 from ..evaluation.records import Record, read
 from ..files import paths
 from .published import published
@@ -16,6 +18,7 @@ The minutes did not suffice for: {missing}. This page is written by
 `python -m traflow_lib store` from `results/records/*/gpu-check.jsonl`.
 """
 CARRIED = " In this run the methods after one that did not fit kept its smaller pass."
+PROFILES = ("gpu", "paper")
 RECIPES = ("cifar10", "fashion_mnist", "celeba64", "imagenet64", "ffhq64")
 PAPER = """## Beside the paper
 
@@ -32,7 +35,7 @@ error asks an adaptive solver for what it cannot see.
 
 def page() -> str:
     """docs/gpu.md as the committed records have it."""
-    found = {name: _records(name) for name in ("gpu", "paper")}
+    found = {profile: read(_file(profile)) for profile in PROFILES}
     everything = [record for records in found.values() for record in records]
     provenance = everything[0].provenance
     absent = [name for name in RECIPES if not any(record.dataset == name for record in everything)]
@@ -59,8 +62,13 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _records(profile: str) -> list[Record]:
-    return read(paths.committed("records", profile, "gpu-check.jsonl"))
+def measured() -> bool:
+    """Whether there are records to write the page from."""
+    return all(_file(profile).exists() for profile in PROFILES)
+
+
+def _file(profile: str) -> Path:
+    return paths.committed("records", profile, "gpu-check.jsonl")
 
 
 def _of(found: list[Record], dataset: str, sampler: str) -> list[Record]:

@@ -42,7 +42,8 @@ def store(profile: str) -> list[Path]:
     stored += notebooks.store(profile)
     for file in _texts():
         file.write_text(with_tables(file.read_text(encoding="utf-8")), encoding="utf-8")
-    paths.root().joinpath("docs", "gpu.md").write_text(gpu_page.page(), encoding="utf-8")
+    if gpu_page.measured():
+        paths.root().joinpath("docs", "gpu.md").write_text(gpu_page.page(), encoding="utf-8")
     return stored + write_linked()
 
 
