@@ -134,14 +134,10 @@ def training(experiment: Experiment, method: str, suffix: str) -> records.Record
     recipe, refused = experiment.recipe, []
     block = recipe["teacher" if method == "teacher" else "student"]
     asked = deepcopy(block["train"])
-    role = "teacher" if method == "teacher" else f"{method}-seed0"
     while True:
         free()
         try:
-            if method == "teacher":
-                fill_zeros(experiment.teacher().net)
-            else:
-                experiment.student(method)
+            model = experiment.model(method)
             break
         except torch.OutOfMemoryError:
             size = block["train"].get("micro_batch") or asked["batch"]
@@ -149,9 +145,11 @@ def training(experiment: Experiment, method: str, suffix: str) -> records.Record
                 raise
             refused.append(size)
             block["train"]["micro_batch"] = size // 2
+    if method == "teacher":
+        fill_zeros(model.net)
     taken = block["train"].get("micro_batch", 0)
     block["train"] = asked  # the next method begins with what the recipe asks for
-    header, folder = experiment.headers[role], experiment.files[role].parent
+    header, folder = model.header, model.file.parent
     log = read_log(folder)[-1]
     metrics = {"images_per_second": log["samples_per_second"], "loss": log["loss"]}
     if peak := header["training"].get("peak_memory_gib"):
@@ -189,7 +187,7 @@ def sampling(experiment: Experiment, precision: str, suffix: str) -> records.Rec
     metrics = {"images_per_second": repeats * n / (perf_counter() - start), **error}
     if on_gpu:
         metrics["peak_memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
-    header, shown = experiment.headers["teacher"], {"batch": n, "precision": precision}
+    header, shown = experiment.model("teacher").header, {"batch": n, "precision": precision}
     return _record(experiment, f"one call in {precision}", "jumps", metrics, shown, header)
 
 

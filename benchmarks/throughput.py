@@ -17,6 +17,7 @@ from time import time
 from traflow_lib.evaluation import cost, records
 from traflow_lib.experiments import recipes, settings
 from traflow_lib.experiments.experiment import Experiment
+from traflow_lib.experiments.networks import Model
 from traflow_lib.training.log import read_log
 
 ALONE = {"weighting": "fixed", "denoising": 0.0}
@@ -42,8 +43,8 @@ WINDOWS, STEPS = (
 )  # one speed a window of the log; the first, in which kernels are chosen and compiled, does not count
 
 
-def speeds(recipe: dict, loss: str, variant: dict) -> tuple[Experiment, str, list[float]]:
-    """The experiment, the student's role, and images a second in each window of training."""
+def speeds(recipe: dict, loss: str, variant: dict) -> tuple[Experiment, Model, list[float]]:
+    """The experiment, its student, and images a second in each window of training."""
     train = PLAIN | {key: value for key, value in variant.items() if key != "online"}
     if recipe["profile"] == "smoke":
         train["batch"] //= 16
@@ -61,13 +62,8 @@ def speeds(recipe: dict, loss: str, variant: dict) -> tuple[Experiment, str, lis
     }
     experiment = Experiment(recipes.merge(recipe, change), say=lambda line: None)
     seed = int(time())  # never trained before, so that it is trained now
-    experiment.student(loss, seed)
-    role = f"{loss}-seed{seed}"
-    return (
-        experiment,
-        role,
-        [line["samples_per_second"] for line in read_log(experiment.files[role].parent)[1:]],
-    )
+    model = experiment.model(loss, seed)
+    return experiment, model, [line["samples_per_second"] for line in read_log(model.file.parent)[1:]]
 
 
 def main(profile: str = "gpu") -> None:
@@ -80,14 +76,13 @@ def main(profile: str = "gpu") -> None:
     for loss in LOSSES:
         for name, variant in VARIANTS.items():
             try:
-                experiment, role, found = speeds(recipe, loss, variant)
+                experiment, model, found = speeds(recipe, loss, variant)
             except (
                 Exception
             ) as error:  # one that does not run (memory, a compiler's limit) must not cost the others
                 print(f"{loss} {name}: failed, {type(error).__name__}: {str(error).splitlines()[0]}")
                 continue
-            header = experiment.headers[role]
-            net = experiment.student(loss, header["settings"]["seed"]).net
+            header, net = model.header, model.net
             record = records.Record(
                 recipe="throughput",
                 profile=profile,

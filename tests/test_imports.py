@@ -8,8 +8,8 @@ SCRIPT = '''
 import sys
 
 BLOCKED = {"jupyter", "ipykernel", "papermill", "cleanfid", "ot", "matplotlib", "seaborn", "nbformat",
-           "snakemake", "torchdiffeq", "torchvision", "pandas", "jinja2", "typer", "diffusers", "torchmetrics",
-           "timm", "lpips"}
+           "snakemake", "torchdiffeq", "torchvision", "pandas", "jinja2", "typer", "diffusers",
+           "torchmetrics", "timm", "lpips"}
 
 class Without:
     """A finder that sees none of the blocked packages, so that they look as if they were not installed."""

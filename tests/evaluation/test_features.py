@@ -44,7 +44,7 @@ def test_the_kits_classifier_as_an_extractor(digits_experiment):
     ].shape == (50, 7 * 2 * 2)
     assert torch.allclose(extractor.logits(found["features"]), net(kept / 127.5 - 1), atol=1e-4)
     assert extractor.name == "digits-cnn" and extractor.sha256 == file_sha256(
-        digits_experiment.files["classifier"]
+        digits_experiment.model("classifier").file
     )
 
 

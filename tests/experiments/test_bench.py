@@ -253,7 +253,8 @@ def test_later_stage_starts_from_the_weights_of_the_one_before():
     first, last = experiment.student("two", 0, calls=2), experiment.student("two", 0)
     teacher = weights(VelocityField(experiment.teacher().net))
     assert torch.equal(weights(first), weights(last)) and not torch.equal(weights(first), teacher)
-    assert experiment.headers["two-seed0"]["training"]["steps"] == 8
+    assert experiment.model("two").header["training"]["steps"] == 8
+    assert experiment.training("two")["steps"] == 8 and not experiment.training("two", seed=5)
     other = tiny(students={"two": {"stages": SPLIT}})
     assert not torch.equal(weights(first), weights(other.student("two", 0)))
 

@@ -66,7 +66,7 @@ def test_recipe_runs_from_nothing_to_records(name):
             and "paired_rmse" in saved["metrics"]
         )
         assert f"fd-{experiment.dataset}-cnn-uint8" in saved["metrics"] and saved["ema"] == 0.999
-    folder = experiment.files[f"{methods[0]}-seed0"].parent
+    folder = experiment.model(methods[0]).file.parent
     assert list(folder.glob("samples-*.png")) and (folder / "model-ema0.9999.safetensors").exists()
 
 
@@ -76,13 +76,13 @@ def test_laptop_measures_with_committed_statistics_and_needs_no_image(name, monk
         "traflow_lib.data.images.load", lambda *args, **kwargs: pytest.fail("images were asked for")
     )
     measure = Measure(Experiment(recipes.load(name, "laptop")))
-    statistics = measure.real_statistics
+    statistics = measure.ruler.statistics
     assert (
         statistics.n == measure.settings["n_reference"]
         and len(statistics.sha256) == 64
         and not list(paths.runs().glob("*statistics*"))
     )
-    assert measure.experiment.files["classifier"].parent == paths.committed("checkpoints")
+    assert measure.experiment.model("classifier").file.parent == paths.committed("checkpoints")
 
 
 def test_notebook_07_distills_and_measures_without_an_image(tmp_path, monkeypatch):
@@ -113,9 +113,7 @@ def test_students_that_notebook_07_shows_are_committed():
     models = Experiment(recipe).models
     for method in ("traflow", "distill"):
         (own,) = settings.student(recipe, "fashion_mnist", method, 0)
-        assert models.found(f"{method}-seed0", settings.identity(own)).parent == paths.committed(
-            "checkpoints"
-        )
+        assert models.found(f"{method}-seed0", own).file.parent == paths.committed("checkpoints")
 
 
 def test_half_mirrored_data_are_as_far_from_the_data_as_they_are_lopsided():
@@ -128,10 +126,10 @@ def test_half_mirrored_data_are_as_far_from_the_data_as_they_are_lopsided():
         0,
     ) and as_it_is.n_generated == 500
     symmetric, lopsided = (Measure(Experiment(recipe, say=lambda line: None)) for _ in range(2))
-    symmetric.real = torch.cat([measure.real[:, :, :, :16], measure.real[:, :, :, :16].flip(3)], dim=3)
-    lopsided.real = torch.cat([measure.real[:, :, :, :16], -torch.ones(500, 1, 32, 16)], dim=3)
+    symmetric.ruler.real = torch.cat([measure.real[:, :, :, :16], measure.real[:, :, :, :16].flip(3)], dim=3)
+    lopsided.ruler.real = torch.cat([measure.real[:, :, :, :16], -torch.ones(500, 1, 32, 16)], dim=3)
     for one in (symmetric, lopsided):
-        one.real_statistics = Statistics(*mean_and_cov(one.real_features), len(one.real), "")
+        one.ruler.statistics = Statistics(*mean_and_cov(one.ruler.real_features), len(one.real), "")
     (far,), (near,) = (one.mirrored().metrics[one.fd_name] for one in (lopsided, symmetric))
     assert near < 1e-6 < far
 

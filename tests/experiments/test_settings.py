@@ -222,4 +222,4 @@ def test_a_model_of_this_machine_from_before_fingerprints_changed_is_found(tmp_p
     )
     experiment = Experiment(recipes.load("04_traflow_2d", "laptop"), "8gaussians", say=lambda line: None)
     experiment.student("traflow")
-    assert experiment.files["traflow-seed0"].parent.name == "8gaussians-traflow-seed0-0123456789"
+    assert experiment.model("traflow").file.parent.name == "8gaussians-traflow-seed0-0123456789"

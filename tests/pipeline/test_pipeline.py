@@ -90,7 +90,7 @@ def test_train_distill_and_sample_from_the_command_line(tmp_path, capsys):
         cli.main(
             [
                 "sample",
-                str(experiment.files["traflow-seed0"]),
+                str(experiment.model("traflow").file),
                 "--samples",
                 "3",
                 "--steps",

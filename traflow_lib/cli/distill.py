@@ -24,6 +24,5 @@ def run(
     for experiment in experiments(recipe, profile, data, precision, teacher, resume):
         for name in method or experiment.recipe["methods"]:
             for number in seed or experiment.recipe["seeds"]:
-                experiment.student(name, number)
-                file = experiment.files[f"{name}-seed{number}"]
+                file = experiment.model(name, number).file
                 say(f"{experiment.dataset}: {name}, seed {number} in {file}")

@@ -13,5 +13,4 @@ def run(
 ) -> None:
     """Train (or find) the teacher of a recipe."""
     for experiment in experiments(recipe, profile, data, precision, teacher, resume):
-        experiment.teacher()
-        say(f"{experiment.dataset}: teacher in {experiment.files['teacher']}")
+        say(f"{experiment.dataset}: teacher in {experiment.model('teacher').file}")

@@ -168,8 +168,7 @@ def step_costs(experiment: Experiment, repeats: int = 3, say=print) -> dict[str,
     for repeat in range(repeats):
         for method in times:  # taking turns, so that a slow minute hits every method
             seed = fresh + repeat
-            trial.student(method, seed)
-            training = trial.headers[f"{method}-seed{seed}"]["training"]
+            training = trial.model(method, seed).header["training"]
             times[method].append(1000 * training["seconds"] / training["steps"])
     for method, values in times.items():
         measure.record_cost(method, values)

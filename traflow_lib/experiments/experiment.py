@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .. import nets, objectives, randomness
+from .. import nets, randomness
 from ..data import images, toys
 from ..evaluation.classifier import accuracy, classification_loss
 from ..files import paths
@@ -20,19 +20,14 @@ from ..files.locks import exclusively
 from ..files.processes import processes
 from ..flow import velocity_loss
 from ..jump import JumpMap
-from ..nets.compact import truncate
 from ..objectives.base import LossTerms
-from ..pairs import Batch, OnlinePairs, PairCache, labelled, make_pairs
+from ..pairs import OnlinePairs, PairCache, labelled, make_pairs
 from ..solvers import solve
 from ..teachers import VelocityField
 from ..training.config import TrainConfig
-from . import settings
-from .networks import Networks
+from . import settings, students
+from .networks import Model, Networks
 from .progress import watcher
-
-# how a student's first weights come from the network before it: all of them, the leading channels (a compact
-# student), or none
-STARTS = {"teacher": nets.warm_start, "truncated": truncate, "random": lambda net, source: net}
 
 
 class Experiment:
@@ -53,8 +48,6 @@ class Experiment:
         self.toy = toys.get(self.dataset) if self.is_toy else None
         self.shape: tuple = (2,) if self.is_toy else images.shape(self.dataset)
         self._pairs: dict[Path, PairCache] = {}
-        # what the models of each role are: the header and the file of their checkpoints
-        self.headers, self.files = self.models.headers, self.models.files
 
     @cached_property
     def images(self) -> images.Images:
@@ -84,7 +77,7 @@ class Experiment:
         if block.get("kind") != "checkpoint":
             return None
         file = images.data_root() / "teachers" / block["file"]
-        header = self.models.imported("teacher", file)[1]
+        header = self.models.imported(file).header
         return {"net": header["network"], "sha256": header["source"]["sha256"], "file": file}
 
     def teacher_settings(self) -> dict:
@@ -99,102 +92,60 @@ class Experiment:
         """Everything that decides a student, stage by stage: its pairs, objective, network and training."""
         return settings.student(self.recipe, self.dataset, method, seed, self.imported)
 
+    def model(self, role: str, seed: int = 0, calls: int | None = None) -> Model:
+        """Network, header and file of the "teacher", the "classifier", or a method's student.
+
+        calls: as in student().
+        """
+        if role == "classifier":
+            return self._classifier
+        if role != "teacher":
+            return students.student(self, role, seed, calls)
+        if self.imported:
+            return self.models.imported(self.imported["file"])
+        return self._teacher
+
+    def training(self, role: str, seed: int = 0) -> dict:
+        """Steps, seconds ... of the teacher's or a student's training; empty if it was not trained (yet)."""
+        if role == "teacher" and (self.imported or self.is_exact):
+            return {}
+        if role == "teacher":
+            found = [self.models.found(role, self.teacher_settings())]
+        else:
+            found = students.found(self, role, seed)
+        return students.whole_training(found) if all(found) else {}
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the teacher is a closed form."""
+        return self.recipe["teacher"].get("kind") == "exact"
+
     def teacher(self):
         """The pre-trained rectified flow, v(x, t).
 
         `kind: exact` in the recipe takes a toy's closed form, `kind: checkpoint` a file.
         """
-        if self.recipe["teacher"].get("kind") == "exact":
-            if not self.is_toy or self.toy.flow is None:
-                raise ValueError(f"{self.dataset} has no closed-form flow; 8gaussians has")
-            return self.toy.flow
-        if self.imported:
-            return VelocityField(self.models.imported("teacher", self.imported["file"])[0], self.precision)
-
-        def sample(net, noise, label):
-            return solve(labelled(VelocityField(net, self.precision), label), noise, method="heun", steps=8).x
-
-        own = self.teacher_settings()
-        start = lambda: nets.build(own["net"])  # noqa: E731
-        return VelocityField(
-            self.models.trained("teacher", own, start, self._teacher_loss, watch=watcher(self, sample)),
-            self.precision,
-        )
+        if not self.is_exact:
+            return VelocityField(self.model("teacher").net, self.precision)
+        if not self.is_toy or self.toy.flow is None:
+            raise ValueError(f"{self.dataset} has no closed-form flow; 8gaussians has")
+        return self.toy.flow
 
     def student(self, method: str, seed: int = 0, calls: int | None = None) -> JumpMap:
         """The student of one method and seed.
 
         calls: if one of its stages is meant for this number of calls, the student of that stage.
         """
-        role, net, training = f"{method}-seed{seed}", None, {}
-        stages = self.student_settings(method, seed)
-        for number, stage in enumerate(stages):
-            name = role if len(stages) == 1 else f"{role}-stage{number}"
-            net = self._stage(name, stage, net)
-            # the header of a student tells the training it took from the beginning
-            own = self.headers[name]["training"]
-            training = own | {key: training.get(key, 0) + own[key] for key in ("steps", "seconds")}
-            self.headers[role], self.files[role] = (
-                self.headers[name] | {"training": training},
-                self.files[name],
-            )
-            if calls is not None and stage["calls"] == calls:
-                break
-        return JumpMap(net)
+        return JumpMap(self.model(method, seed, calls).net)
 
-    def _stage(self, name: str, own: dict, previous: nn.Module | None) -> nn.Module:
-        """The network of one stage of training.
+    @property
+    def _teacher(self) -> Model:
+        def sample(net, noise, label):
+            return solve(labelled(VelocityField(net, self.precision), label), noise, method="heun", steps=8).x
 
-        It starts from the previous stage's, the first from the teacher's or as `start` says.
-        """
-        objective, teacher = objectives.build(own["objective"]), self.teacher()
-        before = VelocityField(previous, self.precision) if previous else teacher
-
-        def start() -> nn.Module:
-            net, how = nets.build(own["net"], s_input=objective.s_input), own["start"]
-            if how not in STARTS:
-                raise ValueError(f"start is '{how}'; it must be one of {', '.join(STARTS)}")
-            source = getattr(before, "net", None)
-            return net if source is None else STARTS["teacher" if previous else how](net, source)
-
-        def loss(train: TrainConfig):
-            pairs = self.pairs((before, own["after"])) if own["new_pairs"] else self.pairs()
-            if own["n_pairs"]:
-                if not isinstance(pairs, PairCache):
-                    raise ValueError(
-                        "n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs"
-                    )
-                pairs = pairs.first(own["n_pairs"])
-
-            def loss_fn(net, target, progress) -> LossTerms:
-                batch = self._batch(pairs, objective, randomness.local(train.batch) * objective.draws)
-                batch.progress = progress
-                field = labelled(before if objective.from_previous else teacher, batch.label)
-                return objective(JumpMap(net, batch.label), JumpMap(target, batch.label), field, batch)
-
-            return loss_fn
-
-        watch = watcher(self, lambda net, noise, label: JumpMap(net, label).sample(noise))
-        return self.models.trained(name, own, start, loss, s_input=objective.s_input, watch=watch)
-
-    def _batch(self, pairs, objective, n: int) -> Batch:
-        """n pairs with what the objective needs beside them.
-
-        Of a conditional flow, real data of the same classes.
-        """
-        if not self.classes:
-            batch = pairs.batch(n, path=objective.needs_path)
-            batch.data = self.data(len(batch.x1)) if objective.needs_data else None
-            return batch.to(self.device)
-        if not objective.whole_batches:
-            raise ValueError(
-                f"{type(objective).__name__} with these options splits its batches, so it cannot train a "
-                "class-conditional student"
-            )
-        data, label = self.images.sample_labelled(n) if objective.needs_data else (None, None)
-        batch = pairs.batch(n, path=objective.needs_path, label=label)
-        batch.data = data
-        return batch.to(self.device)
+        own = self.teacher_settings()
+        start = lambda: nets.build(own["net"])  # noqa: E731
+        return self.models.trained("teacher", own, start, self._teacher_loss, watch=watcher(self, sample))
 
     @property
     def classes(self) -> int:
@@ -229,7 +180,11 @@ class Experiment:
         return self._pairs[file]
 
     def classifier(self) -> nn.Module:
-        """The feature extractor of the FD metric, with its held-out accuracy in headers["classifier"]."""
+        """The feature extractor of the FD metric; its held-out accuracy is in the header of its model()."""
+        return self._classifier.net
+
+    @property
+    def _classifier(self) -> Model:
         own = settings.classifier(self.recipe, self.dataset)
 
         def sets():

@@ -61,7 +61,8 @@ def _classifier(dataset: str | None, say: Callable) -> Extractor:
 
 def of_experiment(experiment) -> Extractor:
     """The classifier of an experiment as extractor, digits-cnn and the like."""
-    net, file = experiment.classifier(), experiment.files["classifier"]
+    model = experiment.model("classifier")
+    net = model.net
 
     def scaled(pixels: Tensor) -> Tensor:
         return (pixels.float() / 127.5 - 1).to(
@@ -80,5 +81,5 @@ def of_experiment(experiment) -> Extractor:
         return net.body(scaled(pixels)) * net.scale
 
     return Extractor(
-        f"{experiment.dataset}-cnn", "native", file_sha256(file), 2000, features, spatial, logits
+        f"{experiment.dataset}-cnn", "native", file_sha256(model.file), 2000, features, spatial, logits
     )

@@ -38,11 +38,10 @@ def run(experiment: Experiment, methods: list[str] | None = None, say: Callable 
         return found
     for method in methods or ["teacher", *recipe["methods"]]:
         if method == "teacher":
-            role, own = "teacher", {"solver": "dopri5", "tol": recipe["evaluate"]["reference"]["tol"]}
-            experiment.teacher()
+            own = {"solver": "dopri5", "tol": recipe["evaluate"]["reference"]["tol"]}
         else:
-            role, own = f"{method}-seed{recipe['seeds'][0]}", {"nfe": recipe["evaluate"]["nfe"]}
-            experiment.student(method, recipe["seeds"][0])
+            own = {"nfe": recipe["evaluate"]["nfe"]}
+        file = experiment.model(method, recipe["seeds"][0]).file
         options = settings(recipe, method) | {"profile": recipe["profile"], "say": say}
-        found += evaluate(experiment.files[role], experiment.dataset, method=method, **own, **options)
+        found += evaluate(file, experiment.dataset, method=method, **own, **options)
     return found

@@ -3,7 +3,7 @@
 Teacher, students and real data on the same footing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 
@@ -11,10 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..data.images import from_uint8
 from ..evaluation import cost, records
-from ..evaluation.features import to_uint8
-from ..evaluation.frechet import Statistics, feature_distance, frechet_distance, mean_and_cov
 from ..evaluation.geometry import paired_rmse, self_consistency, straightness
 from ..evaluation.records import Record
 from ..evaluation.transport import mmd, sliced_wasserstein2, wasserstein2
@@ -30,6 +27,8 @@ from ..teachers import VelocityField
 from ..training.config import TrainConfig
 from . import settings
 from .experiment import Experiment
+from .networks import Model
+from .ruler import Ruler
 
 
 class Measure:
@@ -40,6 +39,7 @@ class Measure:
 
     def __init__(self, experiment: Experiment):
         self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
+        self.ruler = Ruler(experiment)
         self._geometries: dict[tuple[str, int], dict[str, float]] = {}
         self.noise = sample_noise(self.settings["seed"], 0, self.settings["n"], experiment.shape)
         self.label = (
@@ -76,48 +76,14 @@ class Measure:
 
     @cached_property
     def real(self) -> Tensor:
-        """Real data to compare with: a fresh sample of a toy, or the images of the set.
-
-        Of those the first `n_reference` if the recipe says so.
-        """
-        return (
-            self.experiment.data(len(self.noise), seed=5)
-            if self.experiment.is_toy
-            else self.experiment.images[: self.settings.get("n_reference")]
-        )
-
-    @cached_property
-    def real_features(self) -> Tensor:
-        """The classifier's features [N, D] of the real images."""
-        return self.experiment.classifier().features(self.real)
-
-    @cached_property
-    def real_statistics(self) -> Statistics:
-        """Mean and covariance of the real images' features.
-
-        Committed ones where there are any, and then no image is needed.
-        """
-        recipe, dataset = self.experiment.recipe, self.experiment.dataset
-        self.experiment.classifier()
-        extractor = file_sha256(self.experiment.files["classifier"])
-        deciding = {
-            **settings.data(recipe, dataset),
-            "flip": False,
-            "n": self.settings.get("n_reference"),
-            "classifier": extractor,
-        }
-        name = f"{dataset}-statistics-{settings.identity(deciding)}.safetensors"
-        for folder in (paths.committed("statistics"), paths.runs()):
-            if (folder / name).exists():
-                return Statistics.load(folder / name)
-        found = Statistics(*mean_and_cov(self.real_features), len(self.real), self.experiment.images.sha256)
-        found.save(paths.runs() / name)
-        return found
+        """Real data to compare with: a fresh sample of a toy, or the images of the set (of the ruler)."""
+        experiment = self.experiment
+        return experiment.data(len(self.noise), seed=5) if experiment.is_toy else self.ruler.real
 
     @property
     def fd_name(self) -> str:
-        """The name of the Frechet distance here: FD, the data set, the extractor, and "uint8" for 8 bits."""
-        return f"fd-{self.experiment.dataset}-cnn" + "-uint8" * self.settings.get("as_files", False)
+        """The name of the Frechet distance here."""
+        return self.ruler.name
 
     def solve(self, **solver) -> tuple[Tensor, int]:
         """The teacher's samples by a solver, and the calls it took a sample.
@@ -163,10 +129,7 @@ class Measure:
         """The distances of samples x [N, ...] made from the shared noise."""
         paired = {"paired_rmse": paired_rmse(x, self.reference)}
         if not self.experiment.is_toy:
-            if not self._has_extractor:  # nothing to make features with: a data set without classes
-                return paired
-            seen = from_uint8(to_uint8(x)) if self.settings.get("as_files") else x
-            return paired | {self.fd_name: self._distance(self.experiment.classifier().features(seen))}
+            return paired | ({self.ruler.name: self.ruler.distance(x)} if self.ruler.exists else {})
         small = self.settings.get("n_exact", 2000)
         return paired | {
             "sliced_w2": sliced_wasserstein2(x, self.real),
@@ -175,33 +138,23 @@ class Measure:
             "mmd": mmd(x[:small], self.real[:small]),
         }
 
-    def _distance(self, features: Tensor) -> float:
-        return frechet_distance(*mean_and_cov(features), self.real_statistics.mean, self.real_statistics.cov)
-
     def teacher(self, **solver) -> Record:
         """Measure and record the teacher under one solver (arguments of solvers.solve)."""
         x, nfe = self._reference if solver == self.settings["reference"] else self.solve(**solver)
         values = {key: [value] for key, value in self.metrics(x).items()}
-        return self._record(
-            "teacher",
-            nfe,
-            solver["method"],
-            values,
-            [self.experiment.recipe["teacher"].get("seed", 0)],
-            ["teacher"],
-        )
+        seeds = [self.experiment.recipe["teacher"].get("seed", 0)]
+        models = [] if self.experiment.is_exact else [self.experiment.model("teacher")]
+        return self._record("teacher", nfe, solver["method"], values, seeds, models)
 
     def student(self, method: str, steps: int, seeds: list[int], sampler: str = "jumps") -> Record:
         """Measure and record one method at `steps` calls over its seeds."""
         values: dict[str, list[float]] = {}
-        for seed in seeds:
-            geometry = self._geometry(method, seed)
-            jump = self.experiment.student(
-                method, seed, steps
-            )  # last, so that the experiment's header and file are this student's
-            for key, value in (self.metrics(self.sample(jump, steps, sampler)) | geometry).items():
+        models = [self.experiment.model(method, seed, steps) for seed in seeds]
+        for seed, model in zip(seeds, models):
+            found = self.metrics(self.sample(JumpMap(model.net), steps, sampler))
+            for key, value in (found | self._geometry(method, seed)).items():
                 values.setdefault(key, []).append(value)
-        return self._record(method, steps, sampler, values, seeds, [f"{method}-seed{seed}" for seed in seeds])
+        return self._record(method, steps, sampler, values, seeds, models)
 
     def _geometry(self, method: str, seed: int) -> dict[str, float]:
         """Metrics of the student itself, whatever the number of calls; computed once."""
@@ -220,39 +173,16 @@ class Measure:
         return self._geometries[method, seed]
 
     def halves(self) -> Record:
-        """FD between two random halves of the real images: a perfect generator of that size scores it."""
-        order = torch.randperm(len(self.real), generator=torch.Generator().manual_seed(0))
-        first, second = order.chunk(2)
-        value = feature_distance(self.real_features[first], self.real_features[second])
-        return self._record(
-            "real data",
-            0,
-            "halves",
-            {self.fd_name: [value]},
-            [0],
-            [],
-            n_generated=len(first),
-            n_reference=len(second),
-        )
+        """Record the distance between two halves of the real images (Ruler.halves)."""
+        value, first, second = self.ruler.halves()
+        counts = {"n_generated": first, "n_reference": second}
+        return self._record("real data", 0, "halves", {self.ruler.name: [value]}, [0], **counts)
 
     def mirrored(self) -> Record:
-        """FD from the real images, every other one mirrored, to the set as it is.
-
-        What a perfect generator of mirrored training data would score.
-        """
-        features = self.real_features.clone()
-        features[::2] = self.experiment.classifier().features(self.real[::2].flip(-1))
-        value = self._distance(features)
-        return self._record(
-            "real data",
-            0,
-            "half-mirrored",
-            {self.fd_name: [value]},
-            [0],
-            [],
-            n_generated=len(features),
-            n_reference=len(features),
-        )
+        """Record the distance of half-mirrored real images to the real ones (Ruler.mirrored)."""
+        value, n = self.ruler.mirrored(), len(self.ruler.real)
+        counts = {"n_generated": n, "n_reference": n}
+        return self._record("real data", 0, "half-mirrored", {self.ruler.name: [value]}, [0], **counts)
 
     def record_cost(self, method: str, milliseconds: list[float]) -> Record:
         """Record what a training step of this method took, in several runs."""
@@ -262,7 +192,6 @@ class Measure:
             "training",
             {"ms_per_step": milliseconds},
             list(range(len(milliseconds))),
-            [],
             n_generated=0,
             n_reference=0,
         )
@@ -278,20 +207,24 @@ class Measure:
         )
 
     def _record(
-        self, method: str, nfe: int, sampler: str, metrics: dict, seeds: list[int], roles: list[str], **other
+        self,
+        method: str,
+        nfe: int,
+        sampler: str,
+        metrics: dict,
+        seeds: list[int],
+        models: Sequence[Model] = (),
+        **counts,
     ) -> Record:
+        """Save what was measured; models: those of the seeds; counts: of samples, where they are others."""
         experiment, recipe = self.experiment, self.experiment.recipe
         # an imported teacher and a closed form were not trained here
-        headers = [
-            experiment.headers[role] for role in roles if "training" in experiment.headers.get(role, {})
-        ]
-        net = (
-            getattr(experiment.teacher(), "net", None)
-            if method == "teacher"
-            else experiment.student(method, seeds[0], nfe).net
-            if nfe
-            else None
-        )
+        trained = [model.header for model in models if model.was_trained]
+        training = {}
+        if trained:
+            own = trained[0]["settings"]["train"]
+            training = trained[0]["training"] | {key: own.get(key, "fp32") for key in ("batch", "precision")}
+        net = models[0].net if models else None
         record = Record(
             recipe=recipe["recipe"],
             profile=recipe["profile"],
@@ -301,51 +234,27 @@ class Measure:
             sampler=sampler,
             metrics=metrics,
             seeds=seeds,
-            n_generated=other.get("n_generated", len(self.noise)),
-            n_reference=other.get("n_reference", self._n_reference),
             split="fresh sample" if experiment.is_toy else recipe.get("data", {}).get("split", "all"),
             hash=self.hash(method, seeds),
             stand_in="stand_in_for" in recipe,
             teacher=experiment.imported and {key: experiment.imported[key] for key in ("net", "sha256")},
-            extractor=None
-            if "classifier" not in experiment.files
-            else f"{experiment.dataset}-cnn {file_sha256(experiment.files['classifier'])}",
-            ema=TrainConfig.of(headers[0]["settings"]["train"]).decays[0] if headers else None,
+            ema=TrainConfig.of(own).decays[0] if trained else None,
             parameters=cost.parameters(net) if net else None,
             macs=cost.macs(net, experiment.shape) if net else None,
-            training=headers[0]["training"]
-            | {key: headers[0]["settings"]["train"].get(key, "fp32") for key in ("batch", "precision")}
-            if headers
-            else {},
-            seconds=sum(header["training"]["seconds"] for header in headers) if headers else None,
-            checkpoint_sha256=[
-                file_sha256(experiment.files[role]) for role in roles if role in experiment.files
-            ],
-            data_sha256=self._data_sha256,
+            training=training,
+            seconds=sum(header["training"]["seconds"] for header in trained) if trained else None,
+            checkpoint_sha256=[file_sha256(model.file) for model in models],
+            **({"n_generated": len(self.noise)} | self._compared_with() | counts),
         )
         records.save(record)
         return record
 
-    @property
-    def _n_reference(self) -> int:
-        return (
-            len(self.noise)
-            if self.experiment.is_toy
-            else self.real_statistics.n
-            if self._has_extractor
-            else len(self.real)
-        )
-
-    @property
-    def _data_sha256(self) -> str | None:
-        return (
-            None
-            if self.experiment.is_toy
-            else self.real_statistics.sha256
-            if self._has_extractor
-            else self.experiment.images.sha256
-        )
-
-    @property
-    def _has_extractor(self) -> bool:
-        return "classifier" in self.experiment.recipe
+    def _compared_with(self) -> dict:
+        """How many real data samples are compared with, and the checksums of them and of the extractor."""
+        if self.experiment.is_toy:
+            return {"n_reference": len(self.noise)}
+        if not self.ruler.exists:
+            return {"n_reference": len(self.real), "data_sha256": self.experiment.images.sha256}
+        statistics = self.ruler.statistics
+        found = {"n_reference": statistics.n, "data_sha256": statistics.sha256}
+        return found | {"extractor": self.ruler.extractor}

@@ -6,6 +6,7 @@ second waits and loads it.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,10 +22,26 @@ from ..training.config import TrainConfig
 from . import settings
 
 
+@dataclass(frozen=True)
+class Model:
+    """A network that was trained or imported, with the header and the place of its checkpoint.
+
+    header: as teachers.load_network gives it: network, settings, training (steps, seconds, parameters), or,
+    of a release, its source.
+    """
+
+    net: nn.Module
+    header: dict
+    file: Path
+
+    @property
+    def was_trained(self) -> bool:
+        """Whether it was trained by this kit, and not imported from a release."""
+        return "training" in self.header
+
+
 class Networks:
     """The networks of one data set on one device.
-
-    headers, files: what was stored with the network of each role, and where.
 
     say: called with one line before a training. resume: go on with a training that was interrupted; otherwise
     finding one is a ValueError.
@@ -34,25 +51,17 @@ class Networks:
         self.process = processes()
         self.dataset, self.device, self.resume = dataset, device, resume
         self.say = say if self.process.is_main_process else lambda line: None
-        self.headers: dict[str, dict] = {}
-        self.files: dict[str, Path] = {}
-        self._nets: dict[str, nn.Module] = {}
+        self._loaded: dict[Path, Model] = {}
 
-    def imported(self, role: str, file: Path) -> tuple[nn.Module, dict]:
-        """The network of a release's checkpoint, as it is or imported, and its header.
+    def imported(self, file: Path) -> Model:
+        """The network of a release's checkpoint, as it is or imported.
 
         The header's source has the checksum of the release's file.
         """
-        if role not in self._nets:
-            net, header = load_network(file)
-            source = header.get("source", {})
-            header["source"] = source | {"sha256": source.get("sha256") or file_sha256(file)}
-            self._nets[role], self.headers[role], self.files[role] = (
-                net.to(self.device).requires_grad_(False),
-                header,
-                file,
-            )
-        return self._nets[role], self.headers[role]
+        if file not in self._loaded:
+            source = self._load(file).header.setdefault("source", {})
+            source["sha256"] = source.get("sha256") or file_sha256(file)
+        return self._loaded[file]
 
     def trained(
         self,
@@ -64,61 +73,64 @@ class Networks:
         finish=None,
         watch=None,
         s_input: bool = False,
-    ) -> nn.Module:
+    ) -> Model:
         """The network that complete settings `own` decide, with `net`, `train` and `seed` among them.
 
         start() gives its first state, make_loss(train) what fit() minimises, finish(net) more facts for the
         header, watch(folder) what fit() calls now and then.
         """
-        fingerprint = settings.identity(own)
-        name = f"{self.dataset}-{role}-{fingerprint}"
-        if name in self._nets:
-            return self._nets[name]
-        folder = paths.runs() / name
+        if known := self.found(role, own):
+            return known
+        name = self._name(role, settings.identity(own))
         with exclusively(name, f"{self.dataset} {role}", self.say):
-            file = self.found(role, fingerprint)
-            if file is None:
-                if not self.resume and any(folder.glob("checkpoint-*.pt")):
-                    raise ValueError(
-                        f"{folder} holds an interrupted training of {role}; add --resume to go on with it, "
-                        "or delete the folder"
-                    )
-                train, seed = TrainConfig.of(own["train"]), own["seed"]
-                self.say(f"{self.dataset}: training {role} for {train.steps:,} steps")
-                loss, watch = make_loss(train), watch(folder) if watch and train.watch_every else None
-                torch.manual_seed(seed)
-                net, title = start().to(self.device), f"{self.dataset} {role}"
-                trained = fit(
-                    net, loss, train, folder, seed=seed, title=title, recipe=fingerprint, watch=watch
+            if known := self.found(role, own):  # another process was at it
+                return known
+            file, train = paths.runs() / name / "model.safetensors", TrainConfig.of(own["train"])
+            if not self.resume and any(file.parent.glob("checkpoint-*.pt")):
+                raise ValueError(
+                    f"{file.parent} holds an interrupted training of {role}; add --resume to go on with it, "
+                    "or delete the folder"
                 )
-                file = folder / "model.safetensors"
-                if self.process.is_main_process:
-                    facts = {
-                        "s_input": s_input,
-                        "training": trained.statistics,
-                        "settings": own,
-                        **(finish(trained.net) if finish else {}),
-                    }
-                    for decay, net in list(trained.averages.items())[1:]:
-                        save_network(folder / f"model-ema{decay}.safetensors", net, own["net"], **facts)
-                    save_network(file, trained.net, own["net"], **facts)
-                self.process.wait_for_everyone()
-        net, self.headers[role] = load_network(file)
-        self.files[role], self._nets[name] = file, net.to(self.device).requires_grad_(False)
-        return self._nets[name]
+            self.say(f"{self.dataset}: training {role} for {train.steps:,} steps")
+            loss = make_loss(train)
+            torch.manual_seed(own["seed"])
+            trained = fit(
+                start().to(self.device),
+                loss,
+                train,
+                file.parent,
+                seed=own["seed"],
+                title=f"{self.dataset} {role}",
+                recipe=settings.identity(own),
+                watch=watch(file.parent) if watch and train.watch_every else None,
+            )
+            if self.process.is_main_process:
+                facts = {"s_input": s_input, "training": trained.statistics, "settings": own}
+                facts |= finish(trained.net) if finish else {}
+                for decay, net in list(trained.averages.items())[1:]:
+                    save_network(file.with_name(f"model-ema{decay}.safetensors"), net, own["net"], **facts)
+                save_network(file, trained.net, own["net"], **facts)
+            self.process.wait_for_everyone()
+        return self._load(file)
 
-    def found(self, role: str, fingerprint: str) -> Path | None:
-        """The network's file if it was trained before.
+    def found(self, role: str, own: dict) -> Model | None:
+        """The network of these settings if it was trained before.
 
         A committed one, or this machine's own, also one from before fingerprints changed.
         """
-        for name in (
-            f"{self.dataset}-{role}-{known}" for known in (fingerprint, *settings.earlier(fingerprint))
-        ):
-            for file in (
-                paths.committed("checkpoints", f"{name}.safetensors"),
-                paths.runs() / name / "model.safetensors",
-            ):
-                if file.exists():
-                    return file
+        fingerprint = settings.identity(own)
+        for name in (self._name(role, known) for known in (fingerprint, *settings.earlier(fingerprint))):
+            committed = paths.committed("checkpoints", f"{name}.safetensors")
+            for file in (committed, paths.runs() / name / "model.safetensors"):
+                if file in self._loaded or file.exists():
+                    return self._load(file)
         return None
+
+    def _name(self, role: str, fingerprint: str) -> str:
+        return f"{self.dataset}-{role}-{fingerprint}"
+
+    def _load(self, file: Path) -> Model:
+        if file not in self._loaded:
+            net, header = load_network(file)
+            self._loaded[file] = Model(net.to(self.device).requires_grad_(False), header, file)
+        return self._loaded[file]

@@ -105,7 +105,7 @@ def _trains_on_images(recipe: dict) -> bool:
     if "fid" in recipe or "classifier" not in recipe or recipe["teacher"].get("kind") == "checkpoint":
         return True
     trained = {"teacher": settings.teacher(recipe, name), "classifier": settings.classifier(recipe, name)}
-    if not all(found(role, settings.identity(own)) for role, own in trained.items()):
+    if not all(found(role, own) for role, own in trained.items()):
         return True
     students = [
         stage

@@ -1,0 +1,107 @@
+"""The students of an experiment: trained stage by stage, each from the network that the last one left.
+
+Functions take the Experiment whose student it is.
+"""
+
+from dataclasses import replace
+
+from torch import nn
+
+from .. import nets, objectives, randomness
+from ..jump import JumpMap
+from ..nets.compact import truncate
+from ..objectives.base import LossTerms, Objective
+from ..pairs import Batch, PairCache, labelled
+from ..teachers import VelocityField
+from ..training.config import TrainConfig
+from .networks import Model
+from .progress import watcher
+
+# how a student's first weights come from the network before it: all of them, the leading channels (a compact
+# student), or none
+STARTS = {"teacher": nets.warm_start, "truncated": truncate, "random": lambda net, source: net}
+
+
+def student(experiment, method: str, seed: int, calls: int | None) -> Model:
+    """The model of the last stage, or of that for `calls`; its training counts from the beginning."""
+    stages, models = experiment.student_settings(method, seed), []
+    for name, stage in zip(_names(method, seed, len(stages)), stages):
+        models.append(_stage(experiment, name, stage, models[-1].net if models else None))
+        if calls is not None and stage["calls"] == calls:
+            break
+    return replace(models[-1], header=models[-1].header | {"training": whole_training(models)})
+
+
+def found(experiment, method: str, seed: int) -> list[Model | None]:
+    """The models of a student's stages that are there already; nothing is trained."""
+    stages = experiment.student_settings(method, seed)
+    names = _names(method, seed, len(stages))
+    return [experiment.models.found(name, stage) for name, stage in zip(names, stages)]
+
+
+def whole_training(stages: list[Model]) -> dict:
+    """The training of all stages as one."""
+    each = [stage.header["training"] for stage in stages]
+    return each[-1] | {key: sum(one[key] for one in each) for key in ("steps", "seconds")}
+
+
+def _names(method: str, seed: int, stages: int) -> list[str]:
+    """The roles of a student's stages, of one or several."""
+    name = f"{method}-seed{seed}"
+    return [name] if stages == 1 else [f"{name}-stage{number}" for number in range(stages)]
+
+
+def _stage(experiment, name: str, own: dict, previous: nn.Module | None) -> Model:
+    """The network of one stage of training.
+
+    It starts from the previous stage's, the first from the teacher's or as `start` says.
+    """
+    objective, teacher = objectives.build(own["objective"]), experiment.teacher()
+    before = VelocityField(previous, experiment.precision) if previous else teacher
+
+    def start() -> nn.Module:
+        net, how = nets.build(own["net"], s_input=objective.s_input), own["start"]
+        if how not in STARTS:
+            raise ValueError(f"start is '{how}'; it must be one of {', '.join(STARTS)}")
+        source = getattr(before, "net", None)
+        return net if source is None else STARTS["teacher" if previous else how](net, source)
+
+    def loss(train: TrainConfig):
+        pairs = experiment.pairs((before, own["after"])) if own["new_pairs"] else experiment.pairs()
+        if own["n_pairs"]:
+            if not isinstance(pairs, PairCache):
+                raise ValueError(
+                    "n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs"
+                )
+            pairs = pairs.first(own["n_pairs"])
+
+        def loss_fn(net, target, progress) -> LossTerms:
+            batch = _batch(experiment, pairs, objective, randomness.local(train.batch) * objective.draws)
+            batch.progress = progress
+            field = labelled(before if objective.from_previous else teacher, batch.label)
+            return objective(JumpMap(net, batch.label), JumpMap(target, batch.label), field, batch)
+
+        return loss_fn
+
+    watch = watcher(experiment, lambda net, noise, label: JumpMap(net, label).sample(noise))
+    return experiment.models.trained(name, own, start, loss, s_input=objective.s_input, watch=watch)
+
+
+def _batch(experiment, pairs, objective: Objective, n: int) -> Batch:
+    """n pairs with what the objective needs beside them.
+
+    Of a conditional flow, real data of the same classes.
+    """
+    if not experiment.classes:
+        batch = pairs.batch(n, path=objective.needs_path)
+        batch.data = experiment.data(len(batch.x1)) if objective.needs_data else None
+        return batch.to(experiment.device)
+    if not objective.whole_batches:
+        raise ValueError(
+            f"{type(objective).__name__} with these options splits its batches, so it cannot train a "
+            "class-conditional student"
+        )
+    data, label = experiment.images.sample_labelled(n) if objective.needs_data else (None, None)
+    batch = pairs.batch(n, path=objective.needs_path, label=label)
+    batch.data = data
+    return batch.to(experiment.device)
