@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from traflow_lib import nets
+from traflow_lib.batch import Batch
 from traflow_lib.flow import GaussianFlow, GaussianMixtureFlow, expand
 from traflow_lib.jump import JumpMap
-from traflow_lib.pairs import Batch
 
 NETS = {
     "mlp": ({"kind": "mlp", "width": 16, "depth": 3}, (2,)),

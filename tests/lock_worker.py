@@ -46,7 +46,8 @@ def network(folder: Path) -> torch.Tensor:
         return lambda net, target, progress: LossTerms(sum(p.square().sum() for p in net.parameters()), {})
 
     own = {"train": {"steps": 3, "batch": 4}, "net": CONFIG, "seed": 0}
-    net = Networks("toy", torch.device("cpu"), say).trained("teacher", own, lambda: build(CONFIG), make_loss)
+    networks = Networks("toy", torch.device("cpu"), say)
+    net = networks.trained("teacher", own, lambda: build(CONFIG), make_loss).net
     return nn.utils.parameters_to_vector(net.parameters())
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from helpers import gaussian, gaussian_batch, mixture
 
+from traflow_lib.batch import Batch, sample_times
 from traflow_lib.flow import chord
-from traflow_lib.pairs import Batch, OnlinePairs, PairCache, make_pairs, sample_noise, sample_times
+from traflow_lib.pairs import OnlinePairs, PairCache, make_pairs, sample_noise
 
 RK4 = {"method": "rk4", "steps": 4}
 

@@ -11,6 +11,7 @@ LEVELS = [
     {"files"},
     {"flow", "randomness"},
     {"nets", "jump", "solvers"},
+    {"batch"},
     {"teachers", "data", "pairs"},
     {"objectives"},
     {"evaluation", "training"},

@@ -6,8 +6,6 @@ Two sources with one interface, `.batch(n) -> Batch`: PairCache draws from pairs
 OnlinePairs solves fresh ones.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +14,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from . import randomness
+from .batch import Batch
 from .files.parts import in_parts
 from .files.tensors import save_tensors
-from .flow import chord
 from .solvers import solve
-
-STATES = ("chord", "path", "data")
 
 
 def sample_noise(seed: int, start: int, stop: int, shape: tuple) -> Tensor:
@@ -48,69 +44,6 @@ def sample_start(
     """x_1 of samples start..stop-1 and, of a class-conditional flow, their classes, on a device."""
     label = sample_labels(seed, start, stop, classes).to(device) if classes else None
     return sample_noise(seed, start, stop, shape).to(device), label
-
-
-@dataclass
-class Batch:
-    """x1, x0: noise and the teacher's output for it, [B, ...].
-
-    path [B, K + 1, ...], the teacher's states at times 0, 1/K .. 1; data [B, ...]: real data, for the methods
-    that need it; label [B]: the class of each sample, for a class-conditional flow; progress: share of the
-    training that is done.
-    """
-
-    x1: Tensor
-    x0: Tensor
-    path: Tensor | None = None
-    data: Tensor | None = None
-    label: Tensor | None = None
-    progress: float = 0.0
-
-    def on(self, states: str) -> "Batch":
-        """The batch whose .at(t) gives states on the "chord", the teacher's "path", or of "data".
-
-        Those of "data" lie on random chords of real data.
-        """
-        if states == "chord":
-            return replace(self, path=None)
-        if states == "path":
-            if self.path is None:
-                raise ValueError('states="path" needs batches with the teacher\'s path (path=True)')
-            return self
-        if self.data is None:
-            raise ValueError('states="data" needs real data in the batch (Batch.data)')
-        return replace(self, x1=randomness.normal_like(self.data), x0=self.data, path=None)
-
-    def halves(self) -> tuple["Batch", "Batch"]:
-        """The first and the second half of the batch."""
-        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        parts = [{name: value.chunk(2)[half] for name, value in tensors.items()} for half in (0, 1)]
-        return replace(self, **parts[0]), replace(self, **parts[1])
-
-    def to(self, device: torch.device | str) -> "Batch":
-        """The batch on another device."""
-        return replace(
-            self,
-            **{name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)},
-        )
-
-    @property
-    def intervals(self) -> int | None:
-        """K, when states are the stored points of the teacher's path.
-
-        None when they are on the chord, at any time.
-        """
-        return None if self.path is None else self.path.shape[1] - 1
-
-    def at(self, t: Tensor) -> Tensor:
-        """The state at times t [B].
-
-        It lies on the teacher's path if that was kept (t a multiple of 1/K), else on the chord of the pair.
-        """
-        if self.path is None:
-            return chord(self.x0, self.x1, t)
-        index = (t * self.intervals).round().long()
-        return self.path[torch.arange(len(t), device=t.device), index]
 
 
 class PairCache:
@@ -262,25 +195,3 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
         lambda parts: PairCache.joined([PairCache(**part) for part in parts]).save(file),
     )
     return PairCache.load(file)
-
-
-def sample_times(
-    n: int, ends: float, intervals: int | None = None, draw: Callable[[int], Tensor] | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Times s < u < t [n] each: three sorted uniforms.
-
-    Then t := 1 with probability `ends`, and s := 0 with probability `ends`.
-
-    With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored
-    paths have states. draw(n) -> [3, n] takes the place of the uniforms.
-    """
-    s, u, t = randomness.draw(draw or (lambda n: torch.rand(3, n)), n, dim=1).sort(dim=0).values
-    t = torch.where(randomness.uniform(n) < ends, 1.0, t)
-    s = torch.where(randomness.uniform(n) < ends, 0.0, s)
-    if intervals is not None:
-        s, u, t = (
-            (s * intervals).floor() / intervals,
-            (u * intervals).round() / intervals,
-            (t * intervals).ceil() / intervals,
-        )
-    return s, u, t

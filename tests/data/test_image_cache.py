@@ -89,14 +89,14 @@ def test_a_damaged_cache_is_made_again(root, file, damage):
 
 LOAD = """
 import sys, time
-from traflow_lib.data import cache, images, readers
-read = readers.cifar
+from traflow_lib.data import cache, cifar, images
+read = cifar.cifar
 def slowly(*arguments):
     print("building", flush=True)
     for chunk in read(*arguments):
         time.sleep(float(sys.argv[2]))
         yield chunk
-readers.cifar = slowly
+cifar.cifar = slowly
 x, labels = images.load("cifar10", "train", sys.argv[1])
 print(len(x), x.sha256)
 """

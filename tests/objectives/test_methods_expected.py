@@ -9,9 +9,9 @@ from helpers import gaussian
 from method_helpers import EulerEnd, Perturbed, Towards
 
 from traflow_lib import objectives
+from traflow_lib.batch import Batch
 from traflow_lib.jump import JumpMap
 from traflow_lib.objectives.ctm import denoising
-from traflow_lib.pairs import Batch
 
 FLOW = gaussian()
 EIGVALS = FLOW.eigvals[0]

@@ -7,10 +7,10 @@ import torch
 from helpers import Constant, ExactAverage, frozen_target, gaussian, gaussian_batch, random_pairs, student
 
 from traflow_lib import objectives
+from traflow_lib.batch import Batch
 from traflow_lib.flow import chord
 from traflow_lib.jump import JumpMap
 from traflow_lib.objectives.base import solve_between
-from traflow_lib.pairs import Batch
 
 TERMS = ("output", "velocity", "consistency", "denoising")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import readers
+from . import cifar, readers
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # of its package dataset-fashion-mnist
 CIFAR10 = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
@@ -63,8 +63,8 @@ def _cifar10(root: Path, splits: list[str]) -> list[Source]:
     names = [name for split in splits for name in CIFAR10[split]]
     folder, archive = root / "cifar-10-batches-py", root / "cifar-10-python.tar.gz"
     return [
-        Source([folder / name for name in names], partial(readers.cifar, folder, names)),
-        Source([archive], partial(readers.cifar, archive, names)),
+        Source([folder / name for name in names], partial(cifar.cifar, folder, names)),
+        Source([archive], partial(cifar.cifar, archive, names)),
     ]
 
 

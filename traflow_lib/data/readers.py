@@ -8,8 +8,6 @@ A damaged, truncated or foreign file is a ValueError that names it. Nothing in a
 import gzip
 import io
 import json
-import pickle
-import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +21,7 @@ BLOCK = 1024  # images decoded at a time
 
 
 @contextmanager
-def _reading(what) -> Iterator[None]:
+def reading(what) -> Iterator[None]:
     """Whatever goes wrong inside is an error of the file `what`.
 
     Decoders raise all kinds of exceptions on damaged input.
@@ -37,19 +35,20 @@ def _reading(what) -> Iterator[None]:
         ) from None
 
 
-def _require(condition: bool, complaint: str) -> None:
+def require(condition: bool, complaint: str) -> None:
+    """ValueError with the complaint unless the condition holds."""
     if not condition:
         raise ValueError(complaint)
 
 
-def _labels(values, count: int, first: int, last: int) -> np.ndarray:
+def labels_of(values, count: int, first: int, last: int) -> np.ndarray:
     """Labels numbered from 0; they must be `count` integers between first and last."""
     labels = np.asarray(values)
-    _require(
+    require(
         labels.shape == (count,) and labels.dtype.kind in "iu",
         f"{count} integer labels expected, found {labels.dtype} of shape {labels.shape}",
     )
-    _require(bool(((labels >= first) & (labels <= last)).all()), f"labels outside {first}..{last}")
+    require(bool(((labels >= first) & (labels <= last)).all()), f"labels outside {first}..{last}")
     return labels.astype(np.int64) - first
 
 
@@ -59,13 +58,13 @@ def _idx(file: Path, dimensions: int) -> np.ndarray:
     Two zero bytes, type 8, number of dimensions, their sizes, the values.
     """
     content = gzip.decompress(file.read_bytes())
-    _require(
+    require(
         content[:4] == bytes([0, 0, 8, dimensions]),
         f"its first bytes are {content[:4].hex()}, not 000008{dimensions:02x}",
     )
     sizes = np.frombuffer(content, ">u4", dimensions, 4)
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
-    _require(
+    require(
         len(values) == sizes.prod(dtype=np.int64),
         f"{len(values):,} values found where its head says {' x '.join(map(str, sizes))}",
     )
@@ -75,74 +74,11 @@ def _idx(file: Path, dimensions: int) -> np.ndarray:
 def idx(files: Iterable[tuple[Path, Path]], pad: int) -> Iterator[Chunk]:
     """Grey images and labels 0..9 from (images, labels) pairs of .gz files, `pad` black pixels around."""
     for image_file, label_file in files:
-        with _reading(image_file):
+        with reading(image_file):
             pixels = _idx(image_file, 3)
-        with _reading(label_file):
-            labels = _labels(_idx(label_file, 1), len(pixels), 0, 9)
+        with reading(label_file):
+            labels = labels_of(_idx(label_file, 1), len(pixels), 0, 9)
         yield np.pad(pixels, ((0, 0), (pad, pad), (pad, pad)))[:, None], labels
-
-
-def _from_latin1(text: str, encoding: str) -> bytes:
-    """How Python 3 writes bytes in a protocol-2 pickle."""
-    _require(encoding == "latin1", f"a pickled string in '{encoding}'")
-    return text.encode("latin1")
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Builds plain containers and numpy arrays, and refuses every other name before anything is called."""
-
-    ALLOWED = {
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-        ("_codecs", "encode"): _from_latin1,
-    }
-    for _core in (
-        "numpy.core",
-        "numpy._core",
-    ):  # the module's name before and since numpy 2; an array tells the functions themselves
-        ALLOWED[f"{_core}.multiarray", "_reconstruct"] = np.zeros(1).__reduce__()[0]
-        ALLOWED[f"{_core}.numeric", "_frombuffer"] = np.zeros(1).__reduce_ex__(5)[0]
-
-    def find_class(self, module: str, name: str):
-        if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(
-                f"it asks for {module}.{name}, which is no part of a CIFAR batch; nothing of it was executed"
-            )
-        return self.ALLOWED[module, name]
-
-
-def _members(source: Path, names: list[str]) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of the named files of a folder, or of a .tar.gz in the order of `names`."""
-    if source.is_dir():
-        for name in names:
-            yield name, (source / name).read_bytes()
-        return
-    with _reading(source), tarfile.open(source, "r:gz") as archive:
-        found = {
-            Path(member.name).name: archive.extractfile(member).read()
-            for member in archive
-            if member.isfile() and Path(member.name).name in names
-        }
-        _require(set(found) == set(names), f"it lacks {', '.join(sorted(set(names) - set(found)))}")
-    for name in names:
-        yield name, found[name]
-
-
-def cifar(source: Path, names: list[str]) -> Iterator[Chunk]:
-    """CIFAR-10's python version: 32x32 colour images and labels 0..9 of the named batches.
-
-    They lie in cifar-10-batches-py or its .tar.gz.
-    """
-    for name, content in _members(source, names):
-        with _reading(source / name):
-            batch = _PlainUnpickler(io.BytesIO(content), encoding="bytes").load()
-            pixels = batch[b"data"]
-            _require(
-                pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == 3072,
-                f"data {pixels.dtype} {pixels.shape}, not uint8 [n, 3072]",
-            )
-            labels = _labels(batch[b"labels"], len(pixels), 0, 9)
-        yield pixels.reshape(-1, 3, 32, 32), labels
 
 
 def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -> Iterator[Chunk]:
@@ -154,24 +90,24 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
     """
     rank = np.arange(classes)
     if order:
-        with _reading(order):
+        with reading(order):
             synsets = {
                 int(number): synset
                 for synset, number, _ in (
                     line.split() for line in order.read_text(encoding="utf-8").splitlines()
                 )
             }
-            _require(set(synsets) == set(range(1, classes + 1)), f"{len(synsets)} classes, not 1..{classes}")
+            require(set(synsets) == set(range(1, classes + 1)), f"{len(synsets)} classes, not 1..{classes}")
             rank = np.argsort(np.argsort([synsets[number] for number in range(1, classes + 1)]))
     for file in files:
-        with _reading(file), np.load(file, allow_pickle=False) as content:
+        with reading(file), np.load(file, allow_pickle=False) as content:
             pixels = content["data"]
             expected = 3 * size * size
-            _require(
+            require(
                 pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == expected,
                 f"data {pixels.dtype} {pixels.shape}, not uint8 [n, {expected}]",
             )
-            labels = rank[_labels(content["labels"], len(pixels), 1, classes)]
+            labels = rank[labels_of(content["labels"], len(pixels), 1, classes)]
         yield pixels.reshape(-1, 3, size, size), labels
 
 
@@ -204,7 +140,7 @@ def halve(image):
 def decode(content: bytes, size: tuple[int, int], shrink: Callable | None = None) -> np.ndarray:
     """A jpeg or png of (width, height) `size` as uint8 [3, H, W], after shrink(Pillow image)."""
     with _pillow().open(io.BytesIO(content)) as image:
-        _require(image.size == size, f"{image.size[0]}x{image.size[1]} pixels, not {size[0]}x{size[1]}")
+        require(image.size == size, f"{image.size[0]}x{image.size[1]} pixels, not {size[0]}x{size[1]}")
         image = image.convert("RGB")
     return np.asarray(shrink(image) if shrink else image).transpose(2, 0, 1)
 
@@ -223,12 +159,12 @@ def encoded(
             def read(name):
                 return (source / name).read_bytes()
         else:
-            with _reading(source):
+            with reading(source):
                 read = stack.enter_context(zipfile.ZipFile(source)).read
         pool = stack.enter_context(ThreadPoolExecutor())
 
         def one(name: str) -> np.ndarray:
-            with _reading(source / name):
+            with reading(source / name):
                 return decoder(read(name))
 
         for start in range(0, len(names), BLOCK):
@@ -241,21 +177,21 @@ def zip_of_png(file: Path, size: int, classes: int | None = None) -> Iterator[Ch
 
     Png files in the order of their names, and labels 0..classes-1 from its dataset.json.
     """
-    with _reading(file), zipfile.ZipFile(file) as archive:
+    with reading(file), zipfile.ZipFile(file) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith(".png"))
         labels = None
         if classes:
             of = dict(json.loads(archive.read("dataset.json"))["labels"])
-            labels = _labels([of[name] for name in names], len(names), 0, classes - 1)
+            labels = labels_of([of[name] for name in names], len(names), 0, classes - 1)
     yield from encoded(file, names, lambda content: decode(content, (size, size)), labels)
 
 
 def partition(file: Path) -> dict[str, list[str]]:
     """CelebA's list_eval_partition.txt: lines `000001.jpg 0`, where 0 is train, 1 valid and 2 test."""
     parts = {"train": [], "valid": [], "test": []}
-    with _reading(file):
+    with reading(file):
         for line in file.read_text(encoding="utf-8").splitlines():
             name, part = line.split()
             list(parts.values())[int(part)].append(name)
-            _require(0 <= int(part) and Path(name).name == name, f"the line '{line}'")
+            require(0 <= int(part) and Path(name).name == name, f"the line '{line}'")
     return parts

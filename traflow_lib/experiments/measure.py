@@ -32,21 +32,16 @@ from .ruler import Ruler
 
 
 class Measure:
-    """Metrics of an Experiment; recipe block `evaluate`.
-
-    N, seed (of the noise), reference (a solver for the teacher's endpoint).
-    """
+    """Metrics of an Experiment, as its recipe's block `evaluate` says."""
 
     def __init__(self, experiment: Experiment):
         self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
         self.ruler = Ruler(experiment)
         self._geometries: dict[tuple[str, int], dict[str, float]] = {}
         self.noise = sample_noise(self.settings["seed"], 0, self.settings["n"], experiment.shape)
-        self.label = (
-            sample_labels(self.settings["seed"], 0, self.settings["n"], experiment.classes)
-            if experiment.classes
-            else None
-        )
+        self.label = None  # the classes of the noise, of a class-conditional teacher
+        if experiment.classes:
+            self.label = sample_labels(self.settings["seed"], 0, self.settings["n"], experiment.classes)
 
     @cached_property
     def _reference(self) -> tuple[Tensor, int]:
@@ -160,10 +155,8 @@ class Measure:
         """Metrics of the student itself, whatever the number of calls; computed once."""
         if (method, seed) not in self._geometries:
             n, device = self.settings.get("n_geometry", 1000), self.experiment.device
-            noise, label = (
-                self.noise[:n].to(device),
-                None if self.label is None else self.label[:n].to(device),
-            )
+            noise = self.noise[:n].to(device)
+            label = None if self.label is None else self.label[:n].to(device)
             jump = JumpMap(self.experiment.student(method, seed, 8).net, label)
             path = jump.sample(noise, 8, keep_path=True)
             self._geometries[method, seed] = {
@@ -186,15 +179,8 @@ class Measure:
 
     def record_cost(self, method: str, milliseconds: list[float]) -> Record:
         """Record what a training step of this method took, in several runs."""
-        return self._record(
-            method,
-            0,
-            "training",
-            {"ms_per_step": milliseconds},
-            list(range(len(milliseconds))),
-            n_generated=0,
-            n_reference=0,
-        )
+        values, runs = {"ms_per_step": milliseconds}, list(range(len(milliseconds)))
+        return self._record(method, 0, "training", values, runs, n_generated=0, n_reference=0)
 
     def hash(self, method: str, seeds: list[int]) -> str:
         """Fingerprint of everything that decides a record's numbers.

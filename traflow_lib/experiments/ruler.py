@@ -67,7 +67,7 @@ class Ruler:
         return f"{self.experiment.dataset}-cnn {file_sha256(self.experiment.model('classifier').file)}"
 
     def distance(self, x: Tensor) -> float:
-        """FD of images x [N, C, H, W] in [-1, 1] to the real ones; `as_files` in the recipe rounds to 8 bits."""
+        """FD of images x [N, C, H, W] in [-1, 1] to the real ones, in 8 bits if `as_files`."""
         seen = from_uint8(to_uint8(x)) if self.settings.get("as_files") else x
         return self._to_real(self._features(seen))
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 from torch import nn
 
 from .. import nets, objectives, randomness
+from ..batch import Batch
 from ..jump import JumpMap
 from ..nets.compact import truncate
 from ..objectives.base import LossTerms, Objective
-from ..pairs import Batch, PairCache, labelled
+from ..pairs import PairCache, labelled
 from ..teachers import VelocityField
 from ..training.config import TrainConfig
 from .networks import Model

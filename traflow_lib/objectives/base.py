@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..batch import STATES, Batch, sample_times
 from ..files.processes import mean_over_processes
 from ..flow import expand
 from ..jump import JumpMap
-from ..pairs import STATES, Batch, sample_times
 from ..solvers import CALLS_PER_STEP, solve
 
 DISTANCES = ("l2", "pseudo_huber", "cauchy", "lpips")

@@ -12,8 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ..batch import Batch
 from ..flow import expand
-from ..pairs import Batch
 from .base import (
     LossTerms,
     Objective,

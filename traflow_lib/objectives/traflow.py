@@ -19,9 +19,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ..batch import Batch
 from ..flow import expand
 from ..jump import JumpMap
-from ..pairs import Batch
 from .base import (
     LossTerms,
     Objective,

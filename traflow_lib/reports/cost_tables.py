@@ -109,15 +109,9 @@ def settings() -> Table:
         "Parameters of ours are counted with the input for s, which the paper's 55.7M and 295.9M seem to "
         "leave out.",
     ]
-    return Table(
-        "table_8_settings",
-        "paper",
-        "Table 8: training settings",
-        ["data set", "setting", *QUOTED, "ours, recipe at profile paper", "note"],
-        rows,
-        PROSE | {"setting"},
-        notes,
-    )
+    header = ["data set", "setting", *QUOTED, "ours, recipe at profile paper", "note"]
+    prose, title = PROSE | {"setting"}, "Table 8: training settings"
+    return Table("table_8_settings", "paper", title, header, rows, prose, notes)
 
 
 def _networks() -> list[list[Cell]]:
@@ -240,15 +234,8 @@ def cost(measured: list[dict]) -> Table:
         ]
         notes += [f"Not run on {dataset}: {' and '.join(commands)} would."] if commands else []
     header = ["data set", "network or loss", "quantity", *QUOTED, "counted", *OURS, "note"]
-    return Table(
-        "table_11_cost",
-        "paper",
-        "Cost, taken to be Table 11",
-        header,
-        rows,
-        PROSE | {"network or loss", "quantity"},
-        notes,
-    )
+    prose, title = PROSE | {"network or loss", "quantity"}, "Cost, taken to be Table 11"
+    return Table("table_11_cost", "paper", title, header, rows, prose, notes)
 
 
 def build(measured: list[dict]) -> list[Table]:

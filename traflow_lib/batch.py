@@ -1,0 +1,97 @@
+"""A batch of teacher pairs as an objective gets it, and the times at which it is looked at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from . import randomness
+from .flow import chord
+
+STATES = ("chord", "path", "data")
+
+
+@dataclass
+class Batch:
+    """x1, x0: noise and the teacher's output for it, [B, ...].
+
+    path [B, K + 1, ...], the teacher's states at times 0, 1/K .. 1; data [B, ...]: real data, for the methods
+    that need it; label [B]: the class of each sample, for a class-conditional flow; progress: share of the
+    training that is done.
+    """
+
+    x1: Tensor
+    x0: Tensor
+    path: Tensor | None = None
+    data: Tensor | None = None
+    label: Tensor | None = None
+    progress: float = 0.0
+
+    def on(self, states: str) -> "Batch":
+        """The batch whose .at(t) gives states on the "chord", the teacher's "path", or of "data".
+
+        Those of "data" lie on random chords of real data.
+        """
+        if states == "chord":
+            return replace(self, path=None)
+        if states == "path":
+            if self.path is None:
+                raise ValueError('states="path" needs batches with the teacher\'s path (path=True)')
+            return self
+        if self.data is None:
+            raise ValueError('states="data" needs real data in the batch (Batch.data)')
+        return replace(self, x1=randomness.normal_like(self.data), x0=self.data, path=None)
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """The first and the second half of the batch."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        parts = [{name: value.chunk(2)[half] for name, value in tensors.items()} for half in (0, 1)]
+        return replace(self, **parts[0]), replace(self, **parts[1])
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The batch on another device."""
+        return replace(
+            self,
+            **{name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)},
+        )
+
+    @property
+    def intervals(self) -> int | None:
+        """K, when states are the stored points of the teacher's path.
+
+        None when they are on the chord, at any time.
+        """
+        return None if self.path is None else self.path.shape[1] - 1
+
+    def at(self, t: Tensor) -> Tensor:
+        """The state at times t [B].
+
+        It lies on the teacher's path if that was kept (t a multiple of 1/K), else on the chord of the pair.
+        """
+        if self.path is None:
+            return chord(self.x0, self.x1, t)
+        index = (t * self.intervals).round().long()
+        return self.path[torch.arange(len(t), device=t.device), index]
+
+
+def sample_times(
+    n: int, ends: float, intervals: int | None = None, draw: Callable[[int], Tensor] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Times s < u < t [n] each: three sorted uniforms.
+
+    Then t := 1 with probability `ends`, and s := 0 with probability `ends`.
+
+    With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored
+    paths have states. draw(n) -> [3, n] takes the place of the uniforms.
+    """
+    s, u, t = randomness.draw(draw or (lambda n: torch.rand(3, n)), n, dim=1).sort(dim=0).values
+    t = torch.where(randomness.uniform(n) < ends, 1.0, t)
+    s = torch.where(randomness.uniform(n) < ends, 0.0, s)
+    if intervals is not None:
+        s, u, t = (
+            (s * intervals).floor() / intervals,
+            (u * intervals).round() / intervals,
+            (t * intervals).ceil() / intervals,
+        )
+    return s, u, t
