@@ -3,6 +3,9 @@
 Which one this is, and what they do together.
 """
 
+import atexit
+from functools import cache
+
 import torch
 from accelerate import PartialState
 from accelerate.utils import reduce
@@ -14,7 +17,16 @@ def processes() -> PartialState:
 
     Its process_index, num_processes and device.
     """
-    return PartialState(cpu=not torch.accelerator.is_available())
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    if state.num_processes > 1:
+        _leave_in_order()
+    return state
+
+
+@cache
+def _leave_in_order() -> None:
+    """Close the group before Python ends: its threads, if left running, now and then abort a process."""
+    atexit.register(PartialState().destroy_process_group)
 
 
 def mean_over_processes(values: Tensor) -> Tensor:
