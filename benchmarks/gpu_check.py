@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 import torch
+from throughput import LOSSES
 from torch import Tensor
 
 from traflow_lib.data.images import Images
@@ -29,12 +30,8 @@ from traflow_lib.pairs import chunk, labelled, sample_noise
 from traflow_lib.teachers import VelocityField
 from traflow_lib.training.log import read_log
 
-ALONE = {"weighting": "fixed", "denoising": 0.0}
 # the paper tells 282.3 and 71.5 images/s of these two, with CIFAR-10's 55.7M network on one H100
-PAPERS_LOSSES = {
-    "velocity": {"objective": "traflow_v4", "options": ALONE | {"consistency": 0.0}},
-    "consistency": {"objective": "traflow_v4", "options": ALONE | {"velocity": 0.0}},
-}
+PAPERS_LOSSES = {name: LOSSES[name] for name in ("velocity", "consistency")}
 COMPILED = {"student": {"train": {"compile": True}}}
 TIME = 0.7  # at which a call is timed
 STEPS = 3  # of a training; the first, in which kernels are chosen, is not timed
@@ -73,8 +70,8 @@ def main(profile: str = "gpu", minutes: str = "8", *only: str) -> None:
     for case in CASES:
         if only and case.recipe not in only:
             continue
-        experiment, where = prepared(case, profile), case.profile if profile != "smoke" else ""
-        print(f"{case.recipe}, profile {where or profile}{case.name}", flush=True)
+        experiment = prepared(case, profile)
+        print(f"{case.recipe}, profile {experiment.recipe['profile']}{case.name}", flush=True)
         methods = case.methods or experiment.recipe["methods"]
         for method in methods if case.name else ("teacher", *methods):
             attempt(experiment, method, case.name, end, training)

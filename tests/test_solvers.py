@@ -131,3 +131,16 @@ def test_solving_forwards_undoes_solving_backwards():
 def test_wrong_solver_settings_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         solve(mixture(), torch.randn(5, 2).double(), **options)
+
+
+@pytest.mark.parametrize("method, told", [("dopri5", {"tol": 1e-2}), ("heun", {"steps": 2})])
+def test_an_adaptive_solver_alone_keeps_float32_whole(method, told):
+    before, seen = torch.backends.cudnn.allow_tf32, set()
+
+    def velocity(x, t):
+        seen.add(torch.backends.cudnn.allow_tf32)
+        return -x
+
+    solve(velocity, torch.ones(2, 1), method=method, **told)
+    assert seen == {False if method == "dopri5" else before}
+    assert torch.backends.cudnn.allow_tf32 == before

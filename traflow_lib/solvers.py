@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .flow import per_sample
+from .nets.precision import full_float32
 
 CALLS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 
@@ -91,5 +92,6 @@ def _dopri5(
         return velocity(y, per_sample(t, y))
 
     times = torch.linspace(t0, t1, intervals + 1, dtype=x.dtype, device=x.device)
-    path = odeint(counted, x, times, rtol=tol, atol=tol, method="dopri5")
+    with full_float32():
+        path = odeint(counted, x, times, rtol=tol, atol=tol, method="dopri5")
     return Solution(path[-1], nfe, times, path if keep_path else None)

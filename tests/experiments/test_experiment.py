@@ -155,3 +155,10 @@ def test_recipe_without_a_chosen_data_set_takes_its_first(name):
 def test_every_objective_trains_from_a_recipe(objective):
     jump = smoke(students={"one": {"objective": objective}}, student={"train": {"steps": 2}}).student("one")
     assert jump.sample(sample_noise(0, 0, 5, (2,)), 2).isfinite().all()
+
+
+def test_a_teacher_in_closed_form_is_no_network():
+    experiment = Experiment(recipes.load("00_quickstart", "smoke"))
+    assert experiment.is_exact and experiment.training("teacher") == {}
+    with pytest.raises(ValueError, match="8gaussians is a closed form: there is no network of it"):
+        experiment.model("teacher")

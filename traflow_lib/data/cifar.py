@@ -25,10 +25,8 @@ class _PlainUnpickler(pickle.Unpickler):
         ("numpy", "dtype"): np.dtype,
         ("_codecs", "encode"): _from_latin1,
     }
-    for _core in (
-        "numpy.core",
-        "numpy._core",
-    ):  # the module's name before and since numpy 2; an array tells the functions themselves
+    # the module's name before and since numpy 2; an array tells the functions themselves
+    for _core in ("numpy.core", "numpy._core"):
         ALLOWED[f"{_core}.multiarray", "_reconstruct"] = np.zeros(1).__reduce__()[0]
         ALLOWED[f"{_core}.numeric", "_frombuffer"] = np.zeros(1).__reduce_ex__(5)[0]
 

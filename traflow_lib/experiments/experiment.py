@@ -95,15 +95,17 @@ class Experiment:
     def model(self, role: str, seed: int = 0, calls: int | None = None) -> Model:
         """Network, header and file of the "teacher", the "classifier", or a method's student.
 
-        calls: as in student().
+        calls: as in student(). ValueError where the teacher is a closed form.
         """
         if role == "classifier":
-            return self._classifier
+            return self._classifier_model()
         if role != "teacher":
             return students.student(self, role, seed, calls)
+        if self.is_exact:
+            raise ValueError(f"the teacher of {self.dataset} is a closed form: there is no network of it")
         if self.imported:
             return self.models.imported(self.imported["file"])
-        return self._teacher
+        return self._teacher_model()
 
     def training(self, role: str, seed: int = 0) -> dict:
         """Steps, seconds ... of the teacher's or a student's training; empty if it was not trained (yet)."""
@@ -138,8 +140,7 @@ class Experiment:
         """
         return JumpMap(self.model(method, seed, calls).net)
 
-    @property
-    def _teacher(self) -> Model:
+    def _teacher_model(self) -> Model:
         def sample(net, noise, label):
             return solve(labelled(VelocityField(net, self.precision), label), noise, method="heun", steps=8).x
 
@@ -181,10 +182,9 @@ class Experiment:
 
     def classifier(self) -> nn.Module:
         """The feature extractor of the FD metric; its held-out accuracy is in the header of its model()."""
-        return self._classifier.net
+        return self._classifier_model().net
 
-    @property
-    def _classifier(self) -> Model:
+    def _classifier_model(self) -> Model:
         own = settings.classifier(self.recipe, self.dataset)
 
         def sets():

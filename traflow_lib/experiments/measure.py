@@ -4,7 +4,6 @@ Teacher, students and real data on the same footing.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from functools import cached_property
 
 import torch
@@ -20,7 +19,7 @@ from ..files.checksums import file_sha256
 from ..files.locks import exclusively
 from ..files.tensors import save_tensors
 from ..jump import JumpMap
-from ..nets.precision import DTYPES, full_float32
+from ..nets.precision import DTYPES
 from ..pairs import chunk, labelled, sample_labels, sample_noise
 from ..solvers import solve
 from ..teachers import VelocityField
@@ -88,11 +87,10 @@ class Measure:
         field, precision = self.experiment.teacher(), self.settings.get("adaptive_precision")
         if precision and solver["method"] == "dopri5":
             field = VelocityField(field.net, precision)
-        with full_float32() if solver["method"] == "dopri5" else nullcontext():
-            parts = [
-                solve(labelled(field, label), noise, **solver)
-                for noise, label in self._chunks(self.settings["n"])
-            ]
+        parts = [
+            solve(labelled(field, label), noise, **solver)
+            for noise, label in self._chunks(self.settings["n"])
+        ]
         return torch.cat([part.x.cpu() for part in parts]), max(part.nfe for part in parts)
 
     @torch.no_grad()

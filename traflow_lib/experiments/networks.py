@@ -114,7 +114,12 @@ class Networks:
         return self._load(file)
 
     def found(self, role: str, own: dict) -> Model | None:
-        """The network of these settings if it was trained before.
+        """The network of these settings if it was trained before."""
+        file = self.file(role, own)
+        return self._load(file) if file else None
+
+    def file(self, role: str, own: dict) -> Path | None:
+        """Where the network of these settings is, if it was trained before.
 
         A committed one, or this machine's own, also one from before fingerprints changed.
         """
@@ -123,7 +128,7 @@ class Networks:
             committed = paths.committed("checkpoints", f"{name}.safetensors")
             for file in (committed, paths.runs() / name / "model.safetensors"):
                 if file in self._loaded or file.exists():
-                    return self._load(file)
+                    return file
         return None
 
     def _name(self, role: str, fingerprint: str) -> str:

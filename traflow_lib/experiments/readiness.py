@@ -101,11 +101,12 @@ def _trains_on_images(recipe: dict) -> bool:
 
     For an extractor, a teacher or a student that is still to be trained on them, or for FID.
     """
-    name, found = recipe["dataset"], Networks(recipe["dataset"], torch.device("cpu")).found
+    name = recipe["dataset"]
+    networks = Networks(name, torch.device("cpu"))
     if "fid" in recipe or "classifier" not in recipe or recipe["teacher"].get("kind") == "checkpoint":
         return True
     trained = {"teacher": settings.teacher(recipe, name), "classifier": settings.classifier(recipe, name)}
-    if not all(found(role, own) for role, own in trained.items()):
+    if not all(networks.file(role, own) for role, own in trained.items()):
         return True
     students = [
         stage

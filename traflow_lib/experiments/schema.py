@@ -50,7 +50,7 @@ PROFILES = {
     "smoke": Profile("seconds, for tests", 15),
     "laptop": Profile("about a minute a notebook on two cores; what the committed notebooks show", 60),
     "hour": Profile("up to a few hours on two cores, several seeds", 24 * 60),
-    "images": Profile("pictures worth looking at from a small network, in hours", 24 * 60, notebooks=False),
+    "images": Profile("a small network, nothing mirrored; minutes on a GPU", 24 * 60, notebooks=False),
     "seeds": Profile("laptop with three seeds: how much its numbers vary", 24 * 60, notebooks=False),
     "search": Profile("the same search of settings for every method", 24 * 60, notebooks=False),
     "gpu": Profile("for one GPU", 4 * 60, gpu=True),

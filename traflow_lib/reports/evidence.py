@@ -101,11 +101,10 @@ def _named(rows: Iterable[dict]) -> pd.DataFrame:
 
     An adaptive solver's calls are a result and no part of it.
     """
-    found = tables.frame(list(rows))
+    rows = list(rows)
+    found = tables.frame(rows)
     found["calls"] = found["nfe"].where(found["gridded"], -1)
-    found["title"] = found["method"].where(
-        found["sampler"] == "jumps", found["method"] + ", " + found["sampler"]
-    )
+    found["title"] = [tables.title(row) for row in rows]
     return found.drop_duplicates(NAME, keep="last")
 
 

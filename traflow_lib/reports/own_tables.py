@@ -36,10 +36,6 @@ LOSSES = {  # of recipe 05_ablations: what was dropped, and how the velocity los
 PROSE = frozenset({"method", "data"})
 
 
-def _named(row: dict) -> str:
-    return row["method"] if row["sampler"] == "jumps" else f"{row['method']}, {row['sampler']}"
-
-
 def _metrics(rows: list[dict]) -> list[str]:
     """The metrics a table shows: the Fréchet distances and the paired error, as far as they were measured."""
     return sorted(
@@ -64,8 +60,8 @@ def compare(rows: list[dict], name: str, title: str) -> Table:
     for model, cells in zip(shown.index, shown.itertuples(index=False)):
         empty = Cell("-" if model[1] in records.UNGRIDDED else tables.NOT_RUN)
         filled = [cell if isinstance(cell, Cell) else empty for cell in cells]
-        lines.append([Cell(_named(mine[model])), data, *filled, *_facts(mine[model])])
-    titles = [f"{metric}, {nfe} call{'s' * (nfe != 1)}" for metric, nfe in columns]
+        lines.append([Cell(tables.title(mine[model])), data, *filled, *_facts(mine[model])])
+    titles = [f"{metric}, {tables.calls_title(nfe)}" for metric, nfe in columns]
     costs = ["calls if adaptive", "parameters", "MACs a call", "steps", "batch", "seeds", "n"]
     notes = [
         f"Data set {first['dataset']}, recipe {first['recipe']}, profile {first['profile']}; mean ± standard "

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..files import paths
-from .tables import frame
+from . import tables
 
 COLOURS = {
     "data": "#4d4d4d",
@@ -155,7 +155,7 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
     """
     chosen = [row for row in rows if row["metric"] == metric]
     ticks = set()
-    for model, points in frame(chosen).groupby("model"):
+    for model, points in tables.frame(chosen).groupby("model"):
         if points["gridded"].all():
             ticks |= set(points["nfe"])
             _line(model, points, points["nfe"], axis)
@@ -174,7 +174,7 @@ def against_macs(rows: list[dict], metric: str, axis: plt.Axes, label: str | Non
     rows: from evidence.reference, of one data set; those without multiply-accumulates or calls are left out.
     """
     chosen = [row for row in rows if row["metric"] == metric and row["macs"] and row["value"] > 0]
-    for model, points in frame([row for row in chosen if row["nfe"]]).groupby("model"):
+    for model, points in tables.frame([row for row in chosen if row["nfe"]]).groupby("model"):
         _line(model, points, points["nfe"] * points["macs"], axis)
     axis.set(xscale="log", yscale="log", xlabel="multiply-accumulates a sample", ylabel=label or metric)
 
@@ -191,7 +191,7 @@ def _line(model: tuple[str, str], points: pd.DataFrame, x: pd.Series, axis: plt.
         capsize=3,
         color=colour(method),
         linestyle="-" if sampler in ("jumps", "euler") else "--",
-        label=method if sampler == "jumps" else f"{method}, {sampler}",
+        label=tables.title({"method": method, "sampler": sampler}),
     )
 
 

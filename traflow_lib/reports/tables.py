@@ -31,6 +31,16 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     )
 
 
+def title(row: dict) -> str:
+    """How tables and figures call a model: its method, and its sampler unless that goes without saying."""
+    return row["method"] if row["sampler"] in ("jumps", "training") else f"{row['method']}, {row['sampler']}"
+
+
+def calls_title(calls: int) -> str:
+    """The heading of a column."""
+    return f"{calls} call{'s' * (calls != 1)}"
+
+
 def frame(measured: list[dict]) -> pd.DataFrame:
     """Measurements (evidence.here, evidence.reference, records.rows) as a DataFrame, a row each.
 
@@ -90,22 +100,15 @@ def pivot(
     calls = list(map(int, columns)) if columns else calls_of(found)
     shown = grid(found, [number(row["value"], row["spread"]) for row in chosen], calls)
     shown = shown[metric].reindex(columns=calls or [0])
-    first = found.drop_duplicates("model").set_index("model")
+    first = {(row["method"], row["sampler"]): row for row in reversed(chosen)}
     rows = []
     for model, cells in zip(shown.index, shown.itertuples(index=False)):
-        facts = first.loc[[model]].iloc[0]
-        absent = NOT_RUN if facts["gridded"] else "same"
+        row = first[model]
+        calls_taken = f" ({row['nfe']} calls)" if row["sampler"] == "dopri5" else ""
+        absent = "same" if row["sampler"] in records.UNGRIDDED else NOT_RUN
         texts = [absent if pd.isna(cell) else cell for cell in cells]
-        rows.append([_title(facts), str(len(facts["seeds"])), *texts])
-    return ["method", "seeds", *([f"{c} call{'s' * (c != 1)}" for c in calls] or [metric])], rows
-
-
-def _title(row: pd.Series) -> str:
-    """How a table calls a model."""
-    if row["sampler"] in ("jumps", "training"):
-        return row["method"]
-    calls = f" ({row['nfe']} calls)" if row["sampler"] == "dopri5" else ""
-    return f"{row['method']}, {row['sampler']}{calls}"
+        rows.append([title(row) + calls_taken, str(len(row["seeds"])), *texts])
+    return ["method", "seeds", *(map(calls_title, calls) if calls else [metric])], rows
 
 
 def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, float, float, bool]]:
@@ -143,9 +146,9 @@ def write_all(measured: list[dict], out: Path) -> list[Path]:
         name = "__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-"))))
         file = out / profile / f"{name}.md"
         file.parent.mkdir(parents=True, exist_ok=True)
-        title = f"# {dataset}: {metric}{', ' * bool(budget)}{budget}"
+        heading = f"# {dataset}: {metric}{', ' * bool(budget)}{budget}"
         table = markdown(*pivot(rows, metric))
-        file.write_text("\n\n".join([title, _note(rows), table]), encoding="utf-8")
+        file.write_text("\n\n".join([heading, _note(rows), table]), encoding="utf-8")
         files.append(file)
     return files
 
