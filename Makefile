@@ -43,9 +43,11 @@ setup: $(VENV)/.ready ## make .venv with the locked packages (a no-op when up to
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed; run make with PYTHON=python3.11"'
 	@echo "setup: on Linux with x86-64, 3.2 GB to fetch (torch and its CUDA libraries are 2.9 GB of it) and 6.5 GB of disk for $(VENV)"
-	$(PYTHON) -m venv $(VENV)
+	@[ ! -e $(VENV)/.unfinished ] || { echo "setup: an earlier one was interrupted, so $(VENV) is made anew"; rm -rf $(VENV); }
+	$(PYTHON) -m venv $(VENV) && touch $(VENV)/.unfinished
 	@bash .ci/timed setup $(SETUP_MINUTES) bash .ci/install $(BIN)/python
 	@echo "setup: $(VENV) holds $$(du -sh $(VENV) | cut -f 1)"
+	@rm $(VENV)/.unfinished
 	@pwd -P > $@
 
 reproduce: setup ## run all notebooks by papermill (PROFILE=laptop, ON=local or slurm), build the tables, compare with the committed numbers

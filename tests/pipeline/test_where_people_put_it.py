@@ -210,6 +210,23 @@ def test_make_says_in_one_line_that_the_python_of_the_environment_is_gone(kit):
     )
 
 
+def test_an_interrupted_setup_is_made_anew_and_a_whole_one_is_kept(kit):
+    """pip cannot mend an environment whose packages were half written when it was killed."""
+    python = kit / "python3"  # makes an environment as `python3 -m venv` does, with the stand-in in it
+    made = f"mkdir -p .venv/bin\ncat > .venv/bin/python << 'E'\n{PYTHON}E\nchmod +x .venv/bin/python\n"
+    python.write_text(f'#!/bin/sh\n[ "$2" = venv ] || exit 0\n{made}', encoding="utf-8")
+    python.chmod(0o755)
+    half = kit / ".venv" / "half"
+    for unfinished in (True, False):
+        (kit / ".venv" / ".ready").unlink()
+        half.touch()
+        if unfinished:
+            (kit / ".venv" / ".unfinished").touch()
+        done, _ = make(kit, "setup", "PYTHON=./python3")
+        assert done.returncode == 0 and ("was interrupted" in done.stdout) == unfinished, done.stdout
+        assert half.exists() != unfinished and not (kit / ".venv" / ".unfinished").exists()
+
+
 def test_the_library_of_one_clone_refuses_to_run_in_another(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("TRAFLOW_ROOT", raising=False)
     monkeypatch.chdir(course(tmp_path, {"00_one": ""}, ["smoke"]) / "notebooks")
