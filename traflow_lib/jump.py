@@ -82,4 +82,4 @@ def _jvp(function, inputs: tuple, tangents: tuple) -> tuple[Tensor, Tensor]:
     with warnings.catch_warnings(), torch.autocast(inputs[0].device.type, enabled=False):
         # torch's own first use of forward mode calls a function it has deprecated
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
-        return torch.func.jvp(function, inputs, tangents)
+        return torch.func.jvp(function, inputs, tangents)  # type: ignore[return-value]

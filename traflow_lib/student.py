@@ -114,6 +114,6 @@ def load(file: str | Path, network: nn.Module | Callable[[], nn.Module] | None =
         return Student(net, shape, classes, header)
     from safetensors.torch import load_file
 
-    net = network if isinstance(network, nn.Module) else network()
+    net = network if isinstance(network, nn.Module) else network()  # type: ignore[misc]
     nets.load_exactly(net, load_file(file), file.name)
     return Student(net.eval(), tuple(header["shape"]), header["classes"], header)

@@ -9,6 +9,7 @@ import pickle
 import re
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ class PickledObject(dict):
         self.state = state
 
 
-def read(path: Path) -> object:
+def read(path: Path) -> Any:
     """The content of a pickle with a network.
 
     ValueError in one line when it is not whole or asks for more than data.
@@ -42,7 +43,7 @@ def read(path: Path) -> object:
         return _in_one_line(path, lambda: _Unpickler(stream).load())
 
 
-def read_torch(path: Path) -> object:
+def read_torch(path: Path) -> Any:
     """The content of a file of torch.save, by torch's own weights-only loader; ValueError as in read()."""
     return _in_one_line(path, lambda: _weights(path))
 

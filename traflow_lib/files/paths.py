@@ -46,8 +46,8 @@ def root() -> Path:
             f"'make setup' in {here} and use its .venv "
             "(after copying or moving a clone, too), or set TRAFLOW_ROOT to the clone that is meant"
         )
-    if own or here:
-        return own or here
+    if found := own or here:
+        return found
     raise FileNotFoundError(
         "TraFlow-lab's root (the folder with pyproject.toml and traflow_lib/) was not found; run inside the "
         "clone or set TRAFLOW_ROOT to it"

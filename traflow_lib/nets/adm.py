@@ -141,10 +141,10 @@ class ADM(nn.Module):
         self.s_embed = None
         if s_input:
             self.s_embed = nn.Sequential(linear(width, emb_dim), nn.SiLU(), linear(emb_dim, emb_dim))
-            nn.init.zeros_(self.s_embed[2].weight)
+            nn.init.zeros_(self.s_embed.get_parameter("2.weight"))
 
     @property
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """The weight at which adaptive loss weights compare gradients."""
         return self.out_conv.weight
 

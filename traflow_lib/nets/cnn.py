@@ -15,6 +15,8 @@ class Classifier(nn.Module):
     this factor (means), for sizes at which so few layers would see too little of an image to learn from.
     """
 
+    scale: Tensor
+
     def __init__(self, channels: int = 1, classes: int = 10, width: int = 32, pool: int = 1):
         super().__init__()
         self.body = nn.Sequential(

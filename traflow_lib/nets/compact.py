@@ -55,7 +55,7 @@ def truncate(student: nn.Module, teacher: nn.Module) -> nn.Module:
             weight = source.Conv_1.weight
             tensors |= {
                 "Conv_2.weight": torch.eye(len(weight)).to(weight)[:, :, None, None],
-                "Conv_2.bias": torch.zeros_like(source.Conv_1.bias),
+                "Conv_2.bias": torch.zeros(len(weight)).to(weight),
             }
         for key, value in module.state_dict().items():
             kept = [torch.arange(n, device=value.device) for n in value.shape]
@@ -90,7 +90,7 @@ def _layout(net: DDPMpp) -> list[tuple]:
         )
         rows.append(((type(module), place), (module, carried)))
         if isinstance(module, (nn.Conv2d, ResBlock)):
-            carried = len(module.bias if isinstance(module, nn.Conv2d) else module.Conv_1.bias)
+            carried = (module if isinstance(module, nn.Conv2d) else module.Conv_1).out_channels
     return rows
 
 

@@ -35,7 +35,7 @@ def conv(channels_in: int, channels_out: int, kernel: int = 3, scale: float = 1.
     """A convolution that keeps the size, started as in Score-SDE: uniform by fan average, bias zero."""
     layer = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
     fan_avg_(layer.weight, scale)
-    nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
 
 
@@ -205,12 +205,12 @@ class DDPMpp(nn.Module):
         self.s_embed = None
         if s_input:
             self.s_embed = nn.Sequential(linear(width, temb_dim), nn.SiLU(), linear(temb_dim, temb_dim))
-            nn.init.zeros_(self.s_embed[2].weight)
+            nn.init.zeros_(self.s_embed.get_parameter("2.weight"))
 
     @property
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """The weight at which adaptive loss weights compare gradients."""
-        return self.all_modules[-1].weight
+        return self.get_parameter(f"all_modules.{len(self.all_modules) - 1}.weight")
 
     def forward(self, x: Tensor, t: Tensor, s: Tensor | None = None) -> Tensor:
         """x [B, C, H, W]; t and s [B] -> [B, C, H, W]."""

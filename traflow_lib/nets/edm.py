@@ -47,9 +47,9 @@ class EDM(nn.Module):
         self.net, self.sigma_data = net, sigma_data
 
     @property
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """The weight at which adaptive loss weights compare gradients."""
-        return self.net.last_layer
+        return self.net.last_layer  # type: ignore[return-value]
 
     @property
     def classes(self) -> int:

@@ -31,7 +31,7 @@ class MLP(nn.Module):
             nn.init.zeros_(self.s_embed.weight)
 
     @property
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """The weight at which adaptive loss weights compare gradients."""
         return self.outlet.weight
 

@@ -55,7 +55,7 @@ def load_network(file: Path) -> tuple[nn.Module, dict]:
         raise FileNotFoundError(f"there is no checkpoint {file}")
     if file.suffix in releases.READERS:
         config, tensors, source = releases.READERS[file.suffix](file)
-        header = {"network": config, "source": source}
+        header: dict = {"network": config, "source": source}
     else:
         header = read_header(file)
         tensors = load_file(file)

@@ -25,6 +25,8 @@ class EpsilonVelocity(nn.Module):
     alphas_cumprod [T]: the diffusion's a at its steps, falling; times beyond them are taken at the nearest.
     """
 
+    log_sigma: Tensor
+
     def __init__(self, net: nn.Module, alphas_cumprod: Tensor):
         super().__init__()
         self.net = net
@@ -87,7 +89,7 @@ def load_unet(folder: Path) -> EpsilonVelocity:
             f"{config.get('in_channels')}: only noise prediction is read"
         )
     schedules = [place / "scheduler_config.json" for place in (folder, folder.parent / "scheduler")]
-    settings = next(
+    settings: dict = next(
         (json.loads(file.read_text(encoding="utf-8")) for file in schedules if file.is_file()), {}
     )
     if settings.get("prediction_type", "epsilon") != "epsilon":

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .. import nets
 from ..files import inert_pickle
-from ..nets.ddpmpp import Attention
+from ..nets.ddpmpp import Attention, DDPMpp
 
 # a SongUNet block's parts under DDPM++'s names; attention is a module of its own there
 RESIDUAL = {
@@ -143,6 +143,7 @@ def _song(tensors: dict[str, Tensor], source: str) -> tuple[dict, dict[str, Tens
     config, net = _blueprint(
         lambda tensors: {"kind": "ddpmpp", "clock": "label"} | _edm_config(tensors), tensors, source
     )
+    assert isinstance(net, DDPMpp)
     ours: dict[str, list[str]] = {}
     for i, (name, module) in enumerate(zip(net.names, net.all_modules)):
         for key in module.state_dict():
@@ -195,7 +196,7 @@ def _edm_config(tensors: dict[str, Tensor]) -> dict:
 
 def _tensors(module, prefix: str = "") -> dict[str, Tensor]:
     """Parameters and buffers of a module that was read as a record, in float32, by their full names."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for part in ("_parameters", "_buffers"):
         found |= {
             prefix + name: tensor.float() for name, tensor in module.state[part].items() if tensor is not None
