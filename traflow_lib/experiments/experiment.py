@@ -67,6 +67,10 @@ class Experiment:
             return self.images.sample(n, generator)
         return self.toy.sample(n, generator) if generator else randomness.draw(self.toy.sample, n)
 
+    def draw(self, n: int) -> tuple[Tensor, Tensor | None]:
+        """n data points of this process's training batch and, of a conditional teacher, their classes."""
+        return self.images.sample_labelled(n) if self.classes else (self.data(n), None)
+
     @cached_property
     def imported(self) -> dict | None:
         """Network, SHA-256 and file of a recipe's teacher that is a checkpoint.
@@ -207,18 +211,10 @@ class Experiment:
 
     def _teacher_loss(self, train: TrainConfig):
         def loss_fn(net, target, progress) -> LossTerms:
-            n, label = randomness.local(train.batch), None
-            if self.classes:
-                x0, label = self.images.sample_labelled(n)
-                label = label.to(self.device)
-            else:
-                x0 = self.data(n)
-            x0 = x0.to(self.device)
-            return LossTerms(
-                velocity_loss(
-                    labelled(net, label), x0, randomness.normal_like(x0), randomness.uniform(n).to(x0)
-                ),
-                {},
-            )
+            n = randomness.local(train.batch)
+            x0, label = self.draw(n)
+            x0, label = x0.to(self.device), None if label is None else label.to(self.device)
+            noise, t = randomness.normal_like(x0), randomness.uniform(n).to(x0)
+            return LossTerms(velocity_loss(labelled(net, label), x0, noise, t), {})
 
         return loss_fn

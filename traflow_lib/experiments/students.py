@@ -7,14 +7,13 @@ from dataclasses import replace
 
 from torch import nn
 
-from .. import nets, objectives, randomness
-from ..batch import Batch
+from .. import nets, objectives
 from ..jump import JumpMap
 from ..nets.compact import truncate
-from ..objectives.base import LossTerms, Objective
-from ..pairs import PairCache, labelled
+from ..pairs import PairCache
 from ..teachers import VelocityField
 from ..training.config import TrainConfig
+from ..training.distillation import distillation_loss
 from .networks import Model
 from .progress import watcher
 
@@ -76,33 +75,15 @@ def _stage(experiment, name: str, own: dict, previous: nn.Module | None) -> Mode
                 )
             pairs = pairs.first(own["n_pairs"])
 
-        def loss_fn(net, target, progress) -> LossTerms:
-            batch = _batch(experiment, pairs, objective, randomness.local(train.batch) * objective.draws)
-            batch.progress = progress
-            field = labelled(before if objective.from_previous else teacher, batch.label)
-            return objective(JumpMap(net, batch.label), JumpMap(target, batch.label), field, batch)
-
-        return loss_fn
+        return distillation_loss(
+            objective,
+            before if objective.from_previous else teacher,
+            pairs,
+            train.batch,
+            experiment.device,
+            data=experiment.draw,
+            classes=experiment.classes,
+        )
 
     watch = watcher(experiment, lambda net, noise, label: JumpMap(net, label).sample(noise))
     return experiment.models.trained(name, own, start, loss, s_input=objective.s_input, watch=watch)
-
-
-def _batch(experiment, pairs, objective: Objective, n: int) -> Batch:
-    """n pairs with what the objective needs beside them.
-
-    Of a conditional flow, real data of the same classes.
-    """
-    if not experiment.classes:
-        batch = pairs.batch(n, path=objective.needs_path)
-        batch.data = experiment.data(len(batch.x1)) if objective.needs_data else None
-        return batch.to(experiment.device)
-    if not objective.whole_batches:
-        raise ValueError(
-            f"{type(objective).__name__} with these options splits its batches, so it cannot train a "
-            "class-conditional student"
-        )
-    data, label = experiment.images.sample_labelled(n) if objective.needs_data else (None, None)
-    batch = pairs.batch(n, path=objective.needs_path, label=label)
-    batch.data = data
-    return batch.to(experiment.device)
