@@ -17,8 +17,8 @@ from .flow import chord, expand, per_sample
 class JumpMap(nn.Module):
     """G for a network net(x, t, s) -> F, the average velocity; x [B, ...], t and s scalars or [B].
 
-    label [B]: the classes of the batch, for a class-conditional network; a call on the batch's first rows
-    takes the first labels.
+    label [B]: the classes of the batch, for a class-conditional network; batch.rows gives the map of a part
+    of the batch.
     """
 
     def __init__(self, net: nn.Module, label: Tensor | None = None):
@@ -26,7 +26,7 @@ class JumpMap(nn.Module):
         self.net, self.label = net, label
 
     def _average(self, x: Tensor, t: Tensor, s: Tensor) -> Tensor:
-        return self.net(x, t, s) if self.label is None else self.net(x, t, s, label=self.label[: len(x)])
+        return self.net(x, t, s) if self.label is None else self.net(x, t, s, label=self.label)
 
     def average_velocity(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> Tensor:
         """F(x_t, t, s), same shape as x."""

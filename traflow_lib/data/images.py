@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..files import paths
 from ..files.checksums import tensor_sha256
-from ..randomness import integers
+from ..randomness import Draws
 from . import drawn
 from .published_sets import DATASETS, find
 
@@ -43,25 +43,18 @@ class Images:
     def __getitem__(self, index) -> Tensor:
         return from_uint8(self.source[index])
 
-    def sample_labelled(
-        self, n: int, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """n random images [n, C, H, W] drawn with replacement, and their labels [n] if there are any.
-
-        Without a generator, the numbers come from torch's global CPU generator and n is this process's part
-        of the batch (see draws).
-        """
-        index = _integers(len(self), n, generator)
+    def sample_labelled(self, n: int, draws: Draws) -> tuple[Tensor, Tensor | None]:
+        """n random images [n, C, H, W] drawn with replacement, and their labels [n] if there are any."""
+        index = draws.integers(0, len(self), n)
         pixels = self.source[index]
         if self.flip:
-            pixels = torch.where(
-                _integers(2, n, generator).bool()[:, None, None, None], pixels.flip(3), pixels
-            )
+            mirrored = draws.integers(0, 2, n).bool()[:, None, None, None]
+            pixels = torch.where(mirrored, pixels.flip(3), pixels)
         return from_uint8(pixels), None if self.labels is None else self.labels[index]
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, draws: Draws) -> Tensor:
         """The images of sample_labelled."""
-        return self.sample_labelled(n, generator)[0]
+        return self.sample_labelled(n, draws)[0]
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """Every image once, in order, `size` at a time (the last batch may be smaller)."""
@@ -72,12 +65,6 @@ class Images:
 def from_uint8(pixels: Tensor) -> Tensor:
     """Values from 0 to 255 as numbers in [-1, 1]; what is no uint8 stays as it is."""
     return pixels.float().div_(127.5).sub_(1) if pixels.dtype == torch.uint8 else pixels
-
-
-def _integers(below: int, n: int, generator: torch.Generator | None) -> Tensor:
-    if generator is None:
-        return integers(0, below, n)
-    return torch.randint(below, (n,), generator=generator)
 
 
 def _digits(split: str) -> tuple[Tensor, Tensor]:

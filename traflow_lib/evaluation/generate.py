@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from .. import nets
+from ..batch import labelled
 from ..data import images
 from ..files.checksums import file_sha256
 from ..files.processes import processes
 from ..jump import JumpMap
-from ..pairs import labelled, sample_start
+from ..pairs import sample_start
 from ..solvers import CALLS_PER_STEP, solve
 from ..teachers import VelocityField, load_network
 from .cost import counting

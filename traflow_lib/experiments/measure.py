@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..batch import labelled
 from ..evaluation import cost, records
 from ..evaluation.geometry import paired_rmse, self_consistency, straightness
 from ..evaluation.records import Record
@@ -20,7 +21,7 @@ from ..files.locks import exclusively
 from ..files.tensors import save_tensors
 from ..jump import JumpMap
 from ..nets.precision import DTYPES
-from ..pairs import chunk, labelled, sample_labels, sample_noise
+from ..pairs import chunk, sample_labels, sample_noise
 from ..solvers import solve
 from ..teachers import VelocityField
 from ..training.config import TrainConfig
