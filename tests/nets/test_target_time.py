@@ -177,6 +177,8 @@ def test_classes_and_the_last_layer_come_from_the_network():
     assert student.classes == 3 and student.last_layer is student.net.out.weight
     assert torch.equal(JumpMap(student, label)(x, 1.0, 0.0), x - net(x, torch.ones(3), label=label))
     assert with_target_time(nets.build(NETS["mlp"][0]), "inlet").last_layer.shape == (2, 16)
+    with pytest.raises(ValueError, match="last_layer must be a layer with a weight; 'time_embed' has none"):
+        with_target_time(net, last_layer="time_embed")
     with pytest.raises(ValueError, match="with_target_time.*last_layer="):
         print(with_target_time(net).last_layer)
 

@@ -14,7 +14,7 @@ from traflow_lib.files import paths
 from traflow_lib.flow import GaussianFlow, chord, expand, velocity_loss
 from traflow_lib.nets.mlp import MLP
 from traflow_lib.teachers import VelocityField, adapter, as_velocity, load_teacher
-from traflow_lib.teachers.convention import PREDICTS, T_MAX, T_MIN, Convention
+from traflow_lib.teachers.convention import PREDICTS, T_MAX, T_MIN, Convention, Fit
 
 CONVENTIONS = [Convention(*one) for one in product((1, 0), PREDICTS, (1, -1), (1, 1000))]
 UNSCALED = [one for one in CONVENTIONS if one.scale == 1]
@@ -112,6 +112,21 @@ def test_check_says_what_the_draws_cannot_tell():
     fit = as_velocity(stranger(flow, Convention())).check(torch.randn(50_000, 2))
     assert fit.ok and Convention(0) in fit.tied
     assert "these draws cannot tell it from (noise_at=0" in fit.verdict
+
+
+@pytest.mark.parametrize(
+    "gap, tied",
+    [
+        (0.01, True),
+        (0.05, False),
+        (0.05 + 3 * torch.randn(512, generator=torch.Generator().manual_seed(0)), True),
+    ],
+    ids=["one per cent", "five per cent", "five per cent within the noise of the draws"],
+)
+def test_better_is_by_more_than_two_per_cent_and_the_noise_of_the_draws(gap, tied):
+    losses = {Convention(): 1 + torch.zeros(512) + gap, Convention(0): torch.ones(512)}
+    fit = Fit.of(Convention(), losses, constant=5.0)
+    assert (Convention() in fit.tied) == fit.ok == tied
 
 
 def test_a_network_that_knows_nothing_fits_no_convention():
@@ -234,9 +249,10 @@ def test_what_cannot_be_read_is_asked_for_in_one_line():
         as_velocity(lambda x, t: (x,))(x, t)
 
 
-def test_under_autocast_the_velocity_keeps_the_dtype_of_x():
+@pytest.mark.parametrize("predicts", PREDICTS)
+def test_under_autocast_the_velocity_keeps_the_dtype_of_x(predicts):
     net, x = MLP(), torch.randn(8, 2)
-    v = as_velocity(net, predicts="data")
+    v = as_velocity(net, predicts=predicts)
     with torch.autocast("cpu", torch.bfloat16):
         half = v(x, 0.5)
     assert half.dtype == torch.float32
@@ -249,7 +265,9 @@ def test_examples_of_the_documentation():
 
 def test_chords_of_the_check_do_not_depend_on_the_wrapping(trained):
     data = mixture(torch.float32).sample(500)
-    one, two = as_velocity(trained).check(data), as_velocity(trained, 0, "data").check(data)
+    one = as_velocity(trained).train().check(data)
+    assert not trained.training
+    two = as_velocity(trained, 0, "data").check(data)
     assert one.losses == two.losses and one.best == two.best == Convention()
     x0, x1, t = data[:5], torch.randn(5, 2), torch.rand(5)
     assert torch.equal(as_velocity(trained)(chord(x0, x1, t), t), trained(chord(x0, x1, t), t))

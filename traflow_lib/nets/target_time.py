@@ -37,7 +37,7 @@ class _Shift:
                 f"layer '{self.name}' gives {tuple(output.shape)}, to which s, {(batch, width)}, cannot be "
                 "added: name another layer"
             )
-        return output + self.value.reshape(shape).to(output.dtype)
+        return output + self.value.reshape(shape)
 
 
 class TargetTime(nn.Module):
@@ -135,9 +135,11 @@ def with_target_time(
             (CTM, clipped weights).
 
     Raises:
-        ValueError: no layer has this name, or more than one; or it cannot take s.
+        ValueError: no layer has this name, or more than one; or it cannot take s, or has no weight.
     """
     outlet = None if last_layer is None else _layer(net, last_layer)
+    if outlet and not hasattr(net.get_submodule(outlet), "weight"):
+        raise ValueError(f"last_layer must be a layer with a weight; '{last_layer}' has none of its own")
     student = TargetTime(copy.deepcopy(net), _layer(net, time_embedding), outlet)
     if not any(parameter.requires_grad for parameter in net.parameters()):
         student.requires_grad_(True)  # the teacher was frozen as a whole; its student is to learn

@@ -1,7 +1,4 @@
-"""Anyone's velocity network as one of this kit.
-
-Only for the straight path; a variance-preserving diffusion has another: see diffusers_unet.py.
-"""
+"""Anyone's velocity network as one of this kit."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -124,7 +121,8 @@ def as_velocity(
 
     Here t = 0 is data, t = 1 is noise and v is the mean of x_1 - x_0. The result is a module with gradients,
     from which with_target_time makes a student; VelocityField makes it a teacher, without gradients. Whether
-    the arguments are right says `.check(data)`.
+    the arguments are right says `.check(data)`. Only for networks of the straight path: DDPM's, whose path is
+    another, are read by load_teacher.
 
     >>> import torch
     >>> from traflow_lib.flow import GaussianFlow
