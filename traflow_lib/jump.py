@@ -10,6 +10,7 @@ import warnings
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .flow import chord, expand, per_sample
 
@@ -79,7 +80,11 @@ def _jvp(function, inputs: tuple, tangents: tuple) -> tuple[Tensor, Tensor]:
 
     Autocast does not see through torch.func's wrappers, so that a convolution would fail.
     """
-    with warnings.catch_warnings(), torch.autocast(inputs[0].device.type, enabled=False):
+    exact = torch.autocast(inputs[0].device.type, enabled=False)
+    # fused attention, which networks of others call, has no forward-mode derivative
+    with warnings.catch_warnings(), exact, sdpa_kernel(SDPBackend.MATH):
         # torch's own first use of forward mode calls a function it has deprecated
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
-        return torch.func.jvp(function, inputs, tangents)  # type: ignore[return-value]
+        # a scalar time is one number seen B times, which cannot carry a tangent
+        whole = tuple(one.contiguous() for one in inputs)
+        return torch.func.jvp(function, whole, tangents)  # type: ignore[return-value]

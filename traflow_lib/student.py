@@ -7,19 +7,33 @@
 The recipes' experiments train with the same objective, batches and loop.
 """
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from . import nets
+from . import nets, objectives
+from .data.images import Images
 from .files.checks import finite
+from .files.checksums import fingerprint
+from .files.locks import exclusively
+from .files.log import log
+from .files.processes import processes
 from .jump import JumpMap
-from .pairs import chunk, sample_start
-from .teachers import load_network, save_network
+from .nets.target_time import TargetTime, with_target_time
+from .pairs import OnlinePairs, PairCache, chunk, make_pairs, sample_noise, sample_start
+from .teachers import VelocityField, load_network, load_teacher, save_network
+from .teachers.adapter import Velocity, as_velocity
 from .teachers.checkpoints import read_header
+from .training import fit
+from .training.config import TrainConfig
+from .training.distillation import distillation_loss
+
+PAIRS = {"n": 10_000, "seed": 1, "method": "heun", "steps": 18, "online": False}
 
 
 @dataclass
@@ -99,21 +113,179 @@ class Student:
 def load(file: str | Path, network: nn.Module | Callable[[], nn.Module] | None = None) -> Student:
     """The student in a file of save(), or of the kit's own trainings.
 
-    network: of a student whose network is yours, that network with its input for the target time, as it was
-    given to distill (or a function that makes it); weights are checked by name and shape. ValueError,
-    FileNotFoundError.
+    network: of a student whose network is yours, that network or what makes it (MyNet), bare or in the
+    wrappers of as_velocity and with_target_time; the file knows those. Weights are checked by name and shape.
+    ValueError, FileNotFoundError.
     """
     file = Path(file)
     header = read_header(file)
-    yours = header["network"].get("kind") == "yours"
-    if yours and network is None:
-        raise ValueError(f"{file.name} holds the weights of a network of your own: load(file, network=...)")
-    if not yours:
+    config = header["network"]
+    if config.get("kind") != "yours":
         net, header = load_network(file)
-        shape, classes = nets.sample_shape(header["network"]), getattr(net, "classes", 0)
-        return Student(net, shape, classes, header)
-    from safetensors.torch import load_file
-
-    net = network if isinstance(network, nn.Module) else network()  # type: ignore[misc]
+        return Student(net, nets.sample_shape(config), getattr(net, "classes", 0), header)
+    if network is None:
+        raise ValueError(f"{file.name} holds the weights of a network of your own: load(file, network=...)")
+    net = network if isinstance(network, nn.Module) else network()
+    net = _wrapped(net, config.get("target_time"))
     nets.load_exactly(net, load_file(file), file.name)
     return Student(net.eval(), tuple(header["shape"]), header["classes"], header)
+
+
+def distill(  # noqa: PLR0913 - what decides a student
+    teacher,
+    data: Images | None = None,
+    method: str = "traflow",
+    *,
+    steps: int = 20_000,
+    out: str | Path,
+    network: nn.Module | None = None,
+    shape: tuple[int, ...] | None = None,
+    seed: int = 0,
+    train: dict | None = None,
+    pairs: dict | None = None,
+    options: dict | None = None,
+) -> Student:
+    """Train a student of `teacher` in the folder `out`, or load the one that is there.
+
+    Killed or interrupted, the same call goes on from the last checkpoint. Under torchrun every process takes
+    its part of each batch.
+
+    Args:
+        teacher: as_velocity(...), load_teacher(...), a file of one, or any v(x, t) of a network or closed form.
+        data: pictures; only methods that learn from real data need them, others take their shape from them.
+        method: one of objectives.names().
+        steps: of the optimiser.
+        out: the folder for pairs, checkpoints, log and student.safetensors.
+        network: the student's network F(x, t, s), with_target_time(...) for instance. Without one, the
+            teacher's with a zero-initialised input for s.
+        shape: of a sample, where there are no data.
+        seed: of everything that is drawn.
+        train: more settings of training.config.TrainConfig, such as batch, lr, ema, precision.
+        pairs: the teacher's pairs: n, seed, the solver's method and steps (or tol), or online=True for fresh
+            ones in every step. Unless given: PAIRS.
+        options: of the method.
+
+    Raises:
+        ValueError: something does not fit, or `out` holds a student of other settings; the message says what.
+    """
+    field, config = _teacher(teacher)
+    objective = objectives.get(method, **options or {})
+    shape, solved = _shape(data, shape), _pair_settings(pairs or {})
+    settings = TrainConfig.of({"steps": steps, "batch": 128} | (train or {}))
+    source, device = getattr(field, "net", None), processes().device
+    classes = getattr(source, "classes", 0)
+    net = _network(network, source, config)
+    own = {
+        "method": method, "objective": objectives.described(objective), "train": asdict(settings), "seed": seed,
+        "pairs": solved, "teacher": _known_by(field, shape), "net": _known_by(net, shape), "shape": list(shape),
+        "data": data.sha256 if objective.needs_data and data else None,
+    }  # fmt: skip
+    out, name = Path(out), fingerprint(own)
+    file = out / "student.safetensors"
+    with exclusively(out / "student.lock", f"the student in {out}"):
+        if file.exists():
+            if read_header(file).get("fingerprint") != name:
+                raise ValueError(f"{out} holds a student of other settings; choose another folder, or delete it")
+            return load(file, net)
+        cache = _pairs(field, solved, shape, classes, out, own["teacher"])
+        draw = data and data.sample_labelled
+        loss = distillation_loss(
+            objective, field, cache, settings.batch, device, data=draw, classes=classes
+        )  # fmt: skip
+        log.info(f"{out}: {method} for {settings.steps:,} steps of {settings.batch}")
+        trained = fit(net.to(device), loss, settings, out / "training", seed=seed, title=method, recipe=name)
+        header = {"network": config or _described(net), "fingerprint": name, "settings": own}
+        student = Student(trained.net, shape, classes, header | {"training": trained.statistics})
+        if processes().is_main_process:
+            student.save(file)
+        processes().wait_for_everyone()
+    return student
+
+
+def _teacher(teacher) -> tuple[Callable, dict | None]:
+    """v(x, t) of what was given as a teacher and, of a file's network, the configuration that builds it."""
+    if not isinstance(teacher, str | Path):
+        return VelocityField(teacher) if isinstance(teacher, nn.Module) else teacher, None
+    if Path(teacher).is_dir():
+        return load_teacher(teacher), None
+    net, header = load_network(Path(teacher))
+    return VelocityField(net), header["network"]
+
+
+def _pair_settings(given: dict) -> dict:
+    """PAIRS with what was given in their place; a tolerance takes the place of steps."""
+    if unknown := set(given) - {*PAIRS, "tol"}:
+        raise ValueError(f"pairs: unknown {', '.join(sorted(unknown))}; there are {', '.join(PAIRS)}, tol")
+    solved = PAIRS | given
+    return {key: value for key, value in solved.items() if key != "steps" or "tol" not in given}
+
+
+def _shape(data: Images | None, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The shape of a sample, from the data or as given."""
+    if data is None and shape is None:
+        raise ValueError("distill needs data, or the shape of a sample: shape=(3, 32, 32) for instance")
+    found = tuple(data.shape[1:]) if data is not None else tuple(shape or ())
+    if shape is not None and tuple(shape) != found:
+        raise ValueError(f"shape is {tuple(shape)}, but the data have samples of {found}; leave shape out")
+    return found
+
+
+def _network(network: nn.Module | None, source: nn.Module | None, config: dict | None) -> nn.Module:
+    """The student's network at the start: as given, or the teacher's with an input for s."""
+    if network is not None:
+        return network
+    if source is None:
+        raise ValueError("this teacher has no network to start from: give the student's, network=...")
+    if config is not None:
+        return nets.warm_start(nets.build(config, s_input=True), source)
+    log.info("the student is the teacher's network, with s added to its layer 'time_embed'")
+    return with_target_time(source)
+
+
+def _described(net: nn.Module) -> dict:
+    """What load() needs to know of a network of yours: the wrappers round it."""
+    if not isinstance(net, TargetTime):
+        return {"kind": "yours"}
+    inner = net.net
+    wrapped = {"layer": net.shift.name, "last_layer": net.outlet}
+    if isinstance(inner, Velocity) and isinstance(inner.call, str):
+        wrapped |= {"velocity": asdict(inner.convention) | {"call": inner.call, "classes": inner.classes}}
+    return {"kind": "yours", "target_time": wrapped}
+
+
+def _wrapped(net: nn.Module, target_time: dict | None) -> nn.Module:
+    """A bare network of yours in the wrappers of its student; one that has them already as it is."""
+    if target_time is None or isinstance(net, TargetTime):
+        return net
+    if "velocity" in target_time and not isinstance(net, Velocity):
+        net = as_velocity(net, **target_time["velocity"])
+    return with_target_time(net, target_time["layer"], target_time["last_layer"])
+
+
+def _known_by(thing, shape: tuple[int, ...]) -> str:
+    """A fingerprint: of a network its description and weights, of a closed form what it answers."""
+    net = thing if isinstance(thing, nn.Module) else getattr(thing, "net", None)
+    if net is None:
+        x = sample_noise(0, 0, 4, shape)
+        tensors = {str(t): thing(x, t) for t in (0.9, 0.5, 0.1)}
+    else:
+        tensors = net.state_dict()
+    digest = hashlib.sha256(repr(net).encode())
+    for name, tensor in tensors.items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _pairs(
+    field, solved: dict, shape: tuple[int, ...], classes: int, out: Path, teacher: str
+) -> PairCache | OnlinePairs:
+    """The teacher's pairs: kept in `out`, or fresh ones."""
+    solver = {key: solved[key] for key in ("method", "steps", "tol") if key in solved}
+    options = {"device": processes().device, "classes": classes} | solver
+    if solved["online"]:
+        return OnlinePairs(field, shape, **options)
+    file = out / f"pairs-{fingerprint([solved, teacher, shape])}.safetensors"
+    if not file.exists():
+        log.info(f"{out}: solving {solved['n']:,} pairs")
+        make_pairs(field, solved["n"], shape, solved["seed"], keep_path=True, file=file, **options)
+    return PairCache.load(file)
