@@ -1,0 +1,169 @@
+"""A student of anyone's teacher: draw from it, show it, keep it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .. import nets
+from ..data.images import Images
+from ..evaluation.features import Extractor, to_uint8
+from ..evaluation.frechet import feature_distance
+from ..evaluation.random_network import random_network
+from ..files.checks import finite
+from ..jump import JumpMap
+from ..nets.target_time import TargetTime, with_target_time
+from ..pairs import chunk, sample_start
+from ..teachers import load_network, save_network
+from ..teachers.adapter import Velocity, as_velocity
+from ..teachers.checkpoints import read_header
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What Student.evaluate found: the distance `metric` of n samples to n pictures, by number of calls.
+
+    halves: that between two halves of the pictures, n / 2 each.
+    """
+
+    metric: str
+    n: int
+    halves: float
+    by_calls: dict[int, float]
+
+    def __str__(self) -> str:
+        lines = [f"{calls} call{'s' * (calls > 1)}: {value:.4g}" for calls, value in self.by_calls.items()]
+        return "\n".join(
+            [f"{self.metric}, {self.n:,} samples", *lines, f"halves of the data: {self.halves:.4g}"]
+        )
+
+
+@dataclass
+class Student:
+    """A network F(x, t, s) whose jumps G(x, t, s) = x + (s - t) F draw samples in one call or a few.
+
+    shape: of one sample, (C, H, W) or (D,); classes: of a class-conditional one, else 0; header: what its
+    file says of it (method, settings, training).
+    """
+
+    net: nn.Module
+    shape: tuple[int, ...]
+    classes: int = 0
+    header: dict = field(default_factory=dict)
+
+    @torch.no_grad()
+    def sample(self, n: int, calls: int = 1, seed: int = 0, label: int | Tensor | None = None) -> Tensor:
+        """n samples [n, *shape] on the CPU; images lie in [-1, 1], up to the network's errors.
+
+        Sample i depends on (seed, i) alone. calls: network calls a sample. label: a class, or one for each
+        sample; without it a class-conditional student draws random ones. ValueError for what is out of range,
+        and where the network gives numbers that are none.
+        """
+        if n < 1 or calls < 1:
+            raise ValueError(f"n and calls must be at least 1, got n={n} and calls={calls}")
+        device, parts = next(self.net.parameters()).device, []
+        asked = self._labels(label, n)
+        for start in range(0, n, chunk(self.shape)):
+            stop = min(start + chunk(self.shape), n)
+            noise, drawn = sample_start(seed, start, stop, self.shape, self.classes, device)
+            label = drawn if asked is None else asked[start:stop].to(device)
+            parts.append(JumpMap(self.net.eval(), label).sample(noise, calls).float().cpu())
+        return finite(torch.cat(parts))
+
+    def _labels(self, label: int | Tensor | None, n: int) -> Tensor | None:
+        if label is None:
+            return None
+        asked = torch.as_tensor(label)
+        if not self.classes:
+            raise ValueError("label: this student knows no classes; leave it out")
+        whole = not asked.is_floating_point() and asked.shape in ((), (n,))
+        if not whole or asked.min() < 0 or asked.max() >= self.classes:
+            raise ValueError(f"label must be an integer from 0 to {self.classes - 1}, or one for each of {n}")
+        return asked.long().expand(n)
+
+    def to_images(self, n: int, calls: int = 1, seed: int = 0, label=None) -> list:
+        """n samples as pictures of Pillow (arguments as in sample); ValueError where they are no images."""
+        from PIL import Image
+
+        if len(self.shape) != 3 or self.shape[0] not in (1, 3):
+            raise ValueError(f"samples of shape {self.shape} are no pictures of one or three channels")
+        pixels = to_uint8(self.sample(n, calls, seed, label)).permute(0, 2, 3, 1).numpy()
+        return [Image.fromarray(one[:, :, 0] if self.shape[0] == 1 else one) for one in pixels]
+
+    def grid(self, n: int = 64, calls: int = 1, seed: int = 0, columns: int = 8, label=None):
+        """n samples as one picture of Pillow, `columns` beside each other (arguments as in sample)."""
+        from PIL import Image
+
+        pictures = self.to_images(n, calls, seed, label)
+        width, height = pictures[0].size
+        sheet = Image.new(pictures[0].mode, (width * min(columns, n), height * -(-n // columns)))
+        for i, picture in enumerate(pictures):
+            sheet.paste(picture, (i % columns * width, i // columns * height))
+        return sheet
+
+    def evaluate(
+        self,
+        data: Images,
+        calls: Iterable[int] = (1, 2, 4),
+        n: int = 5_000,
+        extractor: Extractor | None = None,
+    ) -> Evaluation:
+        """Frechet distance of n samples to n pictures, as files hold them, by the number of calls.
+
+        extractor: what makes the features; unless given, a network of random weights, which needs no classes
+        and no download (evaluation.random_network). Beside it the distance of two halves of the pictures,
+        which a perfect student of half that size would score. ValueError for samples of another shape.
+        """
+        if tuple(data.shape[1:]) != self.shape:
+            raise ValueError(f"the data have samples of {tuple(data.shape[1:])}, the student of {self.shape}")
+        see = extractor or random_network(self.shape[0], next(self.net.parameters()).device)
+        n = min(n, len(data))
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:n].sort().values
+        real = see(to_uint8(data[order]))["features"]
+        first, second = real[torch.randperm(n, generator=torch.Generator().manual_seed(1))].chunk(2)
+        by_calls = {
+            number: feature_distance(see(to_uint8(self.sample(n, number)))["features"], real)
+            for number in calls
+        }
+        return Evaluation(see.metric("fd"), n, feature_distance(first, second), by_calls)
+
+    def save(self, file: str | Path) -> Path:
+        """Write weights and header as safetensors; load() reads them again. Returns the file."""
+        file, header = Path(file), {key: value for key, value in self.header.items() if key != "network"}
+        config = self.header.get("network", {"kind": "yours"})
+        facts = {"shape": self.shape, "classes": self.classes, "s_input": True}
+        save_network(file, self.net, config, **header | facts)
+        return file
+
+
+def load(file: str | Path, network: nn.Module | Callable[[], nn.Module] | None = None) -> Student:
+    """The student in a file of save(), or of the kit's own trainings.
+
+    network: of a student whose network is yours, that network or what makes it (MyNet), bare or in the
+    wrappers of as_velocity and with_target_time; the file knows those. Weights are checked by name and shape.
+    ValueError, FileNotFoundError.
+    """
+    file = Path(file)
+    header = read_header(file)
+    config = header["network"]
+    if config.get("kind") != "yours":
+        net, header = load_network(file)
+        return Student(net, nets.sample_shape(config), getattr(net, "classes", 0), header)
+    if network is None:
+        raise ValueError(f"{file.name} holds the weights of a network of your own: load(file, network=...)")
+    net = network if isinstance(network, nn.Module) else network()
+    net = _wrapped(net, config.get("target_time"))
+    nets.load_exactly(net, load_file(file), file.name)
+    return Student(net.eval(), tuple(header["shape"]), header["classes"], header)
+
+
+def _wrapped(net: nn.Module, target_time: dict | None) -> nn.Module:
+    """A bare network of yours in the wrappers of its student; one that has them already as it is."""
+    if target_time is None or isinstance(net, TargetTime):
+        return net
+    if "velocity" in target_time and not isinstance(net, Velocity):
+        net = as_velocity(net, **target_time["velocity"])
+    return with_target_time(net, target_time["layer"], target_time["last_layer"])
