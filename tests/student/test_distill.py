@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from traflow_lib import cli
 from traflow_lib.data.images import Images
 from traflow_lib.flow import GaussianMixtureFlow
 from traflow_lib.nets import with_target_time
@@ -119,6 +120,31 @@ def test_what_does_not_fit_is_named(options, message, tmp_path):
     }
     with pytest.raises(ValueError, match=message):
         distill(FLOW, **given | options)
+
+
+def test_the_command_line_distils_a_network_that_a_function_makes(teacher, tmp_path, monkeypatch, capsys):
+    module = "from test_distill import Theirs\ndef build():\n    return Theirs()\n"
+    (tmp_path / "mypackage.py").write_text(module, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    torch.save(teacher.state_dict(), tmp_path / "my.pt")
+    monkeypatch.setattr("traflow_lib.data.images.load", lambda name, split: (pictures(), None))
+    monkeypatch.chdir(tmp_path)
+    command = ["distill", "--teacher", "mypackage:build", "--weights", "my.pt", "--data", "digits"]
+    command += ["--steps", "2", "--batch", "16", "--out", "mine"]
+    assert cli.main([*command, "--noise-at", "0", "--method", "distill", "--seed", "3"]) == 0
+    assert load("mine/distill-seed3/student.safetensors", network=Theirs).sample(2).shape == (2, 1, 8, 8)
+    for options, message in (
+        ([], "your network fits noise_at=0"),
+        (["--layer", "nothing"], "no layer named 'nothing'"),
+        (["--recipe", "06_digits"], "--weights and --size go with a teacher of your own"),
+        (["--weights", "none.pt"], "there are no weights none.pt"),
+        (["--teacher", "mypackage:nope"], "has no attribute 'nope'"),
+        (["--teacher", "nopackage:build"], "No module named 'nopackage'"),
+    ):
+        capsys.readouterr()
+        assert cli.main([*command, *options]) == 2
+        said = capsys.readouterr().err
+        assert message in said and said.count("\n") == 1
 
 
 def test_a_network_without_a_layer_for_its_time_names_what_could_be_one(tmp_path):

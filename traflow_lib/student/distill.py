@@ -53,8 +53,8 @@ def distill(  # noqa: PLR0913 - what decides a student
         method: one of objectives.names().
         steps: of the optimiser.
         out: the folder for pairs, checkpoints, log and student.safetensors.
-        network: the student's network F(x, t, s), such as with_target_time(teacher, "name of a layer").
-            Without one, the teacher's with s added to its layer `time_embed`.
+        network: the student's network F(x, t, s), such as with_target_time(teacher, "name of a layer"),
+            trained in place. Without one, the teacher's with s added to its layer `time_embed`.
         shape: of a sample, where there are no data.
         seed: of everything that is drawn.
         train: more settings of training.config.TrainConfig, such as batch, lr, ema, precision.
