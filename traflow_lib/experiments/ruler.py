@@ -5,7 +5,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..data.images import from_uint8
+from ..data.image_set import from_uint8
 from ..evaluation.features import to_uint8
 from ..evaluation.frechet import Statistics, feature_distance, frechet_distance, mean_and_cov
 from ..files import paths
