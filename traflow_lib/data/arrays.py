@@ -47,7 +47,7 @@ def _channels_first(array: Tensor) -> Tensor:
     if len(shape) == 3:
         require(
             shape[0] != 3 and shape[2] not in CHANNELS,
-            f"an array of shape {shape} may be one picture or several; add the axis that lacks, so that it is "
+            f"an array of shape {shape} may be one picture or several; add the axis that lacks: "
             "[N, H, W, C] or [N, C, H, W]",
         )
         return array[:, None]

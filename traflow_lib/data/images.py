@@ -41,7 +41,7 @@ def _digits(split: str) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
-def _folder(name: str) -> tuple[Path, int | None] | None:
+def folder_in(name: str) -> tuple[Path, int | None] | None:
     """The folder and size that folder:PATH@SIZE names; None for other names."""
     match = re.fullmatch(r"folder:(.+?)(?:@(\d+))?", name)
     return match and (Path(match[1]), int(match[2]) if match[2] else None)
@@ -58,7 +58,7 @@ def splits(name: str) -> list[str]:
         return DIGITS_SPLITS
     if drawn.parse(name):
         return list(SHAPES_SPLITS)
-    if _folder(name):
+    if folder_in(name):
         return ["all"]
     if name not in published_sets.DATASETS:
         known = f"digits, {', '.join(published_sets.DATASETS)}, {drawn.NAMES}, and {FOLDER}"
@@ -77,7 +77,7 @@ def shape(name: str) -> tuple[int, int, int]:
     if kind := drawn.parse(name):
         size, channels = kind
         return (channels, size, size)
-    if _folder(name):
+    if folder_in(name):
         return load(name)[0].shape[1:]
     return published_sets.DATASETS[name].shape
 
@@ -100,7 +100,7 @@ def load(
         found = drawn.Shapes(SHAPES_SPLITS[split], *kind)
         # the same code draws the others
         images = Images(found, found.labels, flip, tensor_sha256(found[:64]))
-    elif own := _folder(name):
+    elif own := folder_in(name):
         images = ImageFolder(*own, flip=flip)
     else:
         from .cache import cached  # needs file locks, which not every system has

@@ -25,9 +25,15 @@ def formats() -> list[str]:
 
 
 def is_grey(file: Path) -> bool:
-    """Whether a file's head says that it has no colours; a palette counts as colours."""
+    """Whether a file is of a kind without colours, by its head alone (or has a palette without any)."""
     with pillow().open(file, formats=formats()) as image:
-        return pillow().getmodebase(image.mode) == "L"
+        return _is_grey(image)
+
+
+def _is_grey(image) -> bool:
+    if image.mode == "P":
+        return bool((np.ptp(np.reshape(image.getpalette(), (-1, 3)), axis=1) == 0).all())
+    return pillow().getmodebase(image.mode) == "L"
 
 
 def read(file: Path, grey: bool | None, size: int | None) -> np.ndarray:
@@ -48,7 +54,7 @@ def pixels(image, grey: bool | None = None, size: int | None = None) -> np.ndarr
     from PIL import ImageOps
 
     kind, mode = image.format, image.mode
-    grey = pillow().getmodebase(mode) == "L" if grey is None else grey
+    grey = _is_grey(image) if grey is None else grey
     transparent = "A" in image.getbands() or "transparency" in image.info
     image = ImageOps.exif_transpose(image)
     if mode.startswith("I;16") or (mode == "I" and kind in SIXTEEN_BITS):

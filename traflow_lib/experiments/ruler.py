@@ -53,7 +53,7 @@ class Ruler:
             "n": self.settings.get("n_reference"),
             "classifier": file_sha256(experiment.model("classifier").file),
         }
-        name = f"{experiment.dataset}-statistics-{settings.identity(deciding)}.safetensors"
+        name = f"{paths.in_a_name(experiment.dataset)}-statistics-{settings.identity(deciding)}.safetensors"
         for folder in (paths.committed("statistics"), paths.runs()):
             if (folder / name).exists():
                 return Statistics.load(folder / name)

@@ -9,6 +9,7 @@ import json
 from functools import cache
 
 from .. import nets, objectives
+from ..data import images
 from ..files import paths
 from ..files.checksums import fingerprint
 from ..training.config import TrainConfig
@@ -81,8 +82,13 @@ def training(block: dict, recipe: dict) -> dict:
 
 
 def data(recipe: dict, dataset: str) -> dict:
-    """The images or points that a teacher learns: the data set with its split and whether it is mirrored."""
-    return {"dataset": dataset, "split": "all", "flip": False} | recipe.get("data", {})
+    """The images or points that a teacher learns: the data set with its split and whether it is mirrored.
+
+    Of a person's own folder, also the checksum of its images.
+    """
+    block = {"dataset": dataset, "split": "all", "flip": False} | recipe.get("data", {})
+    own = images.folder_in(dataset)
+    return block | ({"sha256": images.load(dataset)[0].sha256} if own else {})
 
 
 def teacher(recipe: dict, dataset: str, imported: dict | None = None) -> dict:

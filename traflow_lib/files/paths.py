@@ -7,6 +7,7 @@ command starts: it is counted from the folder where the command was started. An 
 """
 
 import os
+import re
 from pathlib import Path
 
 PLACES = ("TRAFLOW_ROOT", "TRAFLOW_RESULTS", "TRAFLOW_RUNS", "TRAFLOW_DATA", "TRAFLOW_INCEPTION")
@@ -86,6 +87,11 @@ def runs() -> Path:
 def data() -> Path:
     """The published files of the image data sets: TRAFLOW_DATA, else data/ of the repository."""
     return place("TRAFLOW_DATA") or root() / "data"
+
+
+def in_a_name(dataset: str) -> str:
+    """A data set's name as part of a file's name: folder:a/b@64 is folder-a-b@64, the others stay."""
+    return re.sub(r"[^\w.@-]+", "-", dataset)[-80:]
 
 
 fix_places()
