@@ -113,4 +113,5 @@ def _pixels(image) -> Tensor:
     """One image as [C, H, W]."""
     if hasattr(image, "getbands"):  # Pillow's, which need not be installed
         return torch.from_numpy(np.array(pixels(image)))
+    require(isinstance(image, (np.ndarray, Tensor)), f"no image, but {type(image).__name__}")
     return _channels_first(_tensor(image)[None])[0]
