@@ -55,8 +55,9 @@ def run(
         raise ValueError(f"--samples is {samples} and --batch {batch}; both are at least 1")
     sample_files.check_name(out, points)
     if label is not None and not 0 <= label < classes:
-        there = f"0 to {classes - 1}" if classes else "none: leave --label out"
-        raise ValueError(f"--label is {label}; classes of {checkpoint.name} are {there}")
+        there = f"classes of {checkpoint.name} are 0 to {classes - 1}"
+        there = there if classes else f"{checkpoint.name} has no classes: leave --label out"
+        raise ValueError(f"--label is {label}; {there}")
     grid = {"tol": tol} if solver == "dopri5" else {"steps": steps}
 
     def draw(start: int) -> tuple[int, Tensor, Tensor | None, int]:

@@ -84,11 +84,11 @@ def training(block: dict, recipe: dict) -> dict:
 def data(recipe: dict, dataset: str) -> dict:
     """The images or points that a teacher learns: the data set with its split and whether it is mirrored.
 
-    Of a person's own folder, also the checksum of its images.
+    A person's own folder is known by the checksum of its images instead of a name.
     """
-    block = {"dataset": dataset, "split": "all", "flip": False} | recipe.get("data", {})
-    own = images.folder_in(dataset)
-    return block | ({"sha256": images.load(dataset)[0].sha256} if own else {})
+    if images.folder_in(dataset):
+        dataset = f"folder {images.load(dataset)[0].sha256}"
+    return {"dataset": dataset, "split": "all", "flip": False} | recipe.get("data", {})
 
 
 def teacher(recipe: dict, dataset: str, imported: dict | None = None) -> dict:

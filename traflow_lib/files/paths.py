@@ -90,8 +90,9 @@ def data() -> Path:
 
 
 def in_a_name(dataset: str) -> str:
-    """A data set's name as part of a file's name: folder:a/b@64 is folder-a-b@64, the others stay."""
-    return re.sub(r"[^\w.@-]+", "-", dataset)[-80:]
+    """A data set's name as part of a file's name: folder:a/b@64 is folder-b@64, the others stay."""
+    kind, address, place = dataset.partition(":")
+    return f"{kind}-{re.sub(r'[^\w.@-]+', '-', Path(place).name)[-60:]}" if address else dataset
 
 
 fix_places()
