@@ -26,10 +26,20 @@ import warnings
 # it
 warnings.filterwarnings("ignore", "IProgress not found")
 
-from .nets.target_time import with_target_time  # noqa: E402 - after the filter
+from .data.images import ImageArray, ImageFolder  # noqa: E402 - after the filter
+from .nets.target_time import with_target_time  # noqa: E402
 from .student import Student, distill, load  # noqa: E402
 from .teachers import load_teacher  # noqa: E402
 from .teachers.adapter import as_velocity  # noqa: E402
 
 __version__ = "0.1.0"
-__all__ = ["Student", "as_velocity", "distill", "load", "load_teacher", "with_target_time"]
+__all__ = [
+    "ImageArray",
+    "ImageFolder",
+    "Student",
+    "as_velocity",
+    "distill",
+    "load",
+    "load_teacher",
+    "with_target_time",
+]

@@ -42,13 +42,6 @@ def test_every_index_gives_the_same_images(root, name):
         x[len(x)]
 
 
-def test_batches_are_every_image_once_in_order(root):
-    x, _ = images.load("cifar10", root=root)
-    assert [len(batch) for batch in x.batches(10)] == [10, 10, 4] and torch.equal(
-        torch.cat(list(x.batches(10))), x[:]
-    )
-
-
 def test_samples_come_with_their_labels_and_from_every_image(root):
     x, labels = images.load("cifar10", root=root)
     drawn, of = x.sample_labelled(2_000, Draws.seeded(1))

@@ -111,7 +111,8 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
         yield pixels.reshape(-1, 3, size, size), labels
 
 
-def _pillow():
+def pillow():
+    """Pillow's module Image; ImportError says how to get it."""
     try:
         from PIL import Image
     except ImportError:
@@ -129,7 +130,7 @@ def celeba_face(image):
     Theirs is tf.image.resize(antialias=True), whose filter Pillow calls BILINEAR. Cut first: resize(box=...)
     lets the filter see beyond the box.
     """
-    return image.crop((19, 39, 159, 179)).resize((64, 64), _pillow().Resampling.BILINEAR)
+    return image.crop((19, 39, 159, 179)).resize((64, 64), pillow().Resampling.BILINEAR)
 
 
 def halve(image):
@@ -139,7 +140,7 @@ def halve(image):
 
 def decode(content: bytes, size: tuple[int, int], shrink: Callable | None = None) -> np.ndarray:
     """A jpeg or png of (width, height) `size` as uint8 [3, H, W], after shrink(Pillow image)."""
-    with _pillow().open(io.BytesIO(content)) as image:
+    with pillow().open(io.BytesIO(content)) as image:
         require(image.size == size, f"{image.size[0]}x{image.size[1]} pixels, not {size[0]}x{size[1]}")
         image = image.convert("RGB")
     return np.asarray(shrink(image) if shrink else image).transpose(2, 0, 1)
@@ -152,7 +153,7 @@ def encoded(
 
     Pillow decodes outside Python's lock.
     """
-    _pillow()
+    pillow()
     with ExitStack() as stack:
         if source.is_dir():
 

@@ -172,7 +172,8 @@ class Experiment:
         }
         if own["online"]:
             return OnlinePairs(velocity, self.shape, **options)
-        file = paths.runs() / f"{self.dataset}-pairs-{settings.identity(own)}.safetensors"
+        name = f"{paths.in_a_name(self.dataset)}-pairs-{settings.identity(own)}.safetensors"
+        file = paths.runs() / name
         if file not in self._pairs:
             with exclusively(file.stem, f"teacher pairs of {self.dataset}", self.models.say):
                 if not file.exists():

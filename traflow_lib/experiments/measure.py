@@ -54,7 +54,8 @@ class Measure:
             "teacher": self.experiment.teacher_settings(),
             **{key: complete[key] for key in ("n", "seed", "reference")},
         }
-        file = paths.runs() / f"{self.experiment.dataset}-reference-{settings.identity(deciding)}.safetensors"
+        dataset = paths.in_a_name(self.experiment.dataset)
+        file = paths.runs() / f"{dataset}-reference-{settings.identity(deciding)}.safetensors"
         with exclusively(
             file.stem, f"the teacher's endpoints on {self.experiment.dataset}", self.experiment.models.say
         ):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from .. import nets, objectives
-from ..data.images import Images
+from ..data.image_set import Images
 from ..files.checksums import fingerprint
 from ..files.locks import exclusively
 from ..files.log import log

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import nets
-from ..data.images import Images
+from ..data.image_set import Images
 from ..evaluation.features import Extractor, to_uint8
 from ..evaluation.frechet import feature_distance
 from ..evaluation.random_network import random_network
