@@ -92,7 +92,7 @@ def data() -> Path:
 def in_a_name(dataset: str) -> str:
     """A data set's name as part of a file's name: folder:a/b@64 is folder-b@64, the others stay."""
     kind, address, place = dataset.partition(":")
-    return f"{kind}-{re.sub(r'[^\w.@-]+', '-', Path(place).name)[-60:]}" if address else dataset
+    return kind + "-" + re.sub(r"[^\w.@-]+", "-", Path(place).name)[-60:] if address else dataset
 
 
 fix_places()
