@@ -51,11 +51,11 @@ def test_an_array_is_copied_and_known_by_its_values():
 @pytest.mark.parametrize(
     "array, options, complaint",
     [
-        (noise(4, 3, 8, 3), {}, r"\[4, 3, 8, 3\] both axis 1 and axis 3 may be channels"),
-        (noise(4, 4, 8, 8), {}, r"\[4, 4, 8, 8\] has no axis of 1 or 3 channels"),
-        (noise(8, 8, 3), {}, r"\[8, 8, 3\] may be one picture or several"),
-        (noise(3, 8, 8), {}, r"\[3, 8, 8\] may be one picture or several"),
-        (noise(8, 8), {}, r"an array of shape \[8, 8\]: images are \[N, H, W\]"),
+        (noise(4, 3, 8, 3), {}, r"\[4, 3, 8, 3\] is not clearly one of"),
+        (noise(4, 4, 8, 8), {}, r"\[4, 4, 8, 8\] is not clearly one of"),
+        (noise(8, 8, 3), {}, r"\[8, 8, 3\] is not clearly one of"),
+        (noise(3, 8, 8), {}, r"\[3, 8, 8\] is not clearly one of"),
+        (noise(8, 8), {}, r"an array of shape \[8, 8\] is not clearly one of \[N, H, W\]"),
         (noise(0, 8, 8), {}, r"an array of shape \[0, 8, 8\]"),
         (noise(4, 8, 8).astype(np.int64), {}, "of torch.int64: images are uint8 or floats"),
         (noise(4, 8, 8) > 9, {}, "of torch.bool: images are uint8 or floats"),
@@ -115,12 +115,12 @@ def test_grey_items_among_colour_have_three_channels():
 @pytest.mark.parametrize(
     "items, complaint",
     [
-        ((PIXELS[0], PIXELS[1, :5]), r"item 1 is torch.uint8 \[3, 5, 7\] and item 0 torch.uint8 \[3, 6, 7\]"),
+        ((PIXELS[0], PIXELS[1, :5]), r"item 1 is torch.uint8 \[5, 7, 3\] and item 0 torch.uint8 \[6, 7, 3\]"),
         ((PIXELS[0], PIXELS[0] / 255), "item 1 is torch.float64"),
-        (({"image": PIXELS[0]},), "item 0: no image, but dict"),
-        (((PIXELS[0], 1, 2),), "item 0 has 3 parts"),
+        (({"image": PIXELS[0]},), "item 0 is no image: .*dict"),
+        (((PIXELS[0], 1, 2),), "1 integer labels expected"),
         (((PIXELS[0], "cat"),), "1 integer labels expected"),
-        ((Image.new("F", (8, 8)),), "item 0: has 32-bit numbers"),
+        ((Image.new("F", (8, 8)),), "has 32-bit numbers"),
         ((), "without items"),
     ],
 )
@@ -137,7 +137,7 @@ def test_anything_that_is_a_set_of_images_is_one(tmp_path):
     assert images.as_images(whole) is whole and len(images.as_images("digits", split="test")) == 364
 
 
-@pytest.mark.parametrize("name", ["x.pt", "x.npy", "x.npz", "pngs"])
+@pytest.mark.parametrize("name", ["x.pt", "x.npz", "pngs"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_are_read_as_they_were_written(tmp_path, name, channels):
     pixels = torch.from_numpy(PIXELS[..., :channels]).permute(0, 3, 1, 2)
@@ -177,7 +177,7 @@ def test_a_file_without_one_array_of_images_is_refused(tmp_path, write, complain
 
 def test_points_and_other_objects_are_no_images(tmp_path):
     torch.save(torch.randn(5, 2), tmp_path / "x.pt")
-    with pytest.raises(ValueError, match=r"x.pt: an array of shape \[5, 2\]: images are"):
+    with pytest.raises(ValueError, match=r"x.pt: an array of shape \[5, 2\] is not clearly"):
         sample_files.read(tmp_path / "x.pt")
     np.save(tmp_path / "x.npy", PIXELS / 255)
     with pytest.raises(ValueError, match="x.npy: an array of floats needs value_range"):
@@ -187,8 +187,8 @@ def test_points_and_other_objects_are_no_images(tmp_path):
 @pytest.mark.parametrize(
     "name, points, complaint",
     [
-        ("x.jpg", False, "samples cannot be written as x.jpg; there are .npy, .npz, .pt, .png, a new folder"),
-        ("x.png", True, "samples cannot be written as x.png; there are .npy, .npz, .pt$"),
+        ("x.jpg", False, "samples cannot be written as x.jpg; there are .pt, .npz, .png, no suffix"),
+        ("x.png", True, "samples cannot be written as x.png; there are .pt, .npz$"),
         ("full", False, "full is there already and not an empty folder"),
     ],
 )

@@ -187,14 +187,14 @@ def link_to_nothing(file):
 
 
 SPOILT = {
-    "empty": (lambda file: file.write_bytes(b""), "004.png is no whole image"),
-    "truncated": (truncated, "004.png is no whole image"),
-    "text": (lambda file: file.write_text("no picture"), "004.png is no whole image"),
+    "empty": (lambda file: file.write_bytes(b""), "004.png is damaged"),
+    "truncated": (truncated, "004.png is damaged"),
+    "text": (lambda file: file.write_text("no picture"), "004.png is damaged"),
     "integers": (of_32_bits("I"), "004.tif has 32-bit numbers .mode I..*whose range is not known"),
     "floats": (of_32_bits("F"), "004.tif has 32-bit numbers .mode F..*whose range is not known"),
     "bomb": (bomb, "004.png .*decompression bomb"),
     "larger": (lambda file: picture_of(file, size=(9, 8)), "004.png has 9x8 pixels and 000.png 8x8"),
-    "link": (link_to_nothing, "004.png is no whole image .*No such file"),
+    "link": (link_to_nothing, "004.png is damaged.*No such file"),
 }
 
 
@@ -210,7 +210,7 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(folder, tmp_path, spoil
 def test_the_first_of_several_faults_is_named_and_the_others_are_counted(folder):
     for number in (1, 3, 4):
         truncated(folder / f"{number:03d}.png")
-    with pytest.raises(ValueError, match=r"001.png is no whole image .* \(and 2 more of 6 files\)"):
+    with pytest.raises(ValueError, match=r"001.png is damaged.* \(and 2 more of 6 files\)"):
         ImageFolder(folder, 8)
 
 

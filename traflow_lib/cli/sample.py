@@ -39,7 +39,7 @@ def run(
     out: Annotated[
         Path,
         typer.Option(
-            help="What to write: .pt (tensor), .npz or .npy (bytes), .png (one picture), or a folder of PNGs."
+            help="What to write: .pt (tensor), .npz (bytes), .png (one picture of all), or a folder of PNGs."
         ),
     ] = Path("samples.pt"),
 ) -> None:

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ..files.checksums import tensor_sha256
+from .folder import pixels
 from .image_set import Images
-from .pictures import pixels
 from .readers import labels_of, require
 
 CHANNELS = (1, 3)
@@ -42,22 +42,15 @@ def _tensor(array) -> Tensor:
 def _channels_first(array: Tensor) -> Tensor:
     """[N, C, H, W] of any of the layouts."""
     shape = list(array.shape)
-    layouts = "images are [N, H, W], [N, H, W, C] or [N, C, H, W] with C 1 or 3"
-    require(len(shape) in (3, 4) and all(shape), f"an array of shape {shape}: {layouts}")
-    if len(shape) == 3:
-        require(
-            shape[0] != 3 and shape[2] not in CHANNELS,
-            f"an array of shape {shape} may be one picture or several; add the axis that lacks: "
-            "[N, H, W, C] or [N, C, H, W]",
-        )
+    if len(shape) == 3 and all(shape) and shape[0] != 3 and shape[2] not in CHANNELS:
         return array[:, None]
-    first, last = shape[1] in CHANNELS, shape[3] in CHANNELS
-    require(first or last, f"an array of shape {shape} has no axis of 1 or 3 channels: {layouts}")
+    channels = [axis for axis in (1, 3) if len(shape) == 4 and shape[axis] in CHANNELS]
     require(
-        not (first and last),
-        f"in an array of shape {shape} both axis 1 and axis 3 may be channels; give pictures of another size",
+        len(channels) == 1,
+        f"an array of shape {shape} is not clearly one of [N, H, W], [N, H, W, C] and [N, C, H, W] with C 1 "
+        "or 3; give it an axis of channels",
     )
-    return array if first else array.permute(0, 3, 1, 2).contiguous()
+    return array if channels == [1] else array.permute(0, 3, 1, 2).contiguous()
 
 
 def _scaled(array: Tensor, value_range: tuple[float, float] | None) -> Tensor:
@@ -94,24 +87,16 @@ def of_dataset(
     found, labels = [], []
     for item in dataset if whole else (dataset[number] for number in range(len(dataset))):
         image, *label = item if isinstance(item, (tuple, list)) else [item]
-        require(len(label) <= 1, f"item {len(found)} has {1 + len(label)} parts; images or (image, label)")
-        try:
-            found.append(_pixels(image))
-        except ValueError as error:
-            raise ValueError(f"item {len(found)}: {error}") from None
+        if hasattr(image, "getbands"):  # Pillow's, which need not be installed
+            image = np.array(pixels(image))
+        require(isinstance(image, (np.ndarray, Tensor)), f"item {len(found)} is no image: {type(image)}")
+        found.append(torch.as_tensor(image))
         labels += label
-    require(bool(found), "a dataset without items")
-    channels = max(len(image) for image in found)
-    found = [image.expand(channels, -1, -1) for image in found]
+    channels = max((len(image) for image in found), default=0)
     for number, image in enumerate(found):
+        if len(image) == 1 and channels == 3:
+            image = found[number] = image.expand(3, -1, -1)
         kinds = [f"{one.dtype} {list(one.shape)}" for one in (image, found[0])]
         require(kinds[0] == kinds[1], f"item {number} is {kinds[0]} and item 0 {kinds[1]}; resize them first")
+    require(bool(found), "a dataset without items")
     return ImageArray(torch.stack(found), labels or None, value_range, flip)
-
-
-def _pixels(image) -> Tensor:
-    """One image as [C, H, W]."""
-    if hasattr(image, "getbands"):  # Pillow's, which need not be installed
-        return torch.from_numpy(np.array(pixels(image)))
-    require(isinstance(image, (np.ndarray, Tensor)), f"no image, but {type(image).__name__}")
-    return _channels_first(_tensor(image)[None])[0]

@@ -8,7 +8,6 @@ so other sources make another cache.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from hashlib import sha256
@@ -44,14 +43,6 @@ def _open(folder: Path, flip: bool) -> Images | None:
     return Images(pixels, labels, flip, digests["images.npy"], folder / "images.npy")
 
 
-def _sync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _write(chunks: Iterable[Chunk], folder: Path) -> None:
     """images.npy and labels.npy of all chunks, without ever holding more than one."""
     count, shape, labels = 0, (), []
@@ -83,11 +74,8 @@ def _build(chunks: Iterable[Chunk], folder: Path) -> None:
         _write(chunks, part)
         digests = {file.name: file_sha256(file) for file in sorted(part.glob("*.npy"))}
         (part / "cache.json").write_text(json.dumps(digests) + "\n", encoding="utf-8")
-        for file in (*part.iterdir(), part):
-            _sync(file)
         shutil.rmtree(folder, ignore_errors=True)  # a damaged one
         part.rename(folder)
-        _sync(folder.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

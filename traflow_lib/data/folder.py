@@ -3,9 +3,7 @@
 Every file is read to the end before anything is given out; what cannot be used is named, never left out.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -15,8 +13,14 @@ import torch
 
 from ..files.checksums import file_sha256
 from .image_set import Images
-from .pictures import Unusable, formats, is_grey, read
-from .readers import BLOCK, Chunk, pillow
+from .readers import Chunk, Unusable, each, pillow
+
+# Pillow's formats that hold no pixels of their own, or that other programs would have to draw
+NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+SIXTEEN_BITS = {
+    "PNG",
+    "PPM",
+}  # formats whose numbers Pillow gives as 32-bit ones (mode I) though they have 16
 
 
 class ImageFolder(Images):
@@ -53,7 +57,7 @@ class ImageFolder(Images):
         self.skipped = len(everything) - len(files)
         if not files:
             raise FileNotFoundError(f"{folder} has no image files ({self.skipped:,} others)")
-        contents = list(chain(*_each(file_sha256, files)))
+        contents = list(chain(*each(file_sha256, files)))
         kept = cached("folder", [size, contents], partial(_decoded, files, size), flip)
         places = [file.relative_to(folder).parts for file in files]
         labels = None
@@ -82,48 +86,77 @@ def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
             yield entry
 
 
-def _each(work: Callable, files: list[Path]) -> Iterator[list]:
-    """work(file) of all files, BLOCK at a time, on all cores (decoding and hashing free Python's lock).
-
-    Raises:
-        ValueError: at the end, if any file failed; names the first and says how many did.
-    """
-
-    def tried(file: Path):
-        try:
-            return work(file), None
-        except Unusable as error:
-            return None, f"{file} {error}"
-        except Exception as error:  # decoders raise all kinds on damaged input
-            reason = " ".join(str(error).split()) or type(error).__name__
-            return None, f"{file} is no whole image ({reason}); remove it or make it again"
-
-    faults = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(files), BLOCK):
-            results = list(pool.map(tried, files[start : start + BLOCK]))
-            faults += [fault for _, fault in results if fault]
-            if not faults:
-                yield [result for result, _ in results]
-    if faults:
-        more = f" (and {len(faults) - 1:,} more of {len(files):,} files)" if len(faults) > 1 else ""
-        raise ValueError(faults[0] + more)
-
-
 def _decoded(files: list[Path], size: int | None) -> Iterator[Chunk]:
     """The pixels of all files, of one shape, as one kind of images: grey or colour."""
-    grey = all(chain(*_each(is_grey, files)))
-    ((first,),) = _each(partial(read, grey=grey, size=size), files[:1])
+    grey = all(chain(*each(is_grey, files)))
+
+    def read(file: Path) -> np.ndarray:
+        with pillow().open(file, formats=formats()) as image:
+            return pixels(image, grey, size)
 
     def alike(file: Path) -> np.ndarray:
-        found = read(file, grey, size)
-        if found.shape != first.shape:
-            sizes = [f"{width}x{height}" for _, height, width in (found.shape, first.shape)]
+        found = read(file)
+        if found.shape != shape:
+            sizes = [f"{width}x{height}" for _, height, width in (found.shape, shape)]
             raise Unusable(
                 f"has {sizes[0]} pixels and {files[0].name} {sizes[1]}: without @SIZE, or size=, "
                 "a folder holds images of one size"
             )
         return found
 
-    for part in _each(alike, files):
+    shape = (1 if grey else 3, size, size) if size else next(each(read, files[:1]))[0].shape
+    for part in each(alike, files):
         yield np.stack(part), None
+
+
+def formats() -> list[str]:
+    """The formats that are read, as Pillow calls them."""
+    pillow().init()
+    return [kind for kind in pillow().OPEN if kind not in NO_PICTURES]
+
+
+def is_grey(file: Path) -> bool:
+    """Whether a file is of a kind without colours, by its head alone (or has a palette without any)."""
+    with pillow().open(file, formats=formats()) as image:
+        return _is_grey(image)
+
+
+def _is_grey(image) -> bool:
+    if image.mode == "P":
+        return bool((np.ptp(np.reshape(image.getpalette(), (-1, 3)), axis=1) == 0).all())
+    return pillow().getmodebase(image.mode) == "L"
+
+
+def pixels(image, grey: bool | None = None, size: int | None = None) -> np.ndarray:
+    """A Pillow image as uint8 [C, H, W]: upright, its first frame, transparency laid on white.
+
+    16 bits a channel are rounded to the nearest of 256 levels (of colours, Pillow itself keeps the upper 8
+    bits). grey: one channel or three; None as the image is. size: shrunk to size x size, see ImageFolder.
+
+    Raises:
+        Unusable: 32 bits a channel, whose range is not known; or smaller than size.
+    """
+    from PIL import ImageOps
+
+    kind, mode = image.format, image.mode
+    grey = _is_grey(image) if grey is None else grey
+    transparent = "A" in image.getbands() or "transparency" in image.info
+    image = ImageOps.exif_transpose(image)
+    if mode.startswith("I;16") or (mode == "I" and kind in SIXTEEN_BITS):
+        levels = np.asarray(image).astype(np.float64) * (255 / 65535)
+        image = pillow().fromarray(levels.round().astype(np.uint8))
+    elif mode in ("I", "F"):
+        raise Unusable(
+            f"has 32-bit numbers (mode {mode}), whose range is not known; convert it to 8 or 16 bits"
+        )
+    elif transparent:
+        image = image.convert("RGBA")
+        image = pillow().alpha_composite(pillow().new("RGBA", image.size, "white"), image)
+    image = image.convert("L" if grey else "RGB")
+    if size is not None:
+        if min(image.size) < size:
+            width, height = image.size
+            raise Unusable(f"has {width}x{height} pixels, fewer than size {size}; take a smaller size")
+        image = ImageOps.fit(image, (size, size), pillow().Resampling.LANCZOS)
+    found = np.asarray(image)
+    return found[None] if grey else found.transpose(2, 0, 1)

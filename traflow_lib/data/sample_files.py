@@ -1,8 +1,8 @@
 """Samples on disk: what the command sample writes and the command evaluate reads.
 
 The name says what is in it: .pt a tensor as the network made it, [N, C, H, W] floats with black -1 and white
-1; .npy and .npz bytes, [N, H, W, C] (.npz: `arr_0`, classes in `arr_1`, as ADM's and EDM's tools have them);
-.png one picture of all; a folder one PNG a sample.
+1; .npz bytes, `arr_0` [N, H, W, C] and their classes in `arr_1`, as ADM has them; .png one picture of all; a
+folder one PNG a sample. .npy is read, too.
 """
 
 from pathlib import Path
@@ -18,16 +18,16 @@ from .folder import ImageFolder
 from .image_set import Images
 from .readers import pillow, reading, require
 
-ARRAYS = (".npy", ".npz", ".pt")
+ARRAYS = (".npz", ".npy", ".pt")
 
 
 def check_name(file: Path, points: bool) -> None:
     """ValueError if no samples can be written there; points: they are no images."""
-    kinds = (*ARRAYS, *([] if points else [".png", ""]))
-    what = ", ".join(kind or "a new folder (no suffix)" for kind in kinds)
-    require(file.suffix in kinds, f"samples cannot be written as {file.name}; there are {what}")
-    full = file.suffix == "" and file.exists() and (not file.is_dir() or any(file.iterdir()))
-    require(not full, f"{file} is there already and not an empty folder; name another")
+    kinds = [".pt", ".npz"] if points else [".pt", ".npz", ".png", "no suffix (a new folder)"]
+    known = file.suffix in kinds or not (file.suffix or points)
+    require(known, f"samples cannot be written as {file.name}; there are {', '.join(kinds)}")
+    taken = not file.suffix and file.exists() and (file.is_file() or any(file.iterdir()))
+    require(not taken, f"{file} is there already and not an empty folder; name another")
 
 
 def write(file: Path, x: Tensor, pixels: Tensor | None, label: Tensor | None = None) -> None:
@@ -37,9 +37,7 @@ def write(file: Path, x: Tensor, pixels: Tensor | None, label: Tensor | None = N
         torch.save(x, file)
         return
     array = (x if pixels is None else pixels.permute(0, 2, 3, 1)).numpy()
-    if file.suffix == ".npy":
-        np.save(file, array)
-    elif file.suffix == ".npz":
+    if file.suffix == ".npz":
         np.savez(file, array, *([] if label is None else [label.numpy()]))
     elif file.suffix == ".png":
         _picture(_sheet(array)).save(file)
