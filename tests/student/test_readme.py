@@ -1,0 +1,64 @@
+"""The example on README's first screen runs as it stands there, shrunken, on a folder of pictures."""
+
+import re
+
+import pytest
+import torch
+from PIL import Image
+from test_distill import Theirs, pictures
+
+import traflow_lib
+from traflow_lib import ImageFolder
+from traflow_lib.files import paths
+
+README = (paths.root() / "README.md").read_text(encoding="utf-8")
+EXAMPLE = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A folder of colour pictures below the working folder, and a network that was trained on them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "pictures").mkdir()
+    for number, one in enumerate(pictures(300, 16).source):
+        pixels = torch.cat([one, one // 2, 255 - one]).permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).resize((20, 20)).save(tmp_path / "pictures" / f"{number}.png")
+    torch.manual_seed(0)
+    net, data = Theirs(channels=3), ImageFolder("pictures", size=16)
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    for _ in range(150):
+        x = data[torch.randint(len(data), (64,))]
+        noise, time = torch.randn_like(x), torch.rand(64)
+        at = time[:, None, None, None]
+        loss = (net((1 - at) * x + at * noise, time) - (noise - x)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return {"my_unet": net, "MyUNet": lambda: Theirs(channels=3)}
+
+
+def test_the_example_runs_start_to_saved_student(world, tmp_path, capsys):
+    small = EXAMPLE.replace("64)", "16)").replace("20_000", "200").replace("grid(64", "grid(6")
+    small = small.replace('out="mine"', 'out="mine", train={"batch": 64}, pairs={"n": 300, "steps": 6}')
+    assert "size=16" in small and "steps=200" in small
+    exec(compile(small, "README.md", "exec"), world)
+    said = capsys.readouterr().out
+    assert "noise_at=1, predicts='velocity'" in said and "halves of the data" in said
+    assert world["student"].sample(3, calls=2).shape == (3, 3, 16, 16)
+    assert Image.open(tmp_path / "grid.png").mode == "RGB" and (tmp_path / "mine.safetensors").exists()
+
+
+def test_every_name_of_the_front_door_is_exported_and_has_a_page_of_help():
+    imported = re.search(r"from traflow_lib import (.*)", EXAMPLE).group(1).split(", ")
+    assert set(imported) <= set(traflow_lib.__all__)
+    assert all(len(getattr(traflow_lib, name).__doc__) > 80 for name in traflow_lib.__all__)
+
+
+def test_the_first_screen_fits():
+    lines = README.splitlines()
+    assert max(len(line) for line in lines if line.startswith("|")) <= 100
+    assert [line for line in lines[:60] if line.startswith("![")] and "make reproduce" in "\n".join(
+        lines[:30]
+    )
+    assert len(README) < 12_000
