@@ -34,7 +34,7 @@ def _mix(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
-def _uniform(seed: int, index: np.ndarray, count: int) -> np.ndarray:
+def uniform(seed: int, index: np.ndarray, count: int) -> np.ndarray:
     """[n, count] numbers in [0, 1) that depend on (seed, index) alone."""
     step = np.uint64(0x9E3779B97F4A7C15)
     stream = _mix(_mix(np.uint64([seed]) + step)[0] + step * index.astype(np.uint64))
@@ -45,7 +45,7 @@ def _uniform(seed: int, index: np.ndarray, count: int) -> np.ndarray:
 
 def kinds(index: np.ndarray, seed: int = 0) -> np.ndarray:
     """Labels int64 [n] of the images with these numbers: the place of their shape in KINDS."""
-    return (_uniform(seed, index, 1)[:, 0] * len(KINDS)).astype(np.int64)
+    return (uniform(seed, index, 1)[:, 0] * len(KINDS)).astype(np.int64)
 
 
 def _distance(kind: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def draw(index: np.ndarray, size: int, channels: int = 3, seed: int = 0) -> np.n
 
 
 def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray:
-    number = _uniform(seed, index, 7 + 3 * channels).astype(np.float32)[
+    number = uniform(seed, index, 7 + 3 * channels).astype(np.float32)[
         :, :, None, None
     ]  # [n, numbers, 1, 1]
     kind, (scale, x, y, turn, half, slope) = kinds(index, seed), number[:, 1:7].swapaxes(0, 1)
