@@ -57,13 +57,15 @@ class Dice:
 class Pen:
     """Draws on a square picture whose frame runs from -1 to 1, x to the right and y down."""
 
-    def __init__(self, size: int, top: Colour, bottom: Colour):
-        """A canvas shaded from the colour at the top to that at the bottom."""
+    def __init__(self, size: int, top: Colour, bottom: Colour, glow: float = 0):
+        """A canvas shaded from the colour at the top to that at the bottom, lighter in the middle by glow."""
         self.fine = size * FINER
-        ends = np.array([top, bottom], float)
-        share = (np.arange(self.fine)[:, None] + 0.5) / self.fine
-        rows = np.rint(ends[0] + (ends[1] - ends[0]) * share).astype(np.uint8)[:, None]
-        self.image = Image.fromarray(np.ascontiguousarray(rows)).resize((self.fine, self.fine))
+        middle = (np.arange(size) + 0.5) / size
+        down = middle[:, None, None]
+        light = glow * np.clip(1 - 4 * ((middle - 0.5) ** 2 + (middle[:, None] - 0.45) ** 2), 0, 1)[..., None]
+        wall = np.array(top) + (np.array(bottom, float) - top) * down
+        pixels = np.rint(wall + (255 - wall) * light).astype(np.uint8)
+        self.image = Image.fromarray(pixels).resize((self.fine, self.fine), Image.Resampling.NEAREST)
         self.on = ImageDraw.Draw(self.image)
         self.frame()
 
@@ -98,18 +100,32 @@ class Pen:
         for x, y in (pixels[:2], pixels[-2:]):
             self.on.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
+    def ring(self, outline: np.ndarray, inner: np.ndarray, colour: Colour):
+        """What lies between an outline and another one inside it."""
+        self.polygon(np.concatenate([outline, outline[:1], inner, inner[:1]]), colour)
+
     def soft(self, points, colour: Colour, strength: float, blur: float, inside=None):
         """Tints a polygon with a blurred edge (blur in units of the frame), only inside another polygon."""
         coarse = self.fine // FINER
-        mask = Image.new("L", (coarse, coarse))
-        ImageDraw.Draw(mask).polygon(self._pixels(points, coarse), fill=round(255 * strength))
-        mask = mask.filter(ImageFilter.GaussianBlur(blur * self.scale * coarse / 2))
-        mask = mask.resize((self.fine, self.fine), Image.Resampling.BILINEAR)
-        if inside is not None:
-            limit = Image.new("L", mask.size)
-            ImageDraw.Draw(limit).polygon(self._pixels(inside, self.fine), fill=255)
-            mask = ImageChops.multiply(mask, limit)
-        self.image.paste(colour, (0, 0), mask)
+        radius = blur * self.scale * coarse / 2
+        corners = np.array(self._pixels(points, coarse)).reshape(-1, 2)
+        limit = None if inside is None else np.array(self._pixels(inside, self.fine)).reshape(-1, 2)
+        low, high = corners.min(0) - 2 * radius - 1, corners.max(0) + 2 * radius + 2
+        if limit is not None:
+            low, high = np.maximum(low, limit.min(0) // FINER), np.minimum(high, limit.max(0) // FINER + 1)
+        low, high = np.clip([low, high], 0, coarse).astype(int)
+        wide, tall = high - low
+        if min(wide, tall) < 1:
+            return
+        mask = Image.new("L", (wide, tall))
+        ImageDraw.Draw(mask).polygon((corners - low).ravel().tolist(), fill=round(255 * strength))
+        mask = mask.filter(ImageFilter.GaussianBlur(radius))
+        mask = mask.resize((wide * FINER, tall * FINER), Image.Resampling.BILINEAR)
+        if limit is not None:
+            inner = Image.new("L", mask.size)
+            ImageDraw.Draw(inner).polygon((limit - low * FINER).ravel().tolist(), fill=255)
+            mask = ImageChops.multiply(mask, inner)
+        self.image.paste(colour, tuple(low * FINER), mask)
 
     def pixels(self) -> np.ndarray:
         """The picture as uint8 [3, size, size]."""
@@ -129,3 +145,8 @@ def arc(x: float, y: float, width: float, height: float, start: float, stop: flo
     """Points [count, 2] of an ellipse between two angles in turns, clockwise from the top."""
     angles = np.linspace(start, stop, count) * 2 * np.pi
     return np.stack([x + width * np.sin(angles), y - height * np.cos(angles)], 1)
+
+
+def box(x: float, y: float, width: float, height: float) -> np.ndarray:
+    """Corners [40, 2] of a rectangle with round corners."""
+    return np.sign(CIRCLE) * np.abs(CIRCLE) ** 0.5 * (width, height) + (x, y)
