@@ -75,9 +75,7 @@ def draw(index: np.ndarray, size: int, channels: int = 3, seed: int = 0) -> np.n
 
 
 def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray:
-    number = uniform(seed, index, 7 + 3 * channels).astype(np.float32)[
-        :, :, None, None
-    ]  # [n, numbers, 1, 1]
+    number = uniform(seed, index, 7 + 3 * channels).astype(np.float32)[:, :, None, None]  # [n, numbers, 1, 1]
     kind, (scale, x, y, turn, half, slope) = kinds(index, seed), number[:, 1:7].swapaxes(0, 1)
     dark, light, contrast = (number[:, 7 + k * channels : 7 + (k + 1) * channels] for k in range(3))
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1

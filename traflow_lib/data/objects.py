@@ -7,18 +7,16 @@ Every drawing function draws in a frame from -1 to 1 (x to the right, y down) in
 import numpy as np
 
 from .pen import Colour, Dice, Pen, arc, box, ellipse, mix, palette
+from .scenery import deep, land, room, sea, sky
 
-CLASSES = ("car", "boat", "house", "tree", "flower", "fish", "cat", "airplane", "mushroom", "umbrella")
 SALT, NUMBERS = 1697, 64
 
 PAINTS = palette("D9503F", "F2A23A", "F4CF4E", "5BA66B", "3C7FB8", "7B5CA6", "E0789A", "2FA3A0")
-SKIES = [palette(*pair.split()) for pair in ("7FC3EE DDF1FA", "8FB4E8 F6DCCB", "F3B58E FBE7B5", "9CD6DA F1F4D8")]
-GROUNDS = palette("7DBB5E", "96C46A", "D9C07F", "B7A07C", "EEF3F6", "6FA886")
-SEAS = [palette(*pair.split()) for pair in ("5EC4D6 1F6FA8", "7AD0C0 2A7F94", "6FA9E6 2B4C9B")]
+WARM = palette("D9503F", "F2A23A", "F4CF4E", "9A6BC0", "E0789A", "F3EEE6")
 CATS = palette("E8A054", "8C8C95", "3E3A44", "F1E4D0", "A9744A")
 GREENS = palette("4E9B4B", "3F8458", "78B04A", "C98A3A")
 WOOD, WHITE, INK, GLASS, RED = palette("8A5A38", "FFFFFF", "2A2730", "BFE6F5", "C8413B")
-PINK, GOLD, RUBBER = palette("F08FA0", "F6CE52", "38363E")
+PINK, GOLD, RUBBER, SCREEN, FOAM, RAIN = palette("F08FA0", "F6CE52", "38363E", "3C6FA0", "C2E8EE", "3C7FB8")
 
 
 def labels(index: np.ndarray) -> np.ndarray:
@@ -33,69 +31,16 @@ def draw(index: np.ndarray, size: int) -> np.ndarray:
 
 def picture(index: int, size: int) -> np.ndarray:
     """One object before its scenery as uint8 [3, size, size]."""
-    dice, kind = Dice(SALT, index, NUMBERS), CLASSES[index % len(CLASSES)]
-    paint, second = dice.choose(PAINTS), dice.choose(PAINTS)
-    if paint == second:
-        second = WHITE
-    tint, share = dice.choose((WHITE, INK)), dice.between(0, 0.15)
-    paint = mix(paint, tint, share)
-    pen = SCENES.get(kind, land)(dice, size)
-    turn = dice.between(-1, 1) * TURNS.get(kind, 0.06)
-    pen.frame(dice.between(-0.14, 0.14), dice.between(-0.08, 0.08), dice.between(0.76, 0.98), turn, dice.chance(0.5))
-    globals()[kind](pen, dice, paint, second)
+    dice = Dice(SALT, index, NUMBERS)
+    draw_kind, scene, turn = KINDS[CLASSES[index % len(CLASSES)]]
+    paint = dice.choose(WARM if draw_kind in (flower, fish) else PAINTS)
+    second = dice.choose([colour for colour in PAINTS if colour != paint])
+    paint = mix(paint, dice.choose((WHITE, INK)), dice.between(0, 0.15))
+    pen = scene(dice, size)
+    x, y = dice.between(-0.14, 0.14), dice.between(-0.08, 0.08)
+    pen.frame(x, y, dice.between(0.76, 0.98), turn * dice.between(-1, 1), dice.chance(0.5))
+    draw_kind(pen, dice, paint, second)
     return pen.pixels()
-
-
-def sky(dice: Dice, size: int) -> Pen:
-    """A sky with clouds or the sun."""
-    pen = Pen(size, *dice.choose(SKIES))
-    if dice.chance(0.3):
-        x, y = dice.choose((-0.7, 0.7)), dice.between(-0.8, -0.6)
-        pen.soft(ellipse(x, y, 0.3, 0.3), WHITE, 0.7, 0.15)
-        pen.ellipse(x, y, 0.17, 0.17, GOLD)
-    for _ in range(2):
-        x, y, wide = dice.between(-1, 1), dice.between(-0.85, -0.3), dice.between(0.2, 0.35)
-        pen.soft(ellipse(x, y, wide, 0.09), WHITE, 0.9, 0.05)
-        pen.soft(ellipse(x + 0.1, y - 0.08, wide * 0.5, 0.1), WHITE, 0.9, 0.05)
-    return pen
-
-
-def land(dice: Dice, size: int) -> Pen:
-    """A hill below a sky, with tufts or stones."""
-    pen = sky(dice, size)
-    ground, line = dice.choose(GROUNDS), dice.between(0.3, 0.5)
-    pen.ellipse(dice.between(-1, 1), line + 1.3, 2.2, 1.5, mix(ground, SKIES[0][0], 0.35))
-    hill = ellipse(dice.between(-0.4, 0.4), line + 2, 3.2, 1.9)
-    pen.polygon(hill, ground)
-    pen.soft(box(0, 1.1, 1.6, 0.35), INK, 0.25, 0.15, hill)
-    for _ in range(5):
-        x, y = dice.between(-0.95, 0.95), dice.between(line + 0.25, 0.95)
-        pen.ellipse(x, y, 0.07, 0.03, mix(ground, dice.choose((WHITE, INK)), 0.25))
-    return pen
-
-
-def sea(dice: Dice, size: int) -> Pen:
-    """Water up to the horizon."""
-    pen = sky(dice, size)
-    light, deep = dice.choose(SEAS)
-    pen.polygon([(-1, 0.3), (1, 0.3), (1, 1.1), (-1, 1.1)], light)
-    pen.soft(box(0, 1.1, 1.6, 0.5), deep, 0.8, 0.2)
-    return pen
-
-
-def deep(dice: Dice, size: int) -> Pen:
-    """Under water, with sand and bubbles."""
-    pen = Pen(size, *dice.choose(SEAS))
-    pen.ellipse(dice.between(-0.6, 0.6), 1.5, 2.2, 0.75, GROUNDS[2])
-    for x in (dice.between(-0.95, -0.7), dice.between(0.7, 0.95)):
-        pen.line([(x, 1), (x + 0.06, 0.75), (x - 0.03, 0.5), (x + 0.03, 0.3)], 0.12, GREENS[1])
-    return pen
-
-
-def room(dice: Dice, size: int) -> Pen:
-    """A wall in a soft colour."""
-    wall = mix(dice.choose(PAINTS), WHITE, 0.55)
-    return Pen(size, wall, mix(wall, dice.choose(PAINTS), 0.3), glow=0.4)
 
 
 def shadow(pen: Pen, y: float, wide: float):
@@ -132,7 +77,7 @@ def boat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     pen.soft(box(0, 0.75, 1, 0.18), INK, 0.4, 0.06, hull)
     pen.line([(-0.75, 0.36), (0.8, 0.36)], 0.08, mix(paint, WHITE, 0.6))
     for x in (-0.75, -0.25, 0.25, 0.75):
-        pen.line(arc(x, 0.66, 0.25, 0.12, 0.3, 0.7), 0.1, mix(SEAS[0][0], WHITE, 0.55))
+        pen.line(arc(x, 0.66, 0.25, 0.12, 0.3, 0.7), 0.1, FOAM)
 
 
 def house(pen: Pen, dice: Dice, paint: Colour, second: Colour):
@@ -231,16 +176,17 @@ def cat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
 
 def airplane(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     """An airplane that flies to the right."""
-    dark = mix(paint, INK, 0.25)
-    pen.polygon([(0.15, -0.1), (-0.2, -0.6), (-0.02, -0.6), (0.4, -0.1)], dark)
-    pen.polygon([(-0.6, -0.05), (-0.92, -0.6), (-0.7, -0.6), (-0.35, -0.1)], paint)
-    body = np.concatenate([arc(0.55, 0, 0.4, 0.2, 0, 0.5), [(-0.6, 0.12), (-0.9, -0.12)]])
-    pen.polygon(body, mix(WHITE, paint, 0.08))
-    pen.soft(box(0, 0.2, 1, 0.1), INK, 0.35, 0.05, body)
-    pen.line([(-0.75, 0.02), (0.9, 0.05)], 0.07, paint)
-    for x in (-0.25, 0, 0.25, 0.5):
-        pen.ellipse(x, -0.08, 0.06, 0.055, PAINTS[4])
-    pen.polygon([(0.25, 0.08), (-0.45, 0.65), (-0.22, 0.65), (0.5, 0.08)], paint)
+    dark = mix(paint, INK, 0.3)
+    pen.polygon([(0.45, -0.15), (-0.12, -0.68), (-0.38, -0.68), (-0.05, -0.1)], dark)
+    pen.polygon([(-0.4, -0.12), (-0.78, -0.72), (-1.0, -0.72), (-0.85, 0)], paint)
+    body = np.array([*arc(0.45, 0, 0.5, 0.26, 0, 0.5), (-0.45, 0.22), (-0.98, -0.08), (-0.8, -0.22)])
+    pen.polygon(body, mix(WHITE, paint, 0.05))
+    pen.soft(box(0, 0.27, 1, 0.12), INK, 0.4, 0.05, body)
+    pen.polygon([(0.68, -0.2), (0.86, -0.12), (0.9, -0.02), (0.68, -0.02)], SCREEN)
+    for x in (-0.45, -0.2, 0.05, 0.3, 0.52):
+        pen.ellipse(x, -0.07, 0.07, 0.07, SCREEN)
+    pen.polygon([(0.4, 0.06), (-0.42, 0.74), (-0.68, 0.74), (-0.22, 0.06)], paint)
+    pen.polygon([(-0.55, 0.02), (-1.0, 0.28), (-1.12, 0.28), (-0.85, 0.0)], dark)
 
 
 def mushroom(pen: Pen, dice: Dice, paint: Colour, second: Colour):
@@ -261,17 +207,30 @@ def umbrella(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     """An open umbrella, rain perhaps."""
     if dice.chance(0.6):
         for x, y in ((-0.9, 0.3), (-0.5, 0.75), (0.6, 0.4), (0.9, 0.8), (-0.3, 0.35), (0.45, 0.85)):
-            pen.line([(x, y), (x - 0.04, y + 0.14)], 0.06, PAINTS[4])
+            pen.line([(x, y), (x - 0.04, y + 0.14)], 0.06, RAIN)
     pen.line([(0, -0.9), (0, 0.62), *arc(0.14, 0.62, 0.14, 0.18, 0.75, 0.3, 8)], 0.1, WOOD)
     dome = arc(0, 0.1, 0.92, 0.9, -0.25, 0.25, 25)
-    edge = np.array([(x, 0.1 - 0.12 * abs(np.sin((x + 0.92) / 1.84 * 4 * np.pi))) for x in np.linspace(0.92, -0.92, 25)])
+    edge = np.linspace(dome[-1], dome[0], 25)
+    edge[:, 1] -= 0.12 * np.abs(np.sin(np.linspace(0, 4 * np.pi, 25)))  # four arches
     canopy = np.concatenate([dome, edge])
     pen.polygon(canopy, paint)
-    for low, high in ((-0.46, 0), (0.46, 0.92)):
-        pen.polygon([(0, -0.8), *[p for p in edge if low - 0.01 <= p[0] <= high + 0.01]], second)
+    for first in (0, 12):
+        pen.polygon([(0, -0.8), *edge[first : first + 7]], second)
     pen.soft(ellipse(0.5, 0, 0.5, 0.6), INK, 0.25, 0.15, canopy)
     pen.soft(ellipse(-0.35, -0.4, 0.2, 0.2), WHITE, 0.4, 0.1, canopy)
 
 
-SCENES = {"boat": sea, "fish": deep, "cat": room, "flower": land, "airplane": sky}
-TURNS = {"airplane": 0.35, "fish": 0.25, "cat": 0.15, "flower": 0.15, "umbrella": 0.2, "boat": 0.12}
+# what draws each class, before what, and how far it turns at most (radians)
+KINDS = {
+    "car": (car, land, 0.06),
+    "boat": (boat, sea, 0.12),
+    "house": (house, land, 0.05),
+    "tree": (tree, land, 0.06),
+    "flower": (flower, land, 0.15),
+    "fish": (fish, deep, 0.25),
+    "cat": (cat, room, 0.15),
+    "airplane": (airplane, sky, 0.3),
+    "mushroom": (mushroom, land, 0.06),
+    "umbrella": (umbrella, land, 0.2),
+}
+CLASSES = tuple(KINDS)

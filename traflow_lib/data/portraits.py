@@ -67,7 +67,10 @@ def shoulders(pen: Pen, face):
     pen.polygon([(-0.3, 0.6), (0.3, 0.6), (0.33, 1.15), (0, 1.3), (-0.33, 1.15)], shade)
     if face.tie:
         pen.polygon([(-0.34, 1.08), (0, 1.28), (0.34, 1.08), (0.4, 1.3), (0, 1.5), (-0.4, 1.3)], WHITE)
-        pen.polygon([(-0.1, 1.26), (0.1, 1.26), (0.07, 1.36), (0.15, 1.8), (-0.15, 1.8), (-0.07, 1.36)], face.hat_colour)
+        pen.polygon(
+            [(-0.1, 1.26), (0.1, 1.26), (0.07, 1.36), (0.15, 1.8), (-0.15, 1.8), (-0.07, 1.36)],
+            face.hat_colour,
+        )
 
 
 def ears(pen: Pen, face):
@@ -124,14 +127,24 @@ def mouth(pen: Pen, face):
     if face.smiling and face.open_mouth:
         pen.polygon(arc(x, 0.55, wide + 0.04, 0.31, 0.25, 0.75), lip)
         pen.polygon(arc(x, 0.58, wide - 0.02, 0.22, 0.25, 0.75), mix(LIPSTICK, INK, 0.65))
-        pen.polygon([(x - wide + 0.03, 0.58), (x + wide - 0.03, 0.58), (x + wide - 0.09, 0.66), (x - wide + 0.09, 0.66)], WHITE)
+        pen.polygon(
+            [
+                (x - wide + 0.03, 0.58),
+                (x + wide - 0.03, 0.58),
+                (x + wide - 0.09, 0.66),
+                (x - wide + 0.09, 0.66),
+            ],
+            WHITE,
+        )
     elif face.smiling:
         pen.line(arc(x, 0.52, wide, 0.18, 0.3, 0.7), 0.09, lip)
     elif face.open_mouth:
         pen.ellipse(x, 0.65, 0.11, 0.1, lip)
         pen.ellipse(x, 0.65, 0.06, 0.055, mix(LIPSTICK, INK, 0.65))
     else:
-        pen.line([(x - wide * 0.6, 0.65), (x, 0.64), (x + wide * 0.6, 0.65)], 0.1 if face.lipstick else 0.075, lip)
+        pen.line(
+            [(x - wide * 0.6, 0.65), (x, 0.64), (x + wide * 0.6, 0.65)], 0.1 if face.lipstick else 0.075, lip
+        )
 
 
 def beard(pen: Pen, face):
@@ -160,9 +173,24 @@ def hair_before(pen: Pen, face):
         crown[5:-5:2] *= 1.14
     part = 0.4 * face.light
     if face.bangs:
-        line = [(out - 0.12, 0.1), (out - 0.2, -0.28), (0.3, -0.22), (0.2, -0.3), (-0.1, -0.2), (-0.25, -0.3), (0.2 - out, -0.24), (0.12 - out, 0.1)]
+        line = [
+            (out - 0.12, 0.1),
+            (out - 0.2, -0.28),
+            (0.3, -0.22),
+            (0.2, -0.3),
+            (-0.1, -0.2),
+            (-0.25, -0.3),
+            (0.2 - out, -0.24),
+            (0.12 - out, 0.1),
+        ]
     elif face.style in ("short", "parted", "spiky", "bun"):
-        line = [(out - 0.1, -0.1), (out - 0.22, -0.4), (part, -0.62 if face.style == "parted" else -0.5), (0.22 - out, -0.4), (0.1 - out, -0.1)]
+        line = [
+            (out - 0.1, -0.1),
+            (out - 0.22, -0.4),
+            (part, -0.62 if face.style == "parted" else -0.5),
+            (0.22 - out, -0.4),
+            (0.1 - out, -0.1),
+        ]
     else:
         line = [(out - 0.1, 0.15), (out - 0.2, -0.25), (part, -0.72), (0.2 - out, -0.25), (0.1 - out, 0.15)]
     outline = np.concatenate([crown, line])
@@ -193,7 +221,17 @@ def hat(pen: Pen, face):
     if face.hat in ("cap", "beanie"):
         dome = np.concatenate([arc(0, -0.38, out, 0.85, -0.25, 0.25), [(-out, -0.38)]])
     else:
-        dome = np.array([(-out * 0.8, -0.45), (-out * 0.7, -1.15), (-0.3, -1.28), (0, -1.2), (0.3, -1.28), (out * 0.7, -1.15), (out * 0.8, -0.45)])
+        dome = np.array(
+            [
+                (-out * 0.8, -0.45),
+                (-out * 0.7, -1.15),
+                (-0.3, -1.28),
+                (0, -1.2),
+                (0.3, -1.28),
+                (out * 0.7, -1.15),
+                (out * 0.8, -0.45),
+            ]
+        )
     pen.polygon(dome, colour)
     pen.soft(dome * (0.6, 1) + (-0.35 * face.light, 0), INK, 0.3, 0.15, dome)
     if face.hat == "cap":
@@ -203,5 +241,15 @@ def hat(pen: Pen, face):
         pen.line([(-out, -0.42), (0, -0.48), (out, -0.42)], 0.3, light)
         pen.ellipse(0, -1.28, 0.2, 0.2, light)
     else:
-        pen.line([(-out * 0.75, -0.6), (0, -0.64), (out * 0.75, -0.6)], 0.2, INK if face.hat == "fedora" else face.hat_colour)
-        pen.ellipse(0, -0.45, out * (1.25 if face.hat == "fedora" else 1.36), 0.13, light if face.hat == "straw" else dark)
+        pen.line(
+            [(-out * 0.75, -0.6), (0, -0.64), (out * 0.75, -0.6)],
+            0.2,
+            INK if face.hat == "fedora" else face.hat_colour,
+        )
+        pen.ellipse(
+            0,
+            -0.45,
+            out * (1.25 if face.hat == "fedora" else 1.36),
+            0.13,
+            light if face.hat == "straw" else dark,
+        )
