@@ -12,7 +12,7 @@ def run(
     name: Annotated[
         str,
         typer.Argument(
-            help="digits, fashion_mnist, cifar10, celeba64, ffhq64, imagenet64, shapes32 ...; "
+            help="digits, fashion_mnist, cifar10, celeba64, ffhq64, imagenet64, shapes32, faces64 ...; "
             "data/README.md says what goes where."
         ),
     ],

@@ -1,4 +1,4 @@
-"""Stand-in portraits: cartoon faces of any size, drawn on demand, with CelebA's names for what they show.
+"""What the stand-in faces show, under CelebA's names, and where; portraits.py draws them.
 
 Face i depends on i alone. Its class i % 8 is Smiling + 2 Eyeglasses + 4 Wearing_Hat; all else varies freely.
 Coordinates are those of the head: its centre is the origin, the crown at about y = -1 and the chin at y = 1.
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import portraits
 from .pen import CIRCLE, Colour, Dice, along, mix, palette
 
 CLASS_ATTRIBUTES = ("Smiling", "Eyeglasses", "Wearing_Hat")  # worth 1, 2 and 4
@@ -18,8 +17,8 @@ SALT, NUMBERS = 2502, 64
 SKIN = palette("FBE0CC", "F3C9A5", "E2AC7E", "C78B5E", "9A6340", "704532")
 HAIR = dict(
     zip(
-        ("black", "brown", "chestnut", "auburn", "blond", "gray", "rose"),
-        palette("2C2530", "553526", "7D4B2D", "AE5527", "E6BC66", "BDBAC2", "DE7F9B"),
+        ("black", "brown", "chestnut", "auburn", "blond", "gray"),
+        palette("2C2530", "553526", "7D4B2D", "AE5527", "E6BC66", "BDBAC2"),
         strict=True,
     )
 )
@@ -27,7 +26,7 @@ WALLS = palette("F6D7B0", "BFE0D4", "C9D6F0", "F3C6C4", "DCCBEA", "F7E7A9", "A9D
 CLOTHES = palette("3E6C8F", "D9605A", "4F9D83", "F0A94B", "6F5A94", "E7E3DA", "39424E", "C9789B")
 IRISES = palette("4B2E1E", "6B4423", "3F6E9A", "4E7F4D", "5A6B78")
 FRAMES = palette("26242B", "7A2E2E", "2E4A7A", "8A6A2F", "4A4A4A")
-WHITE, INK = palette("FFFFFF", "2A2028")
+WHITE, INK, ROSE = palette("FFFFFF", "2A2028", "DE7F9B")
 STYLES = ("short", "parted", "spiky", "curly", "bob", "long", "wavy", "bun")
 LONG = ("bob", "long", "wavy", "bun")
 HATS = ("cap", "beanie", "fedora", "straw")
@@ -100,8 +99,8 @@ def look(index: int) -> Look:
     beard = dice.choose(kinds) if dice.chance(0.0 if long else 0.5) else None
     wall = dice.choose(WALLS)
     skin = along(SKIN, dice.between(0, 1))
-    natural = [name for name in list(HAIR)[:-1] if contrast(HAIR[name], skin) > 95]
-    hair_name = "rose" if style in LONG and dice.chance(0.08) else dice.choose(natural)
+    natural = [name for name in HAIR if name == "black" or contrast(HAIR[name], skin) > 130]
+    hair_name = "rose" if dice.chance(0.06) and long else dice.choose(natural)
     return Look(
         smiling=smiling,
         glasses=glasses,
@@ -117,7 +116,7 @@ def look(index: int) -> Look:
         stripes=dice.chance(0.3),
         hair_name=hair_name,
         skin=skin,
-        hair=mix(HAIR[hair_name], dice.choose((WHITE, INK)), dice.between(0, 0.12)),
+        hair=mix(HAIR.get(hair_name, ROSE), dice.choose((WHITE, INK)), dice.between(0, 0.12)),
         iris=dice.choose(IRISES),
         wall=(mix(wall, WHITE, dice.between(0, 0.35)), mix(wall, dice.choose(WALLS), 0.5)),
         clothes=mix(dice.choose(CLOTHES), wall, dice.between(0, 0.2)),
@@ -169,8 +168,3 @@ def attributes(index: int) -> dict[str, bool]:
 def labels(index: np.ndarray) -> np.ndarray:
     """Classes int64 [n]: Smiling + 2 Eyeglasses + 4 Wearing_Hat."""
     return np.asarray(index, np.int64) % CLASSES
-
-
-def draw(index: np.ndarray, size: int) -> np.ndarray:
-    """The faces numbered index [n] (integers from 0), uint8 [n, 3, size, size]."""
-    return np.stack([portraits.portrait(look(int(i)), size) for i in index])

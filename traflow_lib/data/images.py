@@ -12,11 +12,10 @@ from torch import Tensor
 from ..files import paths
 from ..files.checksums import tensor_sha256
 from ..randomness import integers
-from . import drawn
+from . import stand_ins
 from .published_sets import DATASETS, find
 
 DIGITS_SPLITS = ["all", "train", "test"]
-SHAPES_SPLITS = {"all": range(60_000), "train": range(50_000), "test": range(50_000, 60_000)}
 
 
 class Images:
@@ -107,11 +106,11 @@ def splits(name: str) -> list[str]:
     """The splits of a data set; ValueError lists the data sets that exist."""
     if name == "digits":
         return DIGITS_SPLITS
-    if drawn.parse(name):
-        return list(SHAPES_SPLITS)
+    if stand_ins.parse(name):
+        return list(stand_ins.SPLITS)
     if name not in DATASETS:
         raise ValueError(
-            f"unknown image data set '{name}'; there are digits, {', '.join(DATASETS)}, and {drawn.NAMES}"
+            f"unknown image data set '{name}'; there are digits, {', '.join(DATASETS)}, {stand_ins.NAMES}"
         )
     return DATASETS[name].splits
 
@@ -124,8 +123,8 @@ def shape(name: str) -> tuple[int, int, int]:
     splits(name)
     if name == "digits":
         return (1, 8, 8)
-    if kind := drawn.parse(name):
-        size, channels = kind
+    if drawn := stand_ins.parse(name):
+        _, size, channels = drawn
         return (channels, size, size)
     return DATASETS[name].shape
 
@@ -144,8 +143,8 @@ def load(
     if name == "digits":
         pixels, labels = _digits(split)
         images = Images(pixels, labels, flip, tensor_sha256(pixels))
-    elif kind := drawn.parse(name):
-        found = drawn.Shapes(SHAPES_SPLITS[split], *kind)
+    elif drawn := stand_ins.parse(name):
+        found = stand_ins.Drawn(stand_ins.SPLITS[split], *drawn)
         images = Images(
             found, found.labels, flip, tensor_sha256(found[:64])
         )  # the same code draws the others

@@ -141,7 +141,9 @@ def ellipse(x: float, y: float, width: float, height: float, turn: float = 0) ->
     return points + (x, y)
 
 
-def arc(x: float, y: float, width: float, height: float, start: float, stop: float, count: int = 16):
+def arc(
+    x: float, y: float, width: float, height: float, start: float, stop: float, count: int = 16
+) -> np.ndarray:
     """Points [count, 2] of an ellipse between two angles in turns, clockwise from the top."""
     angles = np.linspace(start, stop, count) * 2 * np.pi
     return np.stack([x + width * np.sin(angles), y - height * np.cos(angles)], 1)
@@ -150,3 +152,9 @@ def arc(x: float, y: float, width: float, height: float, start: float, stop: flo
 def box(x: float, y: float, width: float, height: float) -> np.ndarray:
     """Corners [40, 2] of a rectangle with round corners."""
     return np.sign(CIRCLE) * np.abs(CIRCLE) ** 0.5 * (width, height) + (x, y)
+
+
+def mirrored(right) -> np.ndarray:
+    """An outline that is symmetric about x = 0, from the points [n, 2] of its right half, top to bottom."""
+    right = np.asarray(right, float)
+    return np.concatenate([right, right[::-1] * (-1, 1)])
