@@ -123,7 +123,7 @@ def look(index: int) -> Look:
         hat_colour=dice.choose(CLOTHES),
         frame=dice.choose(FRAMES),
         round_glasses=dice.chance(0.6),
-        shift=(dice.between(-0.08, 0.08), dice.between(-0.03, 0.05) + (0.08 if hat else 0)),
+        shift=(dice.between(-0.08, 0.08), dice.between(0.01, 0.09) + (0.08 if hat else 0)),
         scale=dice.between(0.6, 0.69),
         tilt=dice.between(-0.14, 0.14),
         yaw=dice.between(-0.1, 0.1),

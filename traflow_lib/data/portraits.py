@@ -20,10 +20,10 @@ def draw(index: np.ndarray, size: int) -> np.ndarray:
 def portrait(face: Look, size: int) -> np.ndarray:
     """One face as uint8 [3, size, size], from the wall behind it to the hat before it."""
     pen = Pen(size, *face.wall, glow=0.45)
-    pen.frame(face.shift[0], face.shift[1] + 0.04, face.scale)
+    pen.frame(*face.shift, face.scale)
     hair_behind(pen, face)
     shoulders(pen, face)
-    pen.frame(face.shift[0], face.shift[1] + 0.04, face.scale, face.tilt)
+    pen.frame(*face.shift, face.scale, face.tilt)
     ears(pen, face)
     skin(pen, face)
     if face.beard:
