@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from traflow_lib import data
 from traflow_lib.data import faces, images, objects, portraits, stand_ins
 
 DRAW = {"faces": portraits.draw, "objects": objects.draw}
@@ -75,6 +76,14 @@ def test_names():
     for name in ("faces", "faces0", "objects32x1", "houses32"):
         with pytest.raises(ValueError, match=rf"'{name}'; there are .*shapes.*faces<size> and objects<size>"):
             images.load(name)
+
+
+def test_without_pillow_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.delattr(data, "portraits")
+    monkeypatch.setitem(sys.modules, "traflow_lib.data.portraits", None)
+    with pytest.raises(ImportError, match="faces are drawn with Pillow, .* pip install pillow"):
+        images.load("faces64")
+    assert images.shape("faces64") == (3, 64, 64)
 
 
 def test_labels_of_faces_are_three_of_their_attributes():
