@@ -62,9 +62,11 @@ class Pen:
         self.fine = size * FINER
         middle = (np.arange(size) + 0.5) / size
         down = middle[:, None, None]
-        light = glow * np.clip(1 - 4 * ((middle - 0.5) ** 2 + (middle[:, None] - 0.45) ** 2), 0, 1)[..., None]
         wall = np.array(top) + (np.array(bottom, float) - top) * down
-        pixels = np.rint(wall + (255 - wall) * light).astype(np.uint8)
+        if glow:
+            far = (middle - 0.5) ** 2 + (middle[:, None] - 0.45) ** 2
+            wall = wall + (255 - wall) * (glow * np.clip(1 - 4 * far, 0, 1)[..., None])
+        pixels = np.broadcast_to(np.rint(wall), (size, size, 3)).astype(np.uint8)
         self.image = Image.fromarray(pixels).resize((self.fine, self.fine), Image.Resampling.NEAREST)
         self.on = ImageDraw.Draw(self.image)
         self.frame()
@@ -77,16 +79,14 @@ class Pen:
             self.matrix[0] *= -1
         self.origin, self.scale = np.array([x, y]), scale
 
-    def place(self, points) -> np.ndarray:
-        """Points [n, 2] of the frame as points of the whole picture, whose sides are at -1 and 1."""
-        return np.asarray(points, float) @ self.matrix + self.origin
-
-    def _pixels(self, points, size: int) -> list[float]:
-        return np.rint((self.place(points) + 1) * (size / 2) - 0.5).ravel().tolist()
+    def _pixels(self, points, size: int) -> np.ndarray:
+        """Points [n, 2] of the frame as the nearest pixels (column, row) of a picture of this size."""
+        half = size / 2
+        return np.rint(np.asarray(points, float) @ (self.matrix * half) + (self.origin * half + half - 0.5))
 
     def polygon(self, points, colour: Colour):
         """A filled polygon with corners [n, 2]."""
-        self.on.polygon(self._pixels(points, self.fine), fill=colour)
+        self.on.polygon(self._pixels(points, self.fine).ravel().tolist(), fill=colour)
 
     def ellipse(self, x: float, y: float, width: float, height: float, colour: Colour, turn: float = 0):
         """A filled ellipse by its centre and half axes, turned clockwise by radians."""
@@ -95,7 +95,7 @@ class Pen:
     def line(self, points, width: float, colour: Colour):
         """A line through points [n, 2] with round ends and joints."""
         radius = width * self.scale * self.fine / 4
-        pixels = self._pixels(points, self.fine)
+        pixels = self._pixels(points, self.fine).ravel().tolist()
         self.on.line(pixels, fill=colour, width=max(round(2 * radius), 1), joint="curve")
         for x, y in (pixels[:2], pixels[-2:]):
             self.on.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
@@ -108,8 +108,8 @@ class Pen:
         """Tints a polygon with a blurred edge (blur in units of the frame), only inside another polygon."""
         coarse = self.fine // FINER
         radius = blur * self.scale * coarse / 2
-        corners = np.array(self._pixels(points, coarse)).reshape(-1, 2)
-        limit = None if inside is None else np.array(self._pixels(inside, self.fine)).reshape(-1, 2)
+        corners = self._pixels(points, coarse)
+        limit = None if inside is None else self._pixels(inside, self.fine)
         low, high = corners.min(0) - 2 * radius - 1, corners.max(0) + 2 * radius + 2
         if limit is not None:
             low, high = np.maximum(low, limit.min(0) // FINER), np.minimum(high, limit.max(0) // FINER + 1)

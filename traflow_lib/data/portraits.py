@@ -107,7 +107,7 @@ def eye(pen: Pen, face: Look, x: float, y: float, side: int):
     pen.ellipse(at_x, at_y, size * 0.72, size * 0.76, face.iris)
     pen.ellipse(at_x, at_y, size * 0.42, size * 0.45, INK)
     pen.ellipse(at_x + 0.05 * face.light, at_y - 0.055, 0.055, 0.055, WHITE)
-    lid = arc(x, y + 0.01, size * 1.1, size * 1.15, -0.23, 0.23)
+    lid = arc(x, y + 0.01, size * 1.1, size * 1.15, -0.23, 0.23, 8)
     pen.line(lid, 0.06, mix(INK, face.skin, 0.15))
     if face.lipstick:
         end = lid[-1 if side > 0 else 0]
@@ -133,7 +133,7 @@ def mouth(pen: Pen, face: Look):
         pen.polygon(arc(x, 0.58, wide - 0.02, 0.22, 0.25, 0.75), mix(LIPSTICK, INK, 0.65))
         pen.polygon(mirrored([(wide - 0.03, 0.58), (wide - 0.09, 0.66)]) + (x, 0), WHITE)
     elif face.smiling:
-        pen.line(arc(x, 0.52, wide, 0.18, 0.3, 0.7), 0.09, lip)
+        pen.line(arc(x, 0.52, wide, 0.18, 0.3, 0.7, 9), 0.09, lip)
     elif face.open_mouth:
         pen.ellipse(x, 0.65, 0.11, 0.1, lip)
         pen.ellipse(x, 0.65, 0.06, 0.055, mix(LIPSTICK, INK, 0.65))
