@@ -20,13 +20,14 @@ import torch
 from throughput import LOSSES
 from torch import Tensor
 
+from traflow_lib.batch import labelled
 from traflow_lib.data.images import Images
 from traflow_lib.evaluation import records
 from traflow_lib.experiments import recipes, settings
 from traflow_lib.experiments.experiment import Experiment
 from traflow_lib.nets.precision import DTYPES, full_float32
 from traflow_lib.nets.sizes import EDM_CIFAR10
-from traflow_lib.pairs import chunk, labelled, sample_noise
+from traflow_lib.pairs import chunk, sample_noise
 from traflow_lib.teachers import VelocityField
 from traflow_lib.training.log import read_log
 

@@ -187,3 +187,13 @@ def imagenet_npz(root: Path, n: int = 2) -> dict[str, tuple[np.ndarray, np.ndarr
         np.savez(folder / f"{name}.npz", data=data, labels=labels, mean=data.mean(0))
         made[name] = data, labels
     return made
+
+
+def picture_of(
+    file: Path, mode: str = "RGB", size: tuple[int, int] = (8, 8), seed: int = 0, **options
+) -> None:
+    """A picture of noise in a file of any kind that Pillow writes."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    width, height = size
+    image = Image.fromarray(noise(height, width, 3, seed=seed))
+    image.convert(mode).save(file, **options)

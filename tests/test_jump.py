@@ -88,6 +88,15 @@ def test_derivative_in_s_is_the_finite_difference(kind):
     assert (slope - difference).abs().max() <= 1e-4 * slope.abs().max()
 
 
+@pytest.mark.parametrize("derivative", ["with_derivative", "along"])
+def test_derivatives_take_scalar_times(derivative):
+    student, shape = random_student("mlp")
+    x, more = torch.randn(3, *shape), (torch.randn(3, *shape),) if derivative == "along" else ()
+    scalar = getattr(student, derivative)(x, 0.7, 0.2, *more)
+    each = getattr(student, derivative)(x, torch.full((3,), 0.7), torch.full((3,), 0.2), *more)
+    assert all(torch.equal(a, b) for a, b in zip(scalar, each))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_total_derivative_is_the_finite_difference_along_the_velocity(kind):
     student, shape = random_student(kind, torch.float64)

@@ -86,13 +86,14 @@ def test_batch_without_a_path_is_the_chord():
 @pytest.mark.parametrize(
     "states, message",
     [
-        ("path", 'states="path" needs batches with the teacher\'s path'),
-        ("data", 'states="data" needs real data'),
+        (lambda batch: batch.on("path"), 'states="path" needs batches with the teacher\'s path'),
+        (lambda batch: batch.with_noised_data(), 'states="data" needs real data'),
     ],
+    ids=["path", "data"],
 )
 def test_states_that_a_batch_does_not_have_are_refused_in_one_line(states, message):
     with pytest.raises(ValueError, match=message) as error:
-        Batch(torch.randn(5, 2), torch.randn(5, 2)).on(states)
+        states(Batch(torch.randn(5, 2), torch.randn(5, 2)))
     assert "\n" not in str(error.value)
 
 
@@ -101,7 +102,7 @@ def test_states_of_a_batch_are_on_the_chord_the_path_or_random_chords_of_data():
     assert torch.equal(batch.on("chord").at(t), chord(batch.x0, batch.x1, t)) and torch.equal(
         batch.on("path").at(t), batch.path[:, 2]
     )
-    one, other = batch.on("data"), batch.on("data")
+    one, other = batch.with_noised_data(), batch.with_noised_data()
     assert torch.equal(one.at(0 * t), batch.data) and one.intervals is None
     assert not torch.isclose(one.x1, other.x1).any() and not torch.isclose(one.x1, batch.x1).any()
 
@@ -186,7 +187,9 @@ def test_ends_is_the_share_of_times_that_sampling_uses(ends):
 
 
 def test_times_can_be_drawn_from_another_distribution():
-    s, u, t = sample_times(5_000, 0.0, draw=lambda n: 0.5 + 0.1 * torch.rand(3, n))
+    s, u, t = sample_times(
+        5_000, 0.0, draw=lambda n, generator: 0.5 + 0.1 * torch.rand(3, n, generator=generator)
+    )
     assert s.min() >= 0.5 and t.max() <= 0.6 and (s <= u).all() and (u <= t).all()
 
 

@@ -5,61 +5,52 @@ same state.
 import pytest
 import torch
 
-from traflow_lib import randomness
 from traflow_lib.files.processes import mean_over_processes, processes
+from traflow_lib.randomness import Draws
 
 
-def parts_of(make, of):
-    """The parts that `of` processes would draw, each from the same state, and the state they leave."""
-    found, states = [], []
-    for index in range(of):
-        torch.manual_seed(3)
-        with randomness.part(index, of):
-            found.append(make())
-        states.append(torch.get_rng_state())
-    assert all(torch.equal(states[0], state) for state in states)
-    return found, states[0]
+def seeded(index=0, of=1):
+    return Draws(torch.Generator().manual_seed(3), index, of)
+
+
+DRAWS = {
+    "uniform": (lambda draws, n: draws.uniform(n), 0),
+    "integers": (lambda draws, n: draws.integers(2, 9, n), 0),
+    "normal": (lambda draws, n: draws.normal(n, (2, 3)), 0),
+    "normal_like": (lambda draws, n: draws.normal_like(torch.zeros(n, 4, dtype=torch.float64)), 0),
+    "columns": (lambda draws, n: draws.take(lambda m, g: torch.rand(3, m, generator=g), n, dim=1), 1),
+}
 
 
 @pytest.mark.parametrize("of", [2, 3, 4])
-@pytest.mark.parametrize(
-    "make, dim",
-    [
-        (lambda n: randomness.uniform(n), 0),
-        (lambda n: randomness.integers(2, 9, n), 0),
-        (lambda n: randomness.normal(n, (2, 3)), 0),
-        (lambda n: randomness.normal_like(torch.zeros(n, 4, dtype=torch.float64)), 0),
-        (lambda n: randomness.draw(lambda m: torch.rand(3, m), n, dim=1), 1),
-    ],
-    ids=["uniform", "integers", "normal", "normal_like", "columns"],
-)
-def test_parts_interleave_to_the_whole(make, dim, of):
-    torch.manual_seed(3)
-    whole = make(12)
-    after = torch.get_rng_state()
-    parts, state = parts_of(lambda: make(12 // of), of)
-    assert torch.equal(torch.stack(parts, dim + 1).flatten(dim, dim + 1), whole) and torch.equal(state, after)
+@pytest.mark.parametrize("make, dim", DRAWS.values(), ids=DRAWS)
+def test_parts_interleave_to_the_whole_and_leave_one_state(make, dim, of):
+    whole, *parts = (seeded(), *(seeded(index, of) for index in range(of)))
+    found = [make(part, 12 // of) for part in parts]
+    assert torch.equal(torch.stack(found, dim + 1).flatten(dim, dim + 1), make(whole, 12))
+    after = whole.generator.get_state()
+    assert all(torch.equal(part.generator.get_state(), after) for part in parts)
+    assert [part.local(12) for part in parts] == [12 // of] * of
 
 
 def test_first_share_of_every_part_is_the_first_share_of_the_whole():
     """So a method that treats the first quarter of its batch differently treats the same samples so, however
     the batch is split.
     """
+    parts = [seeded(index, 4).uniform(4)[:1] for index in range(4)]
+    assert torch.equal(torch.cat(parts), seeded().uniform(16)[:4])
+
+
+def test_nothing_else_moves_a_generator_of_its_own_and_without_one_torchs_own_is_taken():
+    draws = Draws.seeded(3)
+    torch.nn.functional.dropout(torch.ones(100))
+    assert torch.equal(draws.uniform(5), seeded().uniform(5))
     torch.manual_seed(3)
-    whole = randomness.uniform(16)
-    parts, _ = parts_of(lambda: randomness.uniform(4)[:1], 4)
-    assert torch.equal(torch.cat(parts), whole[:4])
-
-
-def test_parts_end_with_their_block():
-    with pytest.raises(RuntimeError), randomness.part(1, 2):
-        assert randomness.local(10) == 5
-        raise RuntimeError
-    assert randomness.local(10) == 10
+    assert torch.equal(Draws().uniform(5), seeded().uniform(5))
 
 
 def test_numbers_follow_the_dtype_of_what_they_are_like():
-    assert randomness.normal_like(torch.zeros(2, 3, dtype=torch.float64)).dtype == torch.float64
+    assert seeded().normal_like(torch.zeros(2, 3, dtype=torch.float64)).dtype == torch.float64
 
 
 def test_one_process_is_the_mean_of_all():

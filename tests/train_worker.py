@@ -12,9 +12,10 @@ import torch
 from helpers import NETS, gaussian, random_pairs
 from torch import nn
 
-from traflow_lib import nets, objectives, randomness
+from traflow_lib import nets, objectives
 from traflow_lib.jump import JumpMap
 from traflow_lib.pairs import PairCache
+from traflow_lib.randomness import Draws
 from traflow_lib.training import fit
 from traflow_lib.training.config import TrainConfig
 
@@ -42,11 +43,11 @@ def main(folder: Path, method: str, kill_at: int) -> None:
         micro_batch=int(os.environ.get("MICRO_BATCH", 0)),
     )
 
-    def loss_fn(net: nn.Module, target: nn.Module, progress: float):
+    def loss_fn(net: nn.Module, target: nn.Module, progress: float, draws: Draws):
         if round(progress * steps) == kill_at:
             os.kill(os.getpid(), getattr(signal, os.environ.get("SIGNAL", "SIGKILL")))
-        batch = pairs.batch(randomness.local(train.batch))
-        batch.data = randomness.draw(lambda n: torch.randn(n, 2), len(batch.x1))
+        batch = pairs.batch(draws.local(train.batch), draws=draws)
+        batch.data = draws.normal(len(batch.x1), (2,))
         return objective(JumpMap(net), JumpMap(target), flow, batch)
 
     trained = fit(net, loss_fn, train, folder, seed=1)

@@ -1,13 +1,14 @@
 """A batch of teacher pairs as an objective gets it, and the times at which it is looked at."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from . import randomness
 from .flow import chord
+from .jump import JumpMap
+from .randomness import Draws
 
 STATES = ("chord", "path", "data")
 
@@ -18,7 +19,7 @@ class Batch:
 
     path [B, K + 1, ...], the teacher's states at times 0, 1/K .. 1; data [B, ...]: real data, for the methods
     that need it; label [B]: the class of each sample, for a class-conditional flow; progress: share of the
-    training that is done.
+    training that is done; draws: where the times and the noise of this step come from.
     """
 
     x1: Tensor
@@ -27,21 +28,21 @@ class Batch:
     data: Tensor | None = None
     label: Tensor | None = None
     progress: float = 0.0
+    draws: Draws = field(default_factory=Draws)
 
     def on(self, states: str) -> "Batch":
-        """The batch whose .at(t) gives states on the "chord", the teacher's "path", or of "data".
-
-        Those of "data" lie on random chords of real data.
-        """
+        """The batch whose .at(t) gives states on the "chord" or on the teacher's "path"."""
         if states == "chord":
             return replace(self, path=None)
-        if states == "path":
-            if self.path is None:
-                raise ValueError('states="path" needs batches with the teacher\'s path (path=True)')
-            return self
+        if self.path is None:
+            raise ValueError('states="path" needs batches with the teacher\'s path (path=True)')
+        return self
+
+    def with_noised_data(self) -> "Batch":
+        """The batch whose .at(t) gives states on chords of its real data and noise drawn for them."""
         if self.data is None:
             raise ValueError('states="data" needs real data in the batch (Batch.data)')
-        return replace(self, x1=randomness.normal_like(self.data), x0=self.data, path=None)
+        return replace(self, x1=self.draws.normal_like(self.data), x0=self.data, path=None)
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half of the batch."""
@@ -75,19 +76,53 @@ class Batch:
         return self.path[torch.arange(len(t), device=t.device), index]
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """v(x, t) of a class-conditional field for a batch of classes `label` [B]."""
+
+    velocity: Callable
+    label: Tensor
+
+    def __call__(self, x: Tensor, t: float | Tensor) -> Tensor:
+        """The velocity at x [B, ...] and t, a scalar or [B]."""
+        return self.velocity(x, t, label=self.label)
+
+
+def labelled(velocity, label: Tensor | None):
+    """The field for a batch of these classes [B]; the field itself where there are none."""
+    return velocity if label is None else Labelled(velocity, label)
+
+
+def rows(field, part: slice):
+    """A jump map or velocity for a part of its batch: its classes, if it has any, are those of the part."""
+    label = getattr(field, "label", None)
+    if label is None:
+        return field
+    if isinstance(field, JumpMap):
+        return JumpMap(field.net, label[part])
+    return Labelled(field.velocity, label[part])
+
+
 def sample_times(
-    n: int, ends: float, intervals: int | None = None, draw: Callable[[int], Tensor] | None = None
+    n: int,
+    ends: float,
+    intervals: int | None = None,
+    draw: Callable[[int, torch.Generator], Tensor] | None = None,
+    draws: Draws | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Times s < u < t [n] each: three sorted uniforms.
 
     Then t := 1 with probability `ends`, and s := 0 with probability `ends`.
 
     With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored
-    paths have states. draw(n) -> [3, n] takes the place of the uniforms.
+    paths have states. draw(n, generator) -> [3, n] takes the place of the uniforms; draws: of the training
+    step, torch's own generator if None.
     """
-    s, u, t = randomness.draw(draw or (lambda n: torch.rand(3, n)), n, dim=1).sort(dim=0).values
-    t = torch.where(randomness.uniform(n) < ends, 1.0, t)
-    s = torch.where(randomness.uniform(n) < ends, 0.0, s)
+    draws = draws or Draws()
+    uniforms = draw or (lambda n, generator: torch.rand(3, n, generator=generator))
+    s, u, t = draws.take(uniforms, n, dim=1).sort(dim=0).values
+    t = torch.where(draws.uniform(n) < ends, 1.0, t)
+    s = torch.where(draws.uniform(n) < ends, 0.0, s)
     if intervals is not None:
         s, u, t = (
             (s * intervals).floor() / intervals,

@@ -10,6 +10,7 @@ import warnings
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .flow import chord, expand, per_sample
 
@@ -17,8 +18,8 @@ from .flow import chord, expand, per_sample
 class JumpMap(nn.Module):
     """G for a network net(x, t, s) -> F, the average velocity; x [B, ...], t and s scalars or [B].
 
-    label [B]: the classes of the batch, for a class-conditional network; a call on the batch's first rows
-    takes the first labels.
+    label [B]: the classes of the batch, for a class-conditional network; batch.rows gives the map of a part
+    of the batch.
     """
 
     def __init__(self, net: nn.Module, label: Tensor | None = None):
@@ -26,7 +27,7 @@ class JumpMap(nn.Module):
         self.net, self.label = net, label
 
     def _average(self, x: Tensor, t: Tensor, s: Tensor) -> Tensor:
-        return self.net(x, t, s) if self.label is None else self.net(x, t, s, label=self.label[: len(x)])
+        return self.net(x, t, s) if self.label is None else self.net(x, t, s, label=self.label)
 
     def average_velocity(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> Tensor:
         """F(x_t, t, s), same shape as x."""
@@ -79,7 +80,11 @@ def _jvp(function, inputs: tuple, tangents: tuple) -> tuple[Tensor, Tensor]:
 
     Autocast does not see through torch.func's wrappers, so that a convolution would fail.
     """
-    with warnings.catch_warnings(), torch.autocast(inputs[0].device.type, enabled=False):
+    exact = torch.autocast(inputs[0].device.type, enabled=False)
+    # fused attention, which networks of others call, has no forward-mode derivative
+    with warnings.catch_warnings(), exact, sdpa_kernel(SDPBackend.MATH):
         # torch's own first use of forward mode calls a function it has deprecated
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
-        return torch.func.jvp(function, inputs, tangents)  # type: ignore[return-value]
+        # a scalar time is one number seen B times, which cannot carry a tangent
+        whole = tuple(one.contiguous() for one in inputs)
+        return torch.func.jvp(function, whole, tangents)  # type: ignore[return-value]

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from . import randomness
-from .batch import Batch
+from .batch import Batch, labelled
 from .files.parts import in_parts
 from .files.tensors import save_tensors
+from .randomness import Draws
 from .solvers import solve
 
 
@@ -58,25 +58,28 @@ class PairCache:
     def __len__(self) -> int:
         return len(self.x1)
 
-    def batch(self, n: int, path: bool = True, label: Tensor | None = None) -> Batch:
+    def batch(
+        self, n: int, path: bool = True, label: Tensor | None = None, draws: Draws | None = None
+    ) -> Batch:
         """n random pairs, of the classes `label` [n] if given.
 
-        path=False leaves the path out even if it is stored (a chord preset needs none).
+        path=False leaves the path out even if it is stored (a chord preset needs none); draws: of the
+        training step, torch's own generator if None.
         """
-        index = randomness.integers(0, len(self), n) if label is None else self._of_class(label)
+        draws = draws or Draws()
+        index = draws.integers(0, len(self), n) if label is None else self._of_class(label, draws)
         path = self.path[index].float() if path and self.path is not None else None
-        return Batch(
-            self.x1[index], self.x0[index], path, label=None if self.label is None else self.label[index]
-        )
+        label = None if self.label is None else self.label[index]
+        return Batch(self.x1[index], self.x0[index], path, label=label, draws=draws)
 
-    def _of_class(self, label: Tensor) -> Tensor:
+    def _of_class(self, label: Tensor, draws: Draws) -> Tensor:
         counts = self.label.bincount(minlength=int(label.max()) + 1)
         if (counts[label] == 0).any():
             raise ValueError(
                 f"there are no pairs of class {label[counts[label] == 0][0].item()}; solve more pairs than "
                 f"{len(self)}"
             )
-        position = (randomness.uniform(len(label)) * counts[label]).long()
+        position = (draws.uniform(len(label)) * counts[label]).long()
         return self.label.argsort()[(counts.cumsum(0) - counts)[label] + position]
 
     def first(self, n: int) -> "PairCache":
@@ -118,22 +121,18 @@ class OnlinePairs:
             solver,
         )
 
-    def batch(self, n: int, path: bool = True, label: Tensor | None = None) -> Batch:
+    def batch(
+        self, n: int, path: bool = True, label: Tensor | None = None, draws: Draws | None = None
+    ) -> Batch:
         """n fresh pairs, of the classes `label` [n] if given, else of random ones where there are classes."""
-        noise = randomness.normal(n, self.shape).to(self.device)
+        draws = draws or Draws()
+        noise = draws.normal(n, self.shape).to(self.device)
         if label is None and self.classes:
-            label = randomness.integers(0, self.classes, n)
+            label = draws.integers(0, self.classes, n)
         label = None if label is None else label.to(self.device)
         solution = solve(labelled(self.teacher, label), noise, keep_path=path, **self.solver)
-        return Batch(noise, solution.x, solution.path.flip(0).transpose(0, 1) if path else None, label=label)
-
-
-def labelled(velocity, label: Tensor | None):
-    """v(x, t) of a class-conditional field for a batch of classes `label` [B].
-
-    A call on its first rows takes the first labels.
-    """
-    return velocity if label is None else lambda x, t: velocity(x, t, label=label[: len(x)])
+        states = solution.path.flip(0).transpose(0, 1) if path else None
+        return Batch(noise, solution.x, states, label=label, draws=draws)
 
 
 def chunk(shape: tuple) -> int:

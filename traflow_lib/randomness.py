@@ -1,64 +1,58 @@
 """Random draws of a training step, the same however its batch is split.
 
-Neither processes nor accumulation steps change them.
-
-Every process draws for the whole batch from the same generator state and keeps every `of`-th sample, so that
-one process and many see the same samples, and the first share of every part is the first share of the whole.
-Drawing numbers costs far less than a network call.
+Neither processes nor accumulation steps change them, and nothing else (dropout, say) takes numbers from their
+generator.
 """
 
 from collections.abc import Callable
-from contextlib import contextmanager
 
 import torch
-from torch import Tensor
-
-_part = (0, 1)
+from torch import Generator, Tensor
 
 
-@contextmanager
-def part(index: int, of: int):
-    """Inside, draw() gives part `index` of `of` parts of every draw."""
-    global _part
-    before, _part = _part, (index, of)
-    try:
-        yield
-    finally:
-        _part = before
+class Draws:
+    """One part's share of every draw; passed to whoever draws for a training step.
 
-
-def local(n: int) -> int:
-    """Samples of this part of a batch of n."""
-    return n // _part[1]
-
-
-def draw(make: Callable[[int], Tensor], n: int, dim: int = 0) -> Tensor:
-    """This part's n samples of make(number of samples in the whole batch).
-
-    dim: the dimension that counts samples.
+    Every part draws for the whole batch from the same state of the generator and keeps every `of`-th sample,
+    so that one process and many see the same samples, and the first share of every part is the first share of
+    the whole. Drawing numbers costs far less than a network call.
     """
-    index, of = _part
-    whole = make(n * of)
-    return whole if of == 1 else whole.movedim(dim, 0)[index::of].movedim(0, dim)
 
+    def __init__(self, generator: Generator | None = None, index: int = 0, of: int = 1):
+        """generator: of the CPU, torch's own if None; index, of: this part of so many."""
+        self.generator, self.index, self.of = generator or torch.default_generator, index, of
 
-def uniform(n: int) -> Tensor:
-    """n numbers from [0, 1)."""
-    return draw(torch.rand, n)
+    @classmethod
+    def seeded(cls, seed: int) -> "Draws":
+        """Draws of a whole batch from a generator of their own."""
+        return cls(Generator().manual_seed(seed))
 
+    def local(self, n: int) -> int:
+        """Samples of this part of a batch of n."""
+        return n // self.of
 
-def integers(low: int, high: int, n: int) -> Tensor:
-    """n integers from low to high - 1."""
-    return draw(lambda n: torch.randint(low, high, (n,)), n)
+    def take(self, make: Callable[[int, Generator], Tensor], n: int, dim: int = 0) -> Tensor:
+        """This part's n samples of make(samples in the whole batch, generator).
 
+        dim: the dimension that counts samples.
+        """
+        whole = make(n * self.of, self.generator)
+        return whole if self.of == 1 else whole.movedim(dim, 0)[self.index :: self.of].movedim(0, dim)
 
-def normal(n: int, shape: tuple, like: Tensor | None = None) -> Tensor:
-    """Standard normal [n, *shape], in the dtype and on the device of `like`."""
-    dtype = torch.float32 if like is None else like.dtype
-    noise = draw(lambda n: torch.randn(n, *shape, dtype=dtype), n)
-    return noise if like is None else noise.to(like.device)
+    def uniform(self, n: int) -> Tensor:
+        """n numbers from [0, 1)."""
+        return self.take(lambda n, generator: torch.rand(n, generator=generator), n)
 
+    def integers(self, low: int, high: int, n: int) -> Tensor:
+        """n integers from low to high - 1."""
+        return self.take(lambda n, generator: torch.randint(low, high, (n,), generator=generator), n)
 
-def normal_like(x: Tensor) -> Tensor:
-    """Standard normal in the shape, in the dtype and on the device of x [B, ...]."""
-    return normal(len(x), x.shape[1:], x)
+    def normal(self, n: int, shape: tuple, like: Tensor | None = None) -> Tensor:
+        """Standard normal [n, *shape], in the dtype and on the device of `like`."""
+        dtype = torch.float32 if like is None else like.dtype
+        noise = self.take(lambda n, generator: torch.randn(n, *shape, dtype=dtype, generator=generator), n)
+        return noise if like is None else noise.to(like.device)
+
+    def normal_like(self, x: Tensor) -> Tensor:
+        """Standard normal in the shape, in the dtype and on the device of x [B, ...]."""
+        return self.normal(len(x), x.shape[1:], x)

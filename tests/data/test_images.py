@@ -8,9 +8,9 @@ import pytest
 import torch
 from image_files import cifar
 
-from traflow_lib import randomness
 from traflow_lib.data import drawn, fetch, images, published_sets
 from traflow_lib.files.checksums import tensor_sha256
+from traflow_lib.randomness import Draws
 
 pytestmark = pytest.mark.usefixtures("generated_files")
 
@@ -25,10 +25,8 @@ def test_digits_are_what_they_were():
     assert (
         x.sha256 == tensor_sha256(x[:]) == "8aa4a98f227fcb6c0e09f481387d6fb1d13ed860d89d558098140c841f9d9acf"
     )
-    torch.manual_seed(3)
-    drawn = x.sample(50)
-    torch.manual_seed(3)
-    assert torch.equal(drawn, x[torch.randint(1797, (50,))])
+    drawn = x.sample(50, Draws.seeded(3))
+    assert torch.equal(drawn, x[torch.randint(1797, (50,), generator=torch.Generator().manual_seed(3))])
 
 
 @pytest.mark.parametrize("name", ["cifar10", "digits", "shapes16"])
@@ -44,27 +42,17 @@ def test_every_index_gives_the_same_images(root, name):
         x[len(x)]
 
 
-def test_batches_are_every_image_once_in_order(root):
-    x, _ = images.load("cifar10", root=root)
-    assert [len(batch) for batch in x.batches(10)] == [10, 10, 4] and torch.equal(
-        torch.cat(list(x.batches(10))), x[:]
-    )
-
-
 def test_samples_come_with_their_labels_and_from_every_image(root):
     x, labels = images.load("cifar10", root=root)
-    drawn, of = x.sample_labelled(2_000, torch.Generator().manual_seed(1))
+    drawn, of = x.sample_labelled(2_000, Draws.seeded(1))
     match = (drawn.flatten(1)[:, None, :50] == x[:].flatten(1)[None, :, :50]).all(2)
     assert (match.sum(1) == 1).all() and torch.equal(labels[match.int().argmax(1)], of) and match.any(0).all()
-    assert torch.equal(drawn, x.sample(2_000, torch.Generator().manual_seed(1)))
+    assert torch.equal(drawn, x.sample(2_000, Draws.seeded(1)))
 
 
 def test_flips_mirror_half_the_samples_and_no_indexed_image(root):
     plain, flipping = images.load("cifar10", root=root)[0], images.load("cifar10", root=root, flip=True)[0]
-    torch.manual_seed(1)
-    before = plain.sample(2_000)
-    torch.manual_seed(1)
-    after = flipping.sample(2_000)
+    before, after = plain.sample(2_000, Draws.seeded(1)), flipping.sample(2_000, Draws.seeded(1))
     same, mirrored = ((before == other).flatten(1).all(1) for other in (after, after.flip(3)))
     assert (same ^ mirrored).all() and 900 < mirrored.sum() < 1_100
     assert torch.equal(flipping[:], plain[:])
@@ -72,12 +60,10 @@ def test_flips_mirror_half_the_samples_and_no_indexed_image(root):
 
 def test_a_batch_split_over_processes_is_the_whole_batch(root):
     x, _ = images.load("cifar10", root=root, flip=True)
-    torch.manual_seed(1)
-    whole = x.sample(12)
+    whole = x.sample(12, Draws.seeded(1))
     for part in range(3):
-        torch.manual_seed(1)
-        with randomness.part(part, 3):
-            assert torch.equal(x.sample(4), whole[part::3])
+        draws = Draws(torch.Generator().manual_seed(1), part, 3)
+        assert torch.equal(x.sample(4, draws), whole[part::3])
 
 
 def test_shapes_depend_on_seed_and_number_alone():
@@ -130,7 +116,7 @@ def rate(x: images.Images, batch: int = 128) -> float:
     for _ in range(5):
         begin = time.perf_counter()
         for _ in range(20):
-            x.sample(batch)
+            x.sample(batch, Draws())
         best = max(best, 20 * batch / (time.perf_counter() - begin))
     torch.set_num_threads(threads)
     return best

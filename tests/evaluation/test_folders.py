@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from traflow_lib.data import sample_files
 from traflow_lib.evaluation import generate
 from traflow_lib.evaluation.features import Extractor
 
@@ -55,7 +56,7 @@ def test_other_pixels_under_the_same_names_and_dates_are_other_features(tmp_path
 
 
 def wide(file):
-    Image.fromarray(np.full((8, 8), 40000, dtype=np.uint16)).save(file)
+    Image.fromarray(np.full((8, 8), 40000, dtype=np.uint32).astype(np.int32)).save(file.with_suffix(".tif"))
 
 
 def larger(file):
@@ -68,11 +69,39 @@ def cut(file):
 
 @pytest.mark.parametrize("batch", [500, 2])
 @pytest.mark.parametrize("spoil, complaint", [
-    (wide, "more than 8 bits a channel"), (larger, "a folder holds images of one size"),
-    (cut, "no whole image"), (lambda file: file.write_bytes(b""), "no whole image"),
+    (wide, "004.tif.*convert it to 8 or 16 bits"), (larger, "004.png.*a folder holds images of one size"),
+    (cut, "004.png.*is damaged"), (lambda file: file.write_bytes(b""), "004.png.*is damaged"),
 ])  # fmt: skip
 def test_a_file_that_does_not_fit_is_named(tmp_path, spoil, complaint, batch):
     folder = folder_of(tmp_path)
     spoil(folder / "004.png")
-    with pytest.raises(ValueError, match=f"004.png.*{complaint}"):
+    with pytest.raises(ValueError, match=complaint):
         features(folder, batch)
+
+
+def test_sixteen_bits_are_the_same_as_eight(tmp_path):
+    folder = folder_of(tmp_path)
+    pixels = np.asarray(Image.open(folder / "001.png").convert("L"))
+    for number in range(6):
+        Image.fromarray(pixels).save(folder / f"{number:03d}.png")
+    before = features(folder)
+    Image.fromarray(pixels.astype(np.uint16) * 257).save(folder / "001.png")
+    assert torch.equal(features(folder), before)
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.npy", "x.pt"])
+def test_an_array_is_measured_as_a_folder_is(tmp_path, name):
+    folder = folder_of(tmp_path)
+    pixels = np.stack([np.asarray(Image.open(file)) for file in sorted(folder.iterdir())])
+    bytes_first = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    if name == "x.npy":
+        np.save(tmp_path / name, pixels)
+    else:
+        sample_files.write(tmp_path / name, bytes_first / 127.5 - 1, bytes_first)
+    assert torch.equal(features(tmp_path / name), features(folder))
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_no_images_are_not_measured(tmp_path, n):
+    with pytest.raises(ValueError, match=f"{n} images to take of .*pictures; at least 1"):
+        generate.of_folder(folder_of(tmp_path), None, n)

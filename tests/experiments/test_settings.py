@@ -13,6 +13,7 @@ from traflow_lib.evaluation import records
 from traflow_lib.experiments import recipes, settings
 from traflow_lib.experiments.experiment import Experiment
 from traflow_lib.files import checksums, paths
+from traflow_lib.objectives import registry
 from traflow_lib.reports import evidence
 from traflow_lib.teachers import save_network
 from traflow_lib.training.config import TrainConfig
@@ -125,9 +126,9 @@ def test_changing_a_presets_default_changes_the_fingerprints_of_its_students_and
         }
     }
     before = [fingerprint(method=method, **recipe) for method in recipe["students"]]
-    factory = objectives._FACTORIES[preset]
-    other = {"distance": "l2" if factory().distance == "cauchy" else "cauchy"}
-    monkeypatch.setitem(objectives._FACTORIES, preset, lambda **options: factory(**other | options))
+    kind, options = registry._METHODS[preset]
+    other = {"distance": "l2" if objectives.get(preset).distance == "cauchy" else "cauchy"}
+    monkeypatch.setitem(registry._METHODS, preset, (kind, options | other))
     after = [fingerprint(method=method, **recipe) for method in recipe["students"]]
     assert after[0] != before[0] and after[1] == before[1]
 

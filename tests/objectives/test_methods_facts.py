@@ -10,6 +10,7 @@ from traflow_lib import objectives
 from traflow_lib.jump import JumpMap
 from traflow_lib.nets.mlp import MLP
 from traflow_lib.objectives.base import stop_gradient
+from traflow_lib.randomness import Draws
 
 TEACHER = MLP(width=16, depth=3)
 
@@ -31,7 +32,7 @@ def test_u_shaped_times_have_their_density(a):
     Mean |t - 1/2| = 1/2 - tanh(a/4)/a, and the distribution function by Kolmogorov-Smirnov at 1e-4.
     """
     n = 100_000
-    t = objectives.get("reflow_pp", steepness=a)._times(n).double().sort().values
+    t = objectives.get("reflow_pp", steepness=a)._times(n, Draws()).double().sort().values
     a = torch.tensor(a).double()
     assert (t - 0.5).abs().mean().item() == pytest.approx((0.5 - (a / 4).tanh() / a).item(), abs=0.002)
     exact = 0.5 + (a * (t - 0.5)).sinh() / (2 * (a / 2).sinh())
@@ -40,9 +41,9 @@ def test_u_shaped_times_have_their_density(a):
 
 @pytest.mark.parametrize("name", ["reflow", "reflow_pp"])
 def test_ends_of_reflow_is_the_share_of_times_at_the_noise(name):
-    assert (objectives.get(name, ends=0.3)._times(50_000) == 1).float().mean().item() == pytest.approx(
-        0.3, abs=0.01
-    )
+    assert (
+        objectives.get(name, ends=0.3)._times(50_000, Draws()) == 1
+    ).float().mean().item() == pytest.approx(0.3, abs=0.01)
 
 
 def test_annealing_reflow_starts_without_the_pairs_noise_and_ends_with_it_alone():

@@ -74,9 +74,9 @@ def train(objective, pairs, folder, net=None, teacher=FLOW, steps=600, lr=0.02):
     torch.manual_seed(0)
     config = TrainConfig(steps=steps, batch=256, lr=lr, ema=0.99)
 
-    def loss_fn(net, ema_net, progress):
-        batch = pairs.batch(config.batch * objective.draws, path=objective.needs_path)
-        batch.data, batch.progress = FLOW.sample(config.batch), progress
+    def loss_fn(net, ema_net, progress, draws):
+        batch = pairs.batch(config.batch * objective.draws, path=objective.needs_path, draws=draws)
+        batch.data, batch.progress = FLOW.sample(config.batch, draws.generator), progress
         return objective(JumpMap(net), JumpMap(ema_net), teacher, batch)
 
     return JumpMap(fit(net or LinearStudent(objective.s_input), loss_fn, config, folder, seed=0).net)

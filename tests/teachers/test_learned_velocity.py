@@ -15,9 +15,9 @@ def test_learned_velocity_of_a_mixture_is_within_five_per_cent_of_the_exact_one(
     flow, config = mixture(torch.float32), TrainConfig(steps=2500, batch=1024, lr=1e-2, ema=0.99)
     data = flow.sample(500_000)
 
-    def loss_fn(net, ema_net, progress):
-        x0 = data[torch.randint(len(data), (config.batch,))]
-        return LossTerms(velocity_loss(net, x0, torch.randn(config.batch, 2), torch.rand(config.batch)), {})
+    def loss_fn(net, ema_net, progress, draws):
+        x0 = data[draws.integers(0, len(data), config.batch)]
+        return LossTerms(velocity_loss(net, x0, draws.normal_like(x0), draws.uniform(config.batch)), {})
 
     learned = fit(MLP(width=48, depth=3, frequencies=2), loss_fn, config, tmp_path, seed=0).net
     t = torch.rand(50_000)

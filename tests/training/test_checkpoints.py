@@ -66,8 +66,8 @@ def test_checkpoint_of_another_recipe_is_refused(tmp_path):
 def test_checkpoint_holds_everything_that_decides_the_next_step(tmp_path):
     fit(network(), regression(), changed(ema=[0.9, 0.5]), tmp_path, seed=0, recipe="r")
     content = torch.load(max(tmp_path.glob("*.pt")), weights_only=True)
-    assert {"net", "ema 0.9", "ema 0.5", "optimizer", "scaler", "step", "random", "identity"} <= set(content)
-    assert content["identity"]["recipe"] == "r" and len(content["random"]) == 1
+    assert {"net", "ema 0.9", "ema 0.5", "optimizer", "scaler", "step", "draws", "identity"} <= set(content)
+    assert content["identity"]["recipe"] == "r" and len(content["dropout"]) == 1
 
 
 def test_several_averages_are_what_each_would_be_alone_and_the_last_is_the_target(tmp_path):
@@ -77,9 +77,9 @@ def test_several_averages_are_what_each_would_be_alone_and_the_last_is_the_targe
     }
     targets = []
 
-    def loss_fn(net, target, progress):
+    def loss_fn(net, target, progress, draws):
         targets.append(state(target))
-        return regression()(net, target, progress)
+        return regression()(net, target, progress, draws)
 
     trained = fit(network(), loss_fn, changed(ema=[0.9, 0.5, 0.0]), tmp_path / "all", seed=0)
     assert list(trained.averages) == [0.9, 0.5, 0.0] and trained.net is trained.averages[0.9]

@@ -1,6 +1,7 @@
 """fit(): exact resume, a divergence that loses nothing, settings checked by name, and what the log says."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,10 +24,10 @@ def regression(fail_at=None, failure=None):
     """A loss on random batches; at call `fail_at` it calls failure(net) instead."""
     calls = 0
 
-    def loss_fn(net, ema_net, progress):
+    def loss_fn(net, ema_net, progress, draws):
         nonlocal calls
         calls += 1
-        x = torch.randn(CONFIG.batch, 2)
+        x = draws.normal(CONFIG.batch, (2,))
         if calls - 1 == fail_at:
             return LossTerms(failure(net), {})
         loss = (net(x) - x.flip(1)).square().mean()
@@ -105,7 +106,11 @@ def test_average_of_constant_weights_is_constant(tmp_path):
     net = network()
     before = state(net)
     ema = fit(
-        net, lambda net, ema_net, progress: LossTerms(0 * net[0].weight.sum(), {}), CONFIG, tmp_path, seed=0
+        net,
+        lambda net, target, progress, draws: LossTerms(0 * net[0].weight.sum(), {}),
+        CONFIG,
+        tmp_path,
+        seed=0,
     ).net
     assert same(before, state(net)) and same(before, state(ema))
 
@@ -113,11 +118,10 @@ def test_average_of_constant_weights_is_constant(tmp_path):
 def test_loss_is_told_the_share_of_the_steps_that_is_done_also_after_a_resume(tmp_path):
     seen = []
 
-    def loss_fn(net, ema_net, progress):
+    def loss_fn(net, ema_net, progress, draws):
         seen.append(progress)
-        return regression(0, interrupt if len(seen) == 8 else lambda net: net[0].weight.sum())(
-            net, ema_net, progress
-        )
+        failure = interrupt if len(seen) == 8 else lambda net: net[0].weight.sum()
+        return regression(0, failure)(net, ema_net, progress, draws)
 
     with pytest.raises(KeyboardInterrupt):
         fit(network(), loss_fn, CONFIG, tmp_path, seed=0)
@@ -129,9 +133,9 @@ def test_average_follows_its_warmed_up_decay(tmp_path):
     net, expected = network(), None
     seen = []
 
-    def loss_fn(net, ema_net, progress):
+    def loss_fn(net, ema_net, progress, draws):
         seen.append(state(net)["0.weight"])
-        return regression()(net, ema_net, progress)
+        return regression()(net, ema_net, progress, draws)
 
     ema = fit(net, loss_fn, CONFIG, tmp_path, seed=0).net
     expected = seen[0]
@@ -155,7 +159,7 @@ def test_log_after_a_resume_is_the_average_of_the_steps_it_covers(tmp_path):
     """A loss of 1 throughout, interrupted between two log lines."""
     config, count = TrainConfig(steps=20, batch=1, save_every=5, log_every=10), []
 
-    def loss_fn(net, ema_net, progress):
+    def loss_fn(net, ema_net, progress, draws):
         count.append(1)
         if len(count) == 8:
             raise KeyboardInterrupt
@@ -174,9 +178,9 @@ def test_log_after_a_resume_is_the_average_of_the_steps_it_covers(tmp_path):
 def test_training_in_half_precision_runs_and_keeps_float32_weights(tmp_path, precision, dtype):
     net, dtypes = network(), []
 
-    def loss_fn(net, ema_net, progress):
+    def loss_fn(net, ema_net, progress, draws):
         dtypes.append(net(torch.randn(4, 2)).dtype)
-        return regression()(net, ema_net, progress)
+        return regression()(net, ema_net, progress, draws)
 
     trained = fit(net, loss_fn, TrainConfig(steps=3, batch=4, precision=precision), tmp_path, seed=0)
     assert set(dtypes) == {dtype} and all(
@@ -189,7 +193,36 @@ def test_fp16_skips_a_step_whose_scaled_gradient_overflows_and_scales_less(tmp_p
     net, config = network(), TrainConfig(steps=1, batch=4, precision="fp16", clip=0.0)
     before = state(net)
     fit(
-        net, lambda net, target, progress: LossTerms(1e34 * net[0].weight.sum(), {}), config, tmp_path, seed=0
+        net,
+        lambda net, target, progress, draws: LossTerms(1e34 * net[0].weight.sum(), {}),
+        config,
+        tmp_path,
+        seed=0,
     )
     assert same(before, state(net)) and saved(tmp_path)["scaler"]["scale"] == 2.0**15
     assert all(value.isfinite().all() for value in state(net).values())
+
+
+def test_dropout_takes_no_number_from_the_draws_of_the_batches(tmp_path):
+    """However often a step calls its network: the same samples in every step, in one pass and in parts."""
+
+    def drawn(dropout, micro_batch):
+        seen = []
+
+        def loss_fn(net, target, progress, draws):
+            x = draws.normal(draws.local(CONFIG.batch), (2,))
+            seen.append(x)
+            return LossTerms(net(x).square().mean(), {})
+
+        net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(dropout))
+        config = replace(CONFIG, micro_batch=micro_batch)
+        folder = tmp_path / f"{dropout}-{micro_batch}"
+        fit(net, loss_fn, config, folder, seed=0)
+        parts = CONFIG.batch // (micro_batch or CONFIG.batch)
+        steps = torch.stack(seen).unflatten(0, (-1, parts))
+        return steps.transpose(1, 2).flatten(1, 2)
+
+    whole = drawn(0.0, 0)
+    assert len(whole) == CONFIG.steps and not torch.equal(whole[0], whole[1])
+    for dropout, micro_batch in ((0.5, 0), (0.0, CONFIG.batch // 4), (0.5, CONFIG.batch // 4)):
+        assert torch.equal(drawn(dropout, micro_batch), whole)

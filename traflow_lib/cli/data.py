@@ -12,8 +12,8 @@ def run(
     name: Annotated[
         str,
         typer.Argument(
-            help="digits, fashion_mnist, cifar10, celeba64, ffhq64, imagenet64, shapes32, faces64 ...; "
-            "data/README.md says what goes where."
+            help="digits, fashion_mnist, cifar10, celeba64, ffhq64, imagenet64, shapes32, faces64, "
+            "objects32 ..., or folder:PATH@SIZE, your own pictures; data/README.md says what goes where."
         ),
     ],
     root: Annotated[
@@ -36,4 +36,6 @@ def _show(name: str, root: Path | None) -> None:
         prepared, _ = images.load(name, split, root)
         where = f"cache {prepared.file}" if prepared.file else "no files needed"
         size = f"{len(prepared):,} images of shape {prepared.shape[1:]}"
+        if prepared.classes:
+            size += f", {len(prepared.classes)} classes ({', '.join(prepared.classes[:10])})"
         print(f"{name} {split}: {size}, {where}, sha256 {prepared.sha256}")

@@ -1,28 +1,95 @@
-"""The command distill."""
+"""The command distill: students of a recipe, or of your own teacher."""
 
+import importlib
+from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
+from safetensors.torch import load_file
+from torch import nn
 
-from .options import DataSet, Methods, Precision, Profile, Recipe, Resume, Teacher, experiments, say
+from .. import nets
+from ..data import images
+from ..nets.target_time import with_target_time
+from ..student import distill
+from ..teachers.adapter import as_velocity
+from ..teachers.convention import PREDICTS
+from .options import DataSet, Methods, Precision, Profile, Resume, experiments, recipe_help, say
 
 
 def run(
-    recipe: Recipe,
+    recipe: Annotated[str | None, typer.Option(help=f"{recipe_help} Without one: of --teacher.")] = None,
     profile: Profile = "laptop",
     data: DataSet = None,
     precision: Precision = None,
-    teacher: Teacher = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="A checkpoint (the kit's, RectifiedFlow .pth, EDM .pkl) for the recipe's teacher; without a "
+            "recipe also MODULE:FUNCTION, which makes your network."
+        ),
+    ] = None,
     resume: Resume = False,
     method: Methods = None,
     seed: Annotated[list[int] | None, typer.Option(help="Only this seed (may be repeated).")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Your network's (.pt or .safetensors).")] = None,
+    noise_at: Annotated[int, typer.Option(help="Your network's time at pure noise: 1 or 0.")] = 1,
+    predicts: Annotated[str, typer.Option(help=f"What it gives: {', '.join(PREDICTS)}.")] = "velocity",
+    scale: Annotated[float, typer.Option(help="What its time is multiplied by (often 1000).")] = 1,
+    layer: Annotated[
+        str, typer.Option(help="The layer of your network to whose output the target time is added.")
+    ] = "time_embed",
+    size: Annotated[int | None, typer.Option(help="Side of the pictures of --data folder:PATH.")] = None,
+    steps: Annotated[int, typer.Option(help="Of the training, without a recipe.")] = 20_000,
+    batch: Annotated[int, typer.Option(help="Samples a step, without a recipe.")] = 128,
+    lr: Annotated[float, typer.Option(help="Learning rate, without a recipe.")] = 1e-3,
+    out: Annotated[Path, typer.Option(help="The student's folder, without a recipe.")] = Path("student"),
 ) -> None:
-    """Train (or find) students of a recipe.
+    """Train (or find) students of a recipe, every method and seed unless some are named; or of your teacher.
 
-    It takes every method and seed unless some are named.
+    Yours: --teacher mypackage:build --weights my.pt --data folder:pictures --size 64 --method traflow. The
+    same command goes on with a training that was interrupted.
     """
-    for experiment in experiments(recipe, profile, data, precision, teacher, resume):
-        for name in method or experiment.recipe["methods"]:
-            for number in seed or experiment.recipe["seeds"]:
-                file = experiment.model(name, number).file
-                say(f"{experiment.dataset}: {name}, seed {number} in {file}")
+    if recipe:
+        if weights or size:
+            raise ValueError("--weights and --size go with a teacher of your own, without --recipe")
+        named = Path(teacher) if teacher else None
+        for experiment in experiments(recipe, profile, data, precision, named, resume):
+            for name in method or experiment.recipe["methods"]:
+                for number in seed or experiment.recipe["seeds"]:
+                    file = experiment.model(name, number).file
+                    say(f"{experiment.dataset}: {name}, seed {number} in {file}")
+        return
+    if teacher is None or data is None:
+        raise ValueError("distill needs --recipe, or --teacher and --data: see distill --help")
+    address = f"{data}@{size}" if size else data
+    pictures = images.load(address, "train" if "train" in images.splits(address) else "all")[0]
+    is_file = ":" not in teacher
+    source = teacher if is_file else as_velocity(_built(teacher, weights), noise_at, predicts, scale=scale)
+    train = {"batch": batch, "lr": lr} | ({"precision": precision} if precision else {})
+    for name in method or ["traflow"]:
+        for number in seed or [0]:
+            folder = out / f"{name}-seed{number}"
+            torch.manual_seed(number)
+            net = None if is_file else with_target_time(source, layer)
+            distill(source, pictures, name, steps=steps, out=folder, network=net, seed=number, train=train)
+            say(f"{name}, seed {number} in {folder / 'student.safetensors'}")
+
+
+def _built(teacher: str, weights: Path | None) -> nn.Module:
+    """The network that MODULE:FUNCTION makes, with its weights."""
+    module, _, function = teacher.partition(":")
+    try:
+        net = getattr(importlib.import_module(module), function)()
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"--teacher {teacher}: {error}") from None
+    if not isinstance(net, nn.Module):
+        raise ValueError(f"--teacher {teacher} gives {type(net).__name__}, not a torch module")
+    if weights is not None:
+        if not weights.is_file():
+            raise FileNotFoundError(f"there are no weights {weights}")
+        own = weights.suffix == ".safetensors"
+        tensors = load_file(weights) if own else torch.load(weights, map_location="cpu", weights_only=True)
+        nets.load_exactly(net, tensors, weights.name)
+    return net

@@ -11,7 +11,7 @@ from ..experiments.evaluate import evaluate
 
 
 def run(
-    target: Annotated[Path, typer.Argument(metavar="CHECKPOINT|FOLDER")],
+    target: Annotated[Path, typer.Argument(metavar="CHECKPOINT|FOLDER|ARRAY")],
     data: Annotated[str, typer.Option(help="The data set to compare with.")],
     nfe: Annotated[list[int], typer.Option(help="Network calls a sample (may be repeated).")] = [1],
     samples: Annotated[
@@ -54,7 +54,7 @@ def run(
         int, typer.Option(help="Images at a time; several processes share the batches.")
     ] = BATCH,
 ) -> None:
-    """Measure a checkpoint or folder of images: FID and its kin.
+    """Measure a checkpoint, a folder of images, or an .npz, .npy or .pt of them: FID and its kin.
 
     Each line and record says all that its number depends on.
     """

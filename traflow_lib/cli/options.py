@@ -11,7 +11,8 @@ from ..experiments.schema import PROFILES
 from ..files.processes import processes
 from ..nets.precision import DTYPES
 
-Recipe = Annotated[str, typer.Option(help=f"One of {', '.join(recipes.names())}.")]
+recipe_help = f"One of {', '.join(recipes.names())}."
+Recipe = Annotated[str, typer.Option(help=recipe_help)]
 Profile = Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")]
 DataSet = Annotated[str | None, typer.Option("--data", help="Only this data set of the recipe.")]
 Precision = Annotated[

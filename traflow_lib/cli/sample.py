@@ -6,40 +6,86 @@ from typing import Annotated
 import torch
 import typer
 from accelerate.utils import gather_object
+from torch import Tensor
 
 from .. import nets
+from ..batch import labelled
+from ..data import sample_files
+from ..evaluation.features import to_uint8
 from ..files.checks import finite
 from ..files.processes import processes
 from ..jump import JumpMap
 from ..pairs import sample_start
-from ..teachers import load_network
+from ..solvers import solve
+from ..teachers import VelocityField, load_network
+from .options import say
+
+FEW = 4  # calls: with fewer, a teacher's samples are hardly pictures
 
 
 def run(
     checkpoint: Path,
-    steps: Annotated[int, typer.Option(help="Network calls a sample.")] = 1,
+    steps: Annotated[int, typer.Option(help="Jumps a sample, or steps of the solver.")] = 1,
     samples: Annotated[int, typer.Option(help="How many to draw.")] = 64,  # torchrun takes --n for its own
     batch: Annotated[int, typer.Option(help="Samples at a time; several processes share the batches.")] = 500,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
-    out: Annotated[Path, typer.Option(help="The tensor file to write.")] = Path("samples.pt"),
+    label: Annotated[
+        int | None, typer.Option(help="Class of all samples; without it, each has one at random.")
+    ] = None,
+    solver: Annotated[
+        str | None, typer.Option(help="euler, midpoint, heun, rk4 or dopri5 instead of jumps.")
+    ] = None,
+    tol: Annotated[float, typer.Option(help="Of dopri5.")] = 1e-5,
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="What to write: .pt (tensor), .npz (bytes), .png (one picture of all), or a folder of PNGs."
+        ),
+    ] = Path("samples.pt"),
 ) -> None:
-    """Draw samples from a student checkpoint.
+    """Draw samples from a checkpoint, a student's by jumps.
 
-    They go into a tensor file [N, ...]; sample i (and its class) depends on (seed, i) alone.
+    They go where --out says; sample i (and its class) depends on (seed, i) alone.
     """
     net, header = load_network(checkpoint)
     everyone = processes()
     net = net.to(everyone.device)
     shape, classes = nets.sample_shape(header["network"]), getattr(net, "classes", 0)
-    starts = range(0, samples, batch)
-    parts = []
-    for start in starts[everyone.process_index :: everyone.num_processes]:
+    points = len(shape) == 1
+    if min(samples, batch) < 1:
+        raise ValueError(f"--samples is {samples} and --batch {batch}; both are at least 1")
+    sample_files.check_name(out, points)
+    if label is not None and not 0 <= label < classes:
+        there = f"classes of {checkpoint.name} are 0 to {classes - 1}"
+        there = there if classes else f"{checkpoint.name} has no classes: leave --label out"
+        raise ValueError(f"--label is {label}; {there}")
+    grid = {"tol": tol} if solver == "dopri5" else {"steps": steps}
+
+    def draw(start: int) -> tuple[int, Tensor, Tensor | None, int]:
+        """Where a batch begins, its samples, their classes, and the network calls of one."""
         stop = min(start + batch, samples)
-        noise, label = sample_start(seed, start, stop, shape, classes, everyone.device)
-        parts.append((start, JumpMap(net, label).sample(noise, steps).cpu()))
-    parts = sorted(gather_object(parts), key=lambda part: part[0])
-    if everyone.is_main_process:
-        x = finite(torch.cat([part for _, part in parts]))
-        torch.save(x, out)
-        calls = f"{steps} call{'s' * (steps > 1)} each"
-        print(f"{samples} samples with {calls}, shape {tuple(x.shape)}, in {out}")
+        noise, drawn = sample_start(seed, start, stop, shape, classes, everyone.device)
+        of = drawn if label is None else torch.full_like(drawn, label)
+        if solver:
+            solution = solve(labelled(VelocityField(net), of), noise, method=solver, **grid)
+            x, calls = solution.x, solution.nfe
+        else:
+            x, calls = JumpMap(net, of).sample(noise, steps), steps
+        return start, x.cpu(), None if of is None else of.cpu(), calls
+
+    starts = range(0, samples, batch)[everyone.process_index :: everyone.num_processes]
+    parts = sorted(gather_object([draw(start) for start in starts]), key=lambda part: part[0])
+    if not everyone.is_main_process:
+        return
+    x = finite(torch.cat([part[1] for part in parts]))
+    of = torch.cat([part[2] for part in parts]) if classes else None
+    sample_files.write(out, x, None if points else to_uint8(x), of)
+    calls = max(part[3] for part in parts)
+    by = f" by {solver}" if solver else ""
+    say(f"{samples} samples with {calls} call{'s' * (calls > 1)} each{by}, shape {tuple(x.shape)}, in {out}")
+    student = "objective" in header.get("settings", {}) or header.get("s_input")
+    if not student and calls < FEW:
+        say(
+            f"{checkpoint.name} is a teacher, whose flow {calls} call{'s' * (calls > 1)} cannot follow; "
+            "--solver heun --steps 20 can"
+        )

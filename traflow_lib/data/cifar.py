@@ -11,19 +11,13 @@ import numpy as np
 from .readers import Chunk, labels_of, reading, require
 
 
-def _from_latin1(text: str, encoding: str) -> bytes:
-    """How Python 3 writes bytes in a protocol-2 pickle."""
-    require(encoding == "latin1", f"a pickled string in '{encoding}'")
-    return text.encode("latin1")
-
-
 class _PlainUnpickler(pickle.Unpickler):
     """Builds plain containers and numpy arrays, and refuses every other name before anything is called."""
 
     ALLOWED = {
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
-        ("_codecs", "encode"): _from_latin1,
+        ("_codecs", "encode"): lambda text, _: text.encode("latin1"),  # bytes of Python 3's protocol 2
     }
     # the module's name before and since numpy 2; an array tells the functions themselves
     for _core in ("numpy.core", "numpy._core"):

@@ -11,8 +11,6 @@ from hashlib import file_digest
 from http.client import HTTPException
 from pathlib import Path
 
-import torch
-
 TIMEOUT = 10  # seconds in which a server has to answer, and a transfer to go on
 # environment variable: 1 accepts files that are not the published ones (subsets, your own)
 UNVERIFIED = "TRAFLOW_DATA_UNVERIFIED"
@@ -65,8 +63,8 @@ def verify(file: Path, name: str | None = None) -> None:
             found = file_digest(stream, "md5").hexdigest()
         if found not in expected:
             raise ValueError(
-                f"{file}: its MD5 is {found}, that of the published file {expected[0]}; delete it and fetch "
-                f"it again (or set {UNVERIFIED}=1 if it is your own)"
+                f"{file}: its MD5 is {found}, that of the published file {expected[0]}; replace it "
+                f"(or set {UNVERIFIED}=1 if it is your own)"
             )
 
 
@@ -81,12 +79,9 @@ def download(url: str, target: Path) -> None:
     waiting = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD")) as answer:
-            length = answer.headers["Content-Length"]
-        torch.hub.download_url_to_file(url, str(part), progress=sys.stderr.isatty())
-        if length and part.stat().st_size != int(length):
-            found = f"{part.stat().st_size:,} of {int(length):,} bytes"
-            raise OSError(f"the connection ended after {found}")
+        if sys.stderr.isatty():
+            print(f"fetching {url}", file=sys.stderr)
+        urllib.request.urlretrieve(url, part)  # complains if it ends too early
         verify(part, target.name)
         part.replace(target)
     except (OSError, HTTPException) as error:

@@ -1,82 +1,25 @@
-"""Image data sets: load(name, split) -> images in [-1, 1] and labels.
+"""Image data sets by name: load(name, split) -> images in [-1, 1] and labels.
 
-Real ones are read from their published files once and then from a cache.
+Real ones are read from their published files once and then from a cache; folder:PATH is a person's own.
 """
 
-from collections.abc import Iterator
+import re
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from ..files import paths
 from ..files.checksums import tensor_sha256
-from ..randomness import integers
-from . import stand_ins
-from .published_sets import DATASETS, find
+from . import published_sets, stand_ins
+from .arrays import ImageArray, of_dataset
+from .folder import ImageFolder
+from .image_set import Images
 
 DIGITS_SPLITS = ["all", "train", "test"]
-
-
-class Images:
-    """N images, given out as float32 in [-1, 1].
-
-    They are held as bytes (on a mapped file, or drawn when asked for) or as floats.
-
-    images[index] -> [n, C, H, W] for a slice or integers (tensor, array, list), [C, H, W] for one integer;
-    never flipped.
-    """
-
-    def __init__(self, source, labels: Tensor | None, flip: bool, sha256: str, file: Path | None = None):
-        """source: uint8 or float tensor [N, C, H, W], or what indexes like one; labels: int64 [N].
-
-        flip: sample() mirrors every other image, at random; sha256, file: the checksum for records and the
-        file that has it, if there is one.
-        """
-        self.source, self.labels, self.flip, self.sha256, self.file = source, labels, flip, sha256, file
-        self.shape = tuple(source.shape)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index) -> Tensor:
-        return from_uint8(self.source[index])
-
-    def sample_labelled(
-        self, n: int, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """n random images [n, C, H, W] drawn with replacement, and their labels [n] if there are any.
-
-        Without a generator, the numbers come from torch's global CPU generator and n is this process's part
-        of the batch (see draws).
-        """
-        index = _integers(len(self), n, generator)
-        pixels = self.source[index]
-        if self.flip:
-            pixels = torch.where(
-                _integers(2, n, generator).bool()[:, None, None, None], pixels.flip(3), pixels
-            )
-        return from_uint8(pixels), None if self.labels is None else self.labels[index]
-
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """The images of sample_labelled."""
-        return self.sample_labelled(n, generator)[0]
-
-    def batches(self, size: int) -> Iterator[Tensor]:
-        """Every image once, in order, `size` at a time (the last batch may be smaller)."""
-        for start in range(0, len(self), size):
-            yield self[start : start + size]
-
-
-def from_uint8(pixels: Tensor) -> Tensor:
-    """Values from 0 to 255 as numbers in [-1, 1]; what is no uint8 stays as it is."""
-    return pixels.float().div_(127.5).sub_(1) if pixels.dtype == torch.uint8 else pixels
-
-
-def _integers(below: int, n: int, generator: torch.Generator | None) -> Tensor:
-    if generator is None:
-        return integers(0, below, n)
-    return torch.randint(below, (n,), generator=generator)
+FOLDER = "folder:PATH@SIZE (your own pictures, cut and shrunk to SIZE x SIZE; without @SIZE as they are)"
 
 
 def _digits(split: str) -> tuple[Tensor, Tensor]:
@@ -97,6 +40,12 @@ def _digits(split: str) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
+def folder_in(name: str) -> tuple[Path, int | None] | None:
+    """The folder and size that folder:PATH@SIZE names; None for other names."""
+    match = re.fullmatch(r"folder:(.+?)(?:@(\d+))?", name)
+    return match and (Path(match[1]), int(match[2]) if match[2] else None)
+
+
 def data_root(root: Path | str | None = None) -> Path:
     """The folder with the data sets' files: root, else TRAFLOW_DATA, else data/ of the repository."""
     return Path(root or paths.data())
@@ -108,15 +57,16 @@ def splits(name: str) -> list[str]:
         return DIGITS_SPLITS
     if stand_ins.parse(name):
         return list(stand_ins.SPLITS)
-    if name not in DATASETS:
-        raise ValueError(
-            f"unknown image data set '{name}'; there are digits, {', '.join(DATASETS)}, {stand_ins.NAMES}"
-        )
-    return DATASETS[name].splits
+    if folder_in(name):
+        return ["all"]
+    if name not in published_sets.DATASETS:
+        known = f"digits, {', '.join(published_sets.DATASETS)}, {stand_ins.NAMES}, and {FOLDER}"
+        raise ValueError(f"unknown image data set '{name}'; there are {known}")
+    return published_sets.DATASETS[name].splits
 
 
 def shape(name: str) -> tuple[int, int, int]:
-    """Channels, height and width of a data set's images, which need not be there.
+    """Channels, height and width of a data set's images, which need not be there (except a folder's).
 
     ValueError lists the data sets that exist.
     """
@@ -126,7 +76,9 @@ def shape(name: str) -> tuple[int, int, int]:
     if drawn := stand_ins.parse(name):
         _, size, channels = drawn
         return (channels, size, size)
-    return DATASETS[name].shape
+    if folder_in(name):
+        return load(name)[0].shape[1:]
+    return published_sets.DATASETS[name].shape
 
 
 def load(
@@ -145,12 +97,29 @@ def load(
         images = Images(pixels, labels, flip, tensor_sha256(pixels))
     elif drawn := stand_ins.parse(name):
         found = stand_ins.Drawn(stand_ins.SPLITS[split], *drawn)
-        images = Images(
-            found, found.labels, flip, tensor_sha256(found[:64])
-        )  # the same code draws the others
+        # the same code draws the others
+        images = Images(found, found.labels, flip, tensor_sha256(found[:64]))
+    elif own := folder_in(name):
+        images = ImageFolder(*own, flip=flip)
     else:
         from .cache import cached  # needs file locks, which not every system has
 
-        cache = cached(name, split, find(name, split, data_root(root)))
-        images = Images(cache.images, cache.labels, flip, cache.sha256, cache.file)
+        source = published_sets.find(name, split, data_root(root))
+        read = partial(published_sets.chunks, name, split, source)
+        images = cached(f"{name}-{split}", source.facts(), read, flip)
     return images, images.labels
+
+
+def as_images(data, **options) -> Images:
+    """Anything that is a set of images, as one.
+
+    data: Images; the name of a data set (options: those of load); the path of a folder (of ImageFolder); a
+    torch Dataset (of arrays.of_dataset); a NumPy array or tensor (of ImageArray). Errors as those give them.
+    """
+    if isinstance(data, Images):
+        return data
+    if isinstance(data, str):
+        return load(data, **options)[0]
+    if isinstance(data, Path):
+        return ImageFolder(data, **options)
+    return (of_dataset if isinstance(data, Dataset) else ImageArray)(data, **options)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import cifar, readers
+from . import cifar, fetch, readers
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # of its package dataset-fashion-mnist
 CIFAR10 = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
@@ -21,6 +21,18 @@ class Source:
 
     files: list[Path]
     read: Callable[[], Iterator[readers.Chunk]]
+
+    def facts(self) -> list:
+        """What its pixels are known by: names, sizes and dates of the files, also of those below a folder."""
+        return [fetch.verifying(), [_identity(file) for file in self.files]]
+
+
+def _identity(file: Path) -> list:
+    files = sorted(file.rglob("*")) if file.is_dir() else [file]
+    return [
+        (str(below.relative_to(file.parent)), state.st_size, state.st_mtime_ns)
+        for below, state in ((each, each.stat()) for each in files)
+    ]
 
 
 @dataclass(frozen=True)
@@ -167,3 +179,29 @@ def find(name: str, split: str, root: Path) -> Source:
     ]
     lacking = f" lacks {', '.join(map(str, min(begun, key=len)))}" if begun else " is not there"
     raise FileNotFoundError(f"{name} ({split}){lacking}; put {dataset.how.format(root=root)}")
+
+
+def chunks(name: str, split: str, source: Source) -> Iterator[readers.Chunk]:
+    """The images of a source, which have to be those that were published.
+
+    Raises:
+        ValueError: checksum, shape or number of images differ; names the file.
+    """
+    dataset, count = DATASETS[name], 0
+    for file in source.files:
+        if file.is_file():
+            fetch.verify(file)
+    for pixels, labels in source.read():
+        if pixels.shape[1:] != dataset.shape:
+            raise ValueError(
+                f"{name}: {source.files[0]} has images of shape {pixels.shape[1:]}, not {dataset.shape}; "
+                "put the published file there"
+            )
+        count += len(pixels)
+        yield pixels, labels
+    expected = sum(dataset.counts[part] for part in dataset.parts(split))
+    if not count or (count != expected and fetch.verifying()):
+        raise ValueError(
+            f"{name} ({split}) has {count:,} images in {source.files[-1]}, not the published {expected:,}; "
+            f"fetch it again (or set {fetch.UNVERIFIED}=1 if it is your own)"
+        )

@@ -20,6 +20,10 @@ Chunk = tuple[np.ndarray, np.ndarray | None]
 BLOCK = 1024  # images decoded at a time
 
 
+class Unusable(ValueError):
+    """A file that is whole but not to be used; the message goes on from its name."""
+
+
 @contextmanager
 def reading(what) -> Iterator[None]:
     """Whatever goes wrong inside is an error of the file `what`.
@@ -28,10 +32,12 @@ def reading(what) -> Iterator[None]:
     """
     try:
         yield
+    except Unusable as error:
+        raise ValueError(f"{what} {error}") from None
     except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
-            f"{what} is damaged, incomplete or of another format "
-            f"({' '.join(str(error).split()) or type(error).__name__}); fetch it again"
+            f"{what} is damaged, incomplete or of another format ({reason}); replace it"
         ) from None
 
 
@@ -91,12 +97,8 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
     rank = np.arange(classes)
     if order:
         with reading(order):
-            synsets = {
-                int(number): synset
-                for synset, number, _ in (
-                    line.split() for line in order.read_text(encoding="utf-8").splitlines()
-                )
-            }
+            rows = [line.split() for line in order.read_text(encoding="utf-8").splitlines()]
+            synsets = {int(number): synset for synset, number, _ in rows}
             require(set(synsets) == set(range(1, classes + 1)), f"{len(synsets)} classes, not 1..{classes}")
             rank = np.argsort(np.argsort([synsets[number] for number in range(1, classes + 1)]))
     for file in files:
@@ -111,7 +113,8 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
         yield pixels.reshape(-1, 3, size, size), labels
 
 
-def _pillow():
+def pillow():
+    """Pillow's module Image; ImportError says how to get it."""
     try:
         from PIL import Image
     except ImportError:
@@ -129,7 +132,7 @@ def celeba_face(image):
     Theirs is tf.image.resize(antialias=True), whose filter Pillow calls BILINEAR. Cut first: resize(box=...)
     lets the filter see beyond the box.
     """
-    return image.crop((19, 39, 159, 179)).resize((64, 64), _pillow().Resampling.BILINEAR)
+    return image.crop((19, 39, 159, 179)).resize((64, 64), pillow().Resampling.BILINEAR)
 
 
 def halve(image):
@@ -139,37 +142,53 @@ def halve(image):
 
 def decode(content: bytes, size: tuple[int, int], shrink: Callable | None = None) -> np.ndarray:
     """A jpeg or png of (width, height) `size` as uint8 [3, H, W], after shrink(Pillow image)."""
-    with _pillow().open(io.BytesIO(content)) as image:
+    with pillow().open(io.BytesIO(content)) as image:
         require(image.size == size, f"{image.size[0]}x{image.size[1]} pixels, not {size[0]}x{size[1]}")
         image = image.convert("RGB")
     return np.asarray(shrink(image) if shrink else image).transpose(2, 0, 1)
 
 
+def each(work: Callable, items: list, folder: Path = Path()) -> Iterator[list]:
+    """work(item) of all items, BLOCK at a time, on all cores: Pillow and hashing free Python's lock.
+
+    Raises:
+        ValueError: at the end, if any failed; names the first, a file in `folder`, and says how many did.
+    """
+
+    def tried(item):
+        try:
+            with reading(folder / item):
+                return work(item), None
+        except ValueError as error:
+            return None, str(error)
+
+    faults = []
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(items), BLOCK):
+            results = list(pool.map(tried, items[start : start + BLOCK]))
+            faults += [fault for _, fault in results if fault]
+            if not faults:
+                yield [result for result, _ in results]
+    if faults:
+        more = f" (and {len(faults) - 1:,} more of {len(items):,} files)" if len(faults) > 1 else ""
+        raise ValueError(faults[0] + more)
+
+
 def encoded(
     source: Path, names: list[str], decoder: Callable[[bytes], np.ndarray], labels: np.ndarray | None = None
 ) -> Iterator[Chunk]:
-    """Decoded images of the named files of a folder or .zip, on all cores.
-
-    Pillow decodes outside Python's lock.
-    """
-    _pillow()
+    """Decoded images of the named files of a folder or .zip, and their labels."""
+    pillow()
     with ExitStack() as stack:
         if source.is_dir():
-
-            def read(name):
-                return (source / name).read_bytes()
+            content = lambda name: (source / name).read_bytes()  # noqa: E731
         else:
             with reading(source):
-                read = stack.enter_context(zipfile.ZipFile(source)).read
-        pool = stack.enter_context(ThreadPoolExecutor())
-
-        def one(name: str) -> np.ndarray:
-            with reading(source / name):
-                return decoder(read(name))
-
-        for start in range(0, len(names), BLOCK):
-            pixels = np.stack(list(pool.map(one, names[start : start + BLOCK])))
-            yield pixels, None if labels is None else labels[start : start + BLOCK]
+                content = stack.enter_context(zipfile.ZipFile(source)).read
+        done = 0
+        for part in each(lambda name: decoder(content(name)), names, source):
+            yield np.stack(part), None if labels is None else labels[done : done + len(part)]
+            done += len(part)
 
 
 def zip_of_png(file: Path, size: int, classes: int | None = None) -> Iterator[Chunk]:

@@ -6,17 +6,17 @@ Its features play Inception's part, and the metric is named after it: FD-digits-
 import torch
 from torch import Tensor, nn
 
-from .. import randomness
 from ..nets.cnn import Classifier
 from ..objectives.base import LossTerms
+from ..randomness import Draws
 
 
 def classification_loss(images: Tensor, labels: Tensor, batch: int):
     """loss_fn for training.fit: cross-entropy on random images, the batch shifted by up to one pixel."""
 
-    def loss_fn(net: nn.Module, ema_net: nn.Module, progress: float) -> LossTerms:
-        index = randomness.integers(0, len(images), randomness.local(batch))
-        down, right = torch.randint(-1, 2, (2,)).tolist()
+    def loss_fn(net: Classifier, ema_net: nn.Module, progress: float, draws: Draws) -> LossTerms:
+        index = draws.integers(0, len(images), draws.local(batch))
+        down, right = torch.randint(-1, 2, (2,), generator=draws.generator).tolist()
         moved = torch.roll(nn.functional.pad(images[index], (1, 1, 1, 1), value=-1), (down, right), (2, 3))[
             ..., 1:-1, 1:-1
         ]

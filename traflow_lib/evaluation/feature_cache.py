@@ -77,11 +77,8 @@ def collect(
         "spatial": spatial,
     }
     everyone = processes()
-    file = (
-        paths.runs()
-        / "features"
-        / f"{facts.get('source', 'images')}-{extractor.name}-{fingerprint(facts)}.safetensors"
-    )
+    source = paths.in_a_name(facts.get("source", "images"))
+    file = paths.runs() / "features" / f"{source}-{extractor.name}-{fingerprint(facts)}.safetensors"
     with exclusively(file.stem, f"features of {facts['what']}", say):
         if everyone.is_main_process and (file.exists() and not _is_whole(file)):
             say(f"{file.name} is damaged and made again")

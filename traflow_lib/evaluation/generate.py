@@ -5,23 +5,21 @@ All are given as files would hold them, in uint8.
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .. import nets
-from ..data import images
+from ..batch import labelled
+from ..data import images, sample_files
 from ..files.checksums import file_sha256
 from ..files.processes import processes
 from ..jump import JumpMap
-from ..pairs import labelled, sample_start
+from ..pairs import sample_start
 from ..solvers import CALLS_PER_STEP, solve
 from ..teachers import VelocityField, load_network
 from .cost import counting
 from .feature_cache import Features, collect
 from .features import Extractor, to_uint8
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 class Generator:
@@ -110,54 +108,15 @@ def reference(dataset: str, split: str, extractor: Extractor, n: int | None = No
     )
 
 
-def of_folder(folder: Path, extractor: Extractor, n: int | None = None, **options) -> Features:
-    """Features of the image files in a folder and below, or of the first n in the order of their paths.
+def of_folder(place: Path, extractor: Extractor, n: int | None = None, **options) -> Features:
+    """Features of the images in a folder or a file (sample_files.read), or of the first n of them.
 
-    All of one size.
+    They are known by their pixels, whatever their names. They are never resized.
     """
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise FileNotFoundError(f"{folder} has no image files ({', '.join(SUFFIXES)})")
-    files = files[:n]
-    grey = _looked_through(files)
-    contents = [(str(file.relative_to(folder)), file_sha256(file)) for file in files]
-    facts = {"source": "folder", "what": f"the files in {folder.name}", "files": contents}
-    return collect(
-        lambda start, stop: (_read(files[start:stop], grey), 0), len(files), facts, extractor, **options
-    )
-
-
-def _looked_through(files: list[Path]) -> bool:
-    """Whether all images are grey; ValueError names a file that is damaged or of another size or depth."""
-    from PIL import Image
-
-    first, modes = None, set()
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                size, mode = image.size, image.mode
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{file} is no whole image ({error}); remove it or make it again") from None
-        first = first or size
-        if size != first:
-            found = f"{size[0]}x{size[1]} pixels and {files[0].name} {first[0]}x{first[1]}"
-            raise ValueError(f"{file} has {found}; a folder holds images of one size")
-        if mode.startswith(("I", "F")):
-            raise ValueError(f"{file} holds more than 8 bits a channel (mode {mode}); convert it to 8 bits")
-        modes.add(mode)
-    return modes <= {"1", "L", "LA"}
-
-
-def _read(files: list[Path], grey: bool) -> Tensor:
-    """Image files as uint8 [N, 3, H, W], or [N, 1, H, W] if all of the folder are grey."""
-    from PIL import Image
-
-    pixels = []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                pixels.append(np.asarray(image.convert("L" if grey else "RGB")))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{file} is no whole image ({error}); remove it or make it again") from None
-    found = torch.from_numpy(np.stack(pixels))
-    return found[:, None] if grey else found.permute(0, 3, 1, 2)
+    if n is not None and n < 1:
+        raise ValueError(f"{n} images to take of {place}; at least 1")
+    found = sample_files.read(place)
+    what = f"the images in {place.resolve().name}"
+    facts = {"source": "folder", "what": what, "data_sha256": found.sha256}
+    n = min(n or len(found), len(found))
+    return collect(lambda start, stop: (to_uint8(found[start:stop]), 0), n, facts, extractor, **options)

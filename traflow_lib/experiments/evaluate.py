@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from .. import nets
-from ..data import images, stand_ins
+from ..data import images, sample_files, stand_ins
 from ..evaluation import cost, records
 from ..evaluation.feature_cache import BATCH
 from ..evaluation.generate import Generator, generated, of_folder, reference
@@ -40,7 +40,7 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
     batch: int = BATCH,
     say: Callable = print,
 ) -> list[Record]:
-    """Measure a checkpoint at every number of calls, or a folder of images; returns the records.
+    """Measure a checkpoint at every number of calls, or images in a folder or file; returns the records.
 
     A line a metric is said and a record each saved.
 
@@ -60,9 +60,9 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
             "or cnn"
         )
     options = {"spatial": "sfid" in metrics, "batch": batch, "say": say}
-    if target.is_dir():
+    if target.is_dir() or target.suffix in sample_files.ARRAYS:
         sets = [("folder", 0, [0], [of_folder(target, made, n, **options)])]
-        generator, name = None, method or target.name
+        generator, name = None, method or (target.resolve().name if target.is_dir() else target.stem)
     else:
         generator = Generator(target, solver, tol)
         sets, name = [], method or generator.name

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .. import nets, randomness
+from .. import nets
+from ..batch import labelled
 from ..data import images, toys
 from ..evaluation.classifier import accuracy, classification_loss
 from ..files import paths
@@ -21,7 +22,8 @@ from ..files.processes import processes
 from ..flow import velocity_loss
 from ..jump import JumpMap
 from ..objectives.base import LossTerms
-from ..pairs import OnlinePairs, PairCache, labelled, make_pairs
+from ..pairs import OnlinePairs, PairCache, make_pairs
+from ..randomness import Draws
 from ..solvers import solve
 from ..teachers import VelocityField
 from ..training.config import TrainConfig
@@ -57,19 +59,16 @@ class Experiment:
         """
         return images.load(self.dataset, **self.recipe.get("data", {}))[0]
 
-    def data(self, n: int, seed: int | None = None) -> Tensor:
-        """n data points: a seeded sample of a toy, or random images of the set.
+    def data(self, n: int, seed: int) -> Tensor:
+        """n data points: a seeded sample of a toy, or random images of the set."""
+        return self.draw(n, Draws.seeded(seed))[0]
 
-        seed None: this process's part of a training batch.
-        """
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        if not self.is_toy:
-            return self.images.sample(n, generator)
-        return self.toy.sample(n, generator) if generator else randomness.draw(self.toy.sample, n)
-
-    def draw(self, n: int) -> tuple[Tensor, Tensor | None]:
+    def draw(self, n: int, draws: Draws) -> tuple[Tensor, Tensor | None]:
         """n data points of this process's training batch and, of a conditional teacher, their classes."""
-        return self.images.sample_labelled(n) if self.classes else (self.data(n), None)
+        if self.is_toy:
+            return draws.take(self.toy.sample, n), None
+        images, label = self.images.sample_labelled(n, draws)
+        return images, label if self.classes else None
 
     @cached_property
     def imported(self) -> dict | None:
@@ -173,7 +172,8 @@ class Experiment:
         }
         if own["online"]:
             return OnlinePairs(velocity, self.shape, **options)
-        file = paths.runs() / f"{self.dataset}-pairs-{settings.identity(own)}.safetensors"
+        name = f"{paths.in_a_name(self.dataset)}-pairs-{settings.identity(own)}.safetensors"
+        file = paths.runs() / name
         if file not in self._pairs:
             with exclusively(file.stem, f"teacher pairs of {self.dataset}", self.models.say):
                 if not file.exists():
@@ -210,11 +210,11 @@ class Experiment:
         return self.models.trained("classifier", own, lambda: nets.build(own["net"]), loss, finish=finish)
 
     def _teacher_loss(self, train: TrainConfig):
-        def loss_fn(net, target, progress) -> LossTerms:
-            n = randomness.local(train.batch)
-            x0, label = self.draw(n)
+        def loss_fn(net, target, progress, draws: Draws) -> LossTerms:
+            n = draws.local(train.batch)
+            x0, label = self.draw(n, draws)
             x0, label = x0.to(self.device), None if label is None else label.to(self.device)
-            noise, t = randomness.normal_like(x0), randomness.uniform(n).to(x0)
+            noise, t = draws.normal_like(x0), draws.uniform(n).to(x0)
             return LossTerms(velocity_loss(labelled(net, label), x0, noise, t), {})
 
         return loss_fn

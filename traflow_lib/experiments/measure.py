@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..batch import labelled
 from ..evaluation import cost, records
 from ..evaluation.geometry import paired_rmse, self_consistency, straightness
 from ..evaluation.records import Record
@@ -20,7 +21,7 @@ from ..files.locks import exclusively
 from ..files.tensors import save_tensors
 from ..jump import JumpMap
 from ..nets.precision import DTYPES
-from ..pairs import chunk, labelled, sample_labels, sample_noise
+from ..pairs import chunk, sample_labels, sample_noise
 from ..solvers import solve
 from ..teachers import VelocityField
 from ..training.config import TrainConfig
@@ -53,7 +54,8 @@ class Measure:
             "teacher": self.experiment.teacher_settings(),
             **{key: complete[key] for key in ("n", "seed", "reference")},
         }
-        file = paths.runs() / f"{self.experiment.dataset}-reference-{settings.identity(deciding)}.safetensors"
+        dataset = paths.in_a_name(self.experiment.dataset)
+        file = paths.runs() / f"{dataset}-reference-{settings.identity(deciding)}.safetensors"
         with exclusively(
             file.stem, f"the teacher's endpoints on {self.experiment.dataset}", self.experiment.models.say
         ):

@@ -132,7 +132,7 @@ class Networks:
         return None
 
     def _name(self, role: str, fingerprint: str) -> str:
-        return f"{self.dataset}-{role}-{fingerprint}"
+        return f"{paths.in_a_name(self.dataset)}-{role}-{fingerprint}"
 
     def _load(self, file: Path) -> Model:
         if file not in self._loaded:

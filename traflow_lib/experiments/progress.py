@@ -10,6 +10,7 @@ import torch
 
 from ..evaluation.frechet import feature_distance
 from ..pairs import sample_start
+from ..randomness import Draws
 
 SEED, GRID = 7, 64
 
@@ -31,9 +32,7 @@ def watcher(experiment, sample: Callable) -> Callable:
         n = experiment.recipe.get("watch", {}).get("n", 1000)
         classifier = experiment.classifier() if "classifier" in experiment.recipe else None
         real = (
-            classifier.features(experiment.images.sample(10 * n, torch.Generator().manual_seed(SEED)))
-            if classifier
-            else None
+            classifier.features(experiment.images.sample(10 * n, Draws.seeded(SEED))) if classifier else None
         )
 
         @torch.no_grad()

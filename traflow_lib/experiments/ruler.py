@@ -5,7 +5,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..data.images import from_uint8
+from ..data.image_set import from_uint8
 from ..evaluation.features import to_uint8
 from ..evaluation.frechet import Statistics, feature_distance, frechet_distance, mean_and_cov
 from ..files import paths
@@ -53,7 +53,7 @@ class Ruler:
             "n": self.settings.get("n_reference"),
             "classifier": file_sha256(experiment.model("classifier").file),
         }
-        name = f"{experiment.dataset}-statistics-{settings.identity(deciding)}.safetensors"
+        name = f"{paths.in_a_name(experiment.dataset)}-statistics-{settings.identity(deciding)}.safetensors"
         for folder in (paths.committed("statistics"), paths.runs()):
             if (folder / name).exists():
                 return Statistics.load(folder / name)

@@ -9,6 +9,7 @@ import json
 from functools import cache
 
 from .. import nets, objectives
+from ..data import images
 from ..files import paths
 from ..files.checksums import fingerprint
 from ..training.config import TrainConfig
@@ -81,7 +82,12 @@ def training(block: dict, recipe: dict) -> dict:
 
 
 def data(recipe: dict, dataset: str) -> dict:
-    """The images or points that a teacher learns: the data set with its split and whether it is mirrored."""
+    """The images or points that a teacher learns: the data set with its split and whether it is mirrored.
+
+    A person's own folder is known by the checksum of its images instead of a name.
+    """
+    if images.folder_in(dataset):
+        dataset = f"folder {images.load(dataset)[0].sha256}"
     return {"dataset": dataset, "split": "all", "flip": False} | recipe.get("data", {})
 
 

@@ -5,6 +5,7 @@ Training a network, solving pairs, collecting features, executing a notebook.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from accelerate.utils import gather_object
 from filelock import FileLock, Timeout
@@ -17,8 +18,8 @@ PATIENCE = 60
 
 
 @contextmanager
-def exclusively(name: str, what: str, say: Callable = print) -> Iterator[None]:
-    """Keep every other process that shares runs/ out of the block of the same name.
+def exclusively(name: str | Path, what: str, say: Callable = print) -> Iterator[None]:
+    """Keep every other process that shares runs/ out of the block of the same name, or file.
 
     One that has to wait says in one line what for.
 
@@ -26,7 +27,7 @@ def exclusively(name: str, what: str, say: Callable = print) -> Iterator[None]:
     dies, so none is ever stale.
     """
     main, patience = processes().is_main_process, 0
-    file = paths.runs() / "locks" / f"{name}.lock"
+    file = name if isinstance(name, Path) else paths.runs() / "locks" / f"{name}.lock"
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file)
     try:

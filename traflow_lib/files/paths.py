@@ -7,6 +7,7 @@ command starts: it is counted from the folder where the command was started. An 
 """
 
 import os
+import re
 from pathlib import Path
 
 PLACES = ("TRAFLOW_ROOT", "TRAFLOW_RESULTS", "TRAFLOW_RUNS", "TRAFLOW_DATA", "TRAFLOW_INCEPTION")
@@ -46,8 +47,8 @@ def root() -> Path:
             f"'make setup' in {here} and use its .venv "
             "(after copying or moving a clone, too), or set TRAFLOW_ROOT to the clone that is meant"
         )
-    if found := own or here:
-        return found
+    if own or here:
+        return own or here
     raise FileNotFoundError(
         "TraFlow-lab's root (the folder with pyproject.toml and traflow_lib/) was not found; run inside the "
         "clone or set TRAFLOW_ROOT to it"
@@ -86,6 +87,12 @@ def runs() -> Path:
 def data() -> Path:
     """The published files of the image data sets: TRAFLOW_DATA, else data/ of the repository."""
     return place("TRAFLOW_DATA") or root() / "data"
+
+
+def in_a_name(dataset: str) -> str:
+    """A data set's name as part of a file's name: folder:a/b@64 is folder-b@64, the others stay."""
+    kind, address, place = dataset.partition(":")
+    return kind + "-" + re.sub(r"[^\w.@-]+", "-", Path(place).name)[-60:] if address else dataset
 
 
 fix_places()

@@ -1,7 +1,7 @@
 """Networks.
 
 build() makes one from a recipe's `net` block; warm_start() and truncate() give a student its teacher's
-weights.
+weights; with_target_time() makes one of anyone's network.
 """
 
 import torch
@@ -13,6 +13,7 @@ from .compact import truncate as truncate
 from .ddpmpp import DDPMpp
 from .edm import EDM
 from .mlp import MLP
+from .target_time import with_target_time as with_target_time
 
 KINDS = {"mlp": MLP, "ddpmpp": DDPMpp, "adm": ADM, "edm": EDM, "classifier": Classifier}
 

@@ -51,15 +51,15 @@ class Objective:
     states: where x_t lives: on the "chord" of a teacher's pair, on the teacher's "path", or on noised real
     "data". s_input: whether the student's network sees the target time s. from_previous: whether `teacher` is
     the network that the previous stage of the training left, not the original one. draws: pairs to draw per
-    sample of the batch. samplers: how its samples are made. whole_batches: whether networks are only called
-    on all of the batch or its first rows, which class labels need.
+    sample of the batch. samplers: how its samples are made.
+
+    A method that calls a network on a part of its batch takes batch.rows of it, for the sake of class labels.
     """
 
     s_input: ClassVar[bool] = True
     from_previous: ClassVar[bool] = False
     draws: ClassVar[int] = 1
     samplers: ClassVar[tuple[str, ...]] = ("jumps",)
-    whole_batches: ClassVar[bool] = True
     choices: ClassVar[dict[str, tuple]] = {}
 
     @classmethod
@@ -91,13 +91,19 @@ class Objective:
         raise NotImplementedError
 
 
+def line_of(batch: Batch, states: str) -> Batch:
+    """The batch whose .at(t) gives states on the "chord", the "path", or of noised "data" (drawn here)."""
+    return batch.with_noised_data() if states == "data" else batch.on(states)
+
+
 def on_states(batch: Batch, states: str, ends: float, draw=None) -> tuple[Batch, Tensor, Tensor, Tensor]:
     """The batch on its states, and times s < u < t [B] at which it has them.
 
     ends and draw: see pairs.sample_times.
     """
-    line = batch.on(states)
-    s, u, t = (time.to(line.x1) for time in sample_times(len(line.x1), ends, line.intervals, draw))
+    line = line_of(batch, states)
+    times = sample_times(len(line.x1), ends, line.intervals, draw, batch.draws)
+    s, u, t = (time.to(line.x1) for time in times)
     return line, s, u, t
 
 

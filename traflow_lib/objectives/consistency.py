@@ -6,15 +6,16 @@ construction.
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import torch
 
-from .. import randomness
-from .base import LossTerms, Objective, distance, earlier_state
+from .base import LossTerms, Objective, distance, earlier_state, line_of
+from .registry import register
 
 
+@register("cd")
+@register("ct", solver="none", first=2, last=150)
 @dataclass(frozen=True)
 class Consistency(Objective):
     """D(f(x_t, t), sg f_ema(x_u, u)) for neighbours u < t of an even grid of N intervals.
@@ -47,14 +48,11 @@ class Consistency(Objective):
         return math.ceil(math.sqrt(self.first**2 + progress * (self.last**2 - self.first**2)))
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line = batch.on(self.states)
+        line = line_of(batch, self.states)
         n = line.intervals or self.intervals(batch.progress)  # a stored path is its own grid
-        index = randomness.integers(1, n + 1, len(batch.x1)).to(batch.x1)
+        index = batch.draws.integers(1, n + 1, len(batch.x1)).to(batch.x1)
         t, u, zero = index / n, (index - 1) / n, 0 * index
         with torch.no_grad():
             x_u = line.at(u) if self.solver == "none" else earlier_state(line, teacher, t, u, self.solver, 1)
             goal = target(x_u, u, zero)
         return LossTerms.single("consistency", distance(self.distance, student(line.at(t), t, zero), goal))
-
-
-consistency_training = partial(Consistency, solver="none", first=2, last=150)

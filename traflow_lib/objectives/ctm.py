@@ -23,6 +23,7 @@ from .base import (
     on_states,
     stop_gradient,
 )
+from .registry import register
 
 
 def soft_consistency(
@@ -43,11 +44,12 @@ def denoising(name: str, student, batch: Batch, t: Tensor, gap: float | None = N
 
     With `gap` the difference is divided by max(t, gap), into units of velocity.
     """
-    z_t = batch.on("data").at(t)
+    z_t = batch.with_noised_data().at(t)
     g = z_t - expand(t, z_t) * student.average_velocity(z_t, t, t)
     return distance(name, g, batch.data, 1.0 if gap is None else expand(t.clamp(min=gap), z_t))
 
 
+@register("ctm")
 @dataclass(frozen=True)
 class CTM(Objective):
     """Consistency loss + denoising loss (weights equal gradient norms at the last layer, times `denoising`).

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from ..flow import per_sample
 from .base import LossTerms, Objective, distance
+from .registry import register
 
 
+@register("distill")
 @dataclass(frozen=True)
 class Distill(Objective):
     """E D(G(x_1, 1, 0), xhat_0); only the one-call jump is trained."""

@@ -12,8 +12,10 @@ import torch
 
 from ..flow import expand
 from .base import LossTerms, Objective, distance, on_states, velocity_distance
+from .registry import register
 
 
+@register("lmd")
 @dataclass(frozen=True)
 class LagrangianMap(Objective):
     """D(dG(x_t, t, s)/ds, v(G(x_t, t, s), s)).
@@ -36,6 +38,7 @@ class LagrangianMap(Objective):
         return LossTerms.single("lagrangian", distance(velocity_distance(self.distance), slope, velocity))
 
 
+@register("emd")
 @dataclass(frozen=True)
 class EulerianMap(Objective):
     """D(F, v - (t - s) dF/dt).

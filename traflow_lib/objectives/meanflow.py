@@ -10,11 +10,17 @@ from typing import ClassVar
 
 import torch
 
-from .. import randomness
 from ..flow import expand
 from .base import LossTerms, Objective, distance, on_states, velocity_distance
+from .registry import register
 
 
+def logit_normal(n: int, generator: torch.Generator) -> torch.Tensor:
+    """[3, n] sigmoids of normals with mean -0.4 and deviation 1, the paper's times."""
+    return torch.sigmoid(torch.randn(3, n, generator=generator) - 0.4)
+
+
+@register("meanflow")
 @dataclass(frozen=True)
 class MeanFlow(Objective):
     """D(F(x_t, t, s), sg(v - (t - s) dF/dt)).
@@ -34,9 +40,9 @@ class MeanFlow(Objective):
     distance: str = "cauchy"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        draw = (lambda k: torch.sigmoid(torch.randn(3, k) - 0.4)) if self.times == "logit_normal" else None
+        draw = logit_normal if self.times == "logit_normal" else None
         line, s, _, t = on_states(batch, self.states, self.ends, draw)
-        s = torch.where(randomness.uniform(len(t)).to(t) < self.share, s, t)
+        s = torch.where(batch.draws.uniform(len(t)).to(t) < self.share, s, t)
         x_t = line.at(t)
         with torch.no_grad():
             velocity = teacher(x_t, t)

@@ -8,11 +8,12 @@ that round's number of calls.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .. import randomness
 from ..flow import expand
-from .base import LossTerms, Objective, distance, solve_between, velocity_distance
+from .base import LossTerms, Objective, distance, line_of, solve_between, velocity_distance
+from .registry import register
 
 
+@register("progressive")
 @dataclass(frozen=True)
 class Progressive(Objective):
     """D(v(x_t, t), (x_t - x_s) N).
@@ -31,12 +32,12 @@ class Progressive(Objective):
     distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line = batch.on(self.states)
+        line = line_of(batch, self.states)
         if line.intervals and line.intervals % self.steps:
             raise ValueError(
                 f"Progressive: {self.steps} steps do not fit stored paths of {line.intervals} intervals"
             )
-        t = (randomness.integers(1, self.steps + 1, len(batch.x1)) / self.steps).to(batch.x1)
+        t = (batch.draws.integers(1, self.steps + 1, len(batch.x1)) / self.steps).to(batch.x1)
         s, x_t = t - 1 / self.steps, line.at(t)
         x_s = solve_between(teacher, x_t, t, s, self.solver, 2)
         change = (x_t - x_s) / expand(t - s, x_t)

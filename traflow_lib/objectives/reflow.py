@@ -11,11 +11,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .. import randomness
 from ..flow import chord, expand
+from ..randomness import Draws
 from .base import LossTerms, Objective, distance, velocity_distance
+from .registry import register
 
 
+@register("reflow")
+@register("reflow_pp", times="u_shaped", distance="pseudo_huber")
 @dataclass(frozen=True)
 class Reflow(Objective):
     """E D(v(z_t, t), x_1 - xhat_0) on the chord z_t of a pair.
@@ -39,23 +42,23 @@ class Reflow(Objective):
         x1 = batch.x1
         if batch.progress < self.anneal:
             b = 1 - batch.progress / self.anneal
-            x1 = math.sqrt(1 - b**2) * x1 + b * randomness.normal_like(x1)
-        t = self._times(len(x1)).to(x1)
+            x1 = math.sqrt(1 - b**2) * x1 + b * batch.draws.normal_like(x1)
+        t = self._times(len(x1), batch.draws).to(x1)
         velocity = student.average_velocity(chord(batch.x0, x1, t), t, t)
         return LossTerms.single(
             "velocity", distance(velocity_distance(self.distance), velocity, x1 - batch.x0)
         )
 
-    def _times(self, n: int) -> Tensor:
-        t = randomness.uniform(n)
-        if (
-            self.times == "u_shaped"
-        ):  # inverse distribution function of e^(a t) on [0, 1], half of the times mirrored
+    def _times(self, n: int, draws: Draws) -> Tensor:
+        t = draws.uniform(n)
+        if self.times == "u_shaped":
+            # inverse distribution function of e^(a t) on [0, 1], half of the times mirrored
             t = torch.log1p(t * math.expm1(self.steepness)) / self.steepness
-            t = torch.where(randomness.uniform(n) < 0.5, t, 1 - t)
-        return torch.where(randomness.uniform(n) < self.ends, 1.0, t)
+            t = torch.where(draws.uniform(n) < 0.5, t, 1 - t)
+        return torch.where(draws.uniform(n) < self.ends, 1.0, t)
 
 
+@register("flow_guided")
 @dataclass(frozen=True)
 class FlowGuided(Objective):
     """SlimFlow's flow-guided distillation, a stage after reflow.
@@ -73,9 +76,9 @@ class FlowGuided(Objective):
     distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        fresh, one = randomness.normal_like(batch.x1), torch.ones(len(batch.x1)).to(batch.x1)
+        fresh, one = batch.draws.normal_like(batch.x1), torch.ones(len(batch.x1)).to(batch.x1)
         with torch.no_grad():
-            t = randomness.uniform(len(fresh)).to(fresh)
+            t = batch.draws.uniform(len(fresh)).to(fresh)
             middle = fresh + expand(t - 1, fresh) * teacher(fresh, one)
             guide = middle - expand(t, fresh) * teacher(middle, t)
         output = distance(self.distance, student(batch.x1, one, 0 * one), batch.x0)

@@ -5,15 +5,16 @@ teacher's velocity.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 
-from .. import randomness
+from ..batch import rows
 from ..flow import expand
-from .base import LossTerms, Objective, distance, velocity_distance
+from .base import LossTerms, Objective, distance, line_of, velocity_distance
+from .registry import register
 
 
+@register("shortcut")
 @dataclass(frozen=True)
 class Shortcut(Objective):
     """Boundary: D(F(x_t, t, t), v(x_t, t)).
@@ -26,7 +27,6 @@ class Shortcut(Objective):
     boundary teaches, as in the paper.
     """
 
-    whole_batches: ClassVar[bool] = False
     bootstrap: float = 0.25
     finest: int = 128
     states: str = "data"
@@ -40,7 +40,7 @@ class Shortcut(Objective):
             )
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, name = batch.on(self.states), velocity_distance(self.distance)
+        line, name = line_of(batch, self.states), velocity_distance(self.distance)
         n, intervals = len(batch.x1), line.intervals
         finest = (
             self.finest if intervals is None else intervals & -intervals
@@ -50,12 +50,12 @@ class Shortcut(Objective):
                 f"Shortcut: a stored path of {intervals} intervals cannot be halved; use an even number"
             )
         levels = finest.bit_length() - 1
-        length = 0.5 ** randomness.integers(0, levels, n)
-        t = (torch.floor(randomness.uniform(n) / length) + 1) * length
+        length = 0.5 ** batch.draws.integers(0, levels, n)
+        t = (torch.floor(batch.draws.uniform(n) / length) + 1) * length
         free = (
-            randomness.uniform(n)
+            batch.draws.uniform(n)
             if intervals is None
-            else randomness.integers(0, intervals + 1, n) / intervals
+            else batch.draws.integers(0, intervals + 1, n) / intervals
         )
         own = min(max(round(self.bootstrap * n), 1), n - 1)
         t, s = (
@@ -65,12 +65,13 @@ class Shortcut(Objective):
         x_t, middle = line.at(t), (t + s)[:own] / 2
         with torch.no_grad():
             shortest = (t - s)[:own] < 3 / finest
-            first = target.average_velocity(x_t[:own], t[:own], torch.where(shortest, t[:own], middle))
+            first_rows = rows(target, slice(own))
+            first = first_rows.average_velocity(x_t[:own], t[:own], torch.where(shortest, t[:own], middle))
             landed = x_t[:own] + expand(middle - t[:own], first) * first
             both = (
-                first + target.average_velocity(landed, middle, torch.where(shortest, middle, s[:own]))
+                first + first_rows.average_velocity(landed, middle, torch.where(shortest, middle, s[:own]))
             ) / 2
-            goal = torch.cat([both, teacher(x_t[own:], t[own:])])
+            goal = torch.cat([both, rows(teacher, slice(own, None))(x_t[own:], t[own:])])
         velocity = student.average_velocity(x_t, t, s)
         losses = {"semigroup": (velocity[:own], goal[:own]), "boundary": (velocity[own:], goal[own:])}
         terms = {part: distance(name, *ends) for part, ends in losses.items()}

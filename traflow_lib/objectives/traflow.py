@@ -1,25 +1,24 @@
 """TraFlow: reproduce the teacher's output, the change it makes, and be self-consistent along its trajectory.
 
-Wu et al. 2025 (arXiv 2502.16972). Three terms, each of which can be switched off, on states x_t of a
-teacher's pair (x_1, xhat_0):
+Wu et al. 2025 (arXiv 2502.16972). Terms, each of which can be switched off, on states x_t of a teacher's pair
+(x_1, xhat_0):
 
-  output       D(G(x_t, t, 0), xhat_0)                                                                   v1,
-  target 1 velocity     how x changes over [s, t]: the average F(x_t, t, s) (v1), or dG(x_t, t, s)/ds (v4, Eq.
-  2)       v1, target 2 consistency  jumping from t and jumping from an earlier state u must agree (v1, target
-  3; v4, Eq. 4) denoising    D(g(z_t, t, t), x_0) on noised real data z_t, CTM's stabiliser, which v4 keeps
+- output: D(G(x_t, t, 0), xhat_0) (v1, target 1)
+- velocity: how x changes over [s, t]: the average F(x_t, t, s) (v1, target 2), or dG/ds (v4, Eq. 2)
+- consistency: jumping from t and jumping from an earlier state u must agree (v1, target 3; v4, Eq. 4)
+- denoising: D(g(z_t, t, t), x_0) on noised real data z_t, CTM's stabiliser, which v4 keeps
 
 Erratum, implemented here with the right sign: v4 prints the velocity target as xhat_0 - x_1, but on the chord
 dx_s/ds = x_1 - xhat_0.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..batch import Batch
+from ..batch import Batch, rows
 from ..flow import expand
 from ..jump import JumpMap
 from .base import (
@@ -32,10 +31,34 @@ from .base import (
     velocity_distance,
 )
 from .ctm import denoising, soft_consistency
+from .registry import register
 
 WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
 
 
+# v1: the three targets as separate passes. v4: dG/ds, soft consistency through the teacher's solver,
+# denoising, clipped weights. Ours: one regression of jumps onto the teacher's states, partly from the
+# student's own; anchored, the output term is a pass of its own that always starts at the noise, so that one
+# call gets as many samples a step as in one-step distillation, and more weight as the learning rate falls:
+# first all jumps, then the one that every sample needs.
+@register("traflow_v1")
+@register(
+    "traflow_v4", output=0.0, denoising=1.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"
+)
+@register(
+    "traflow", output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"
+)
+@register(
+    "traflow_anchored",
+    output=1.0,
+    output_end=10.0,
+    output_from="noise",
+    consistency=0.0,
+    states="path",
+    ends=0.25,
+    on_policy=0.25,
+    distance="pseudo_huber",
+)
 @dataclass(frozen=True)
 class TraFlow(Objective):
     """The objective and every choice it leaves open.
@@ -88,15 +111,18 @@ class TraFlow(Objective):
         return self.denoising > 0
 
     @property
-    def whole_batches(self) -> bool:
-        return not self.separate_pairs
-
-    @property
     def draws(self) -> int:
         return 2 if self.separate_pairs else 1
 
     def __call__(self, student: JumpMap, target: JumpMap, teacher, batch: Batch) -> LossTerms:
-        batch, other = batch.halves() if self.separate_pairs else (batch, batch)
+        fields = others = student, target, teacher
+        other = batch
+        if self.separate_pairs:
+            half = len(batch.x1) // 2
+            fields = tuple(rows(field, slice(half)) for field in others)
+            others = tuple(rows(field, slice(half, None)) for field in others)
+            batch, other = batch.halves()
+        student, target, teacher = fields
         batch, s, u, t = on_states(batch, self.states, self.ends)
         x_t = self._states(target, batch, t)
         losses = {}
@@ -108,9 +134,7 @@ class TraFlow(Objective):
         if self.velocity:
             losses["velocity"] = self._velocity(student, teacher, batch, x_t, t, s)
         if self.consistency:
-            losses["consistency"] = self._consistency(
-                student, target, teacher, other.on(self.states), t, u, s
-            )
+            losses["consistency"] = self._consistency(*others, other.on(self.states), t, u, s)
         if self.denoising:
             losses["denoising"] = denoising(self.distance, student, batch, t, self.min_gap)
         return self._weighted(student, losses, batch.progress)
@@ -125,7 +149,8 @@ class TraFlow(Objective):
         Pairs come shuffled, so the first are any.
         """
         x_t, own = batch.at(t), round(self.on_policy * len(t))
-        return torch.cat([target(batch.x1[:own], 1.0, t[:own]), x_t[own:]]) if own else x_t
+        first = rows(target, slice(own))
+        return torch.cat([first(batch.x1[:own], 1.0, t[:own]), x_t[own:]]) if own else x_t
 
     def _velocity(self, student, teacher, batch: Batch, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
         if self.velocity_form == "average":
@@ -157,30 +182,3 @@ class TraFlow(Objective):
             )
             weights = {name: weight * balance[name] for name, weight in weights.items()}
         return LossTerms.weighted(losses, weights)
-
-
-PRESETS = {
-    # v1: the three targets as separate passes. v4: dG/ds, soft consistency through the teacher's solver,
-    # denoising, clipped weights. Ours: one regression of jumps onto the teacher's states, partly from the
-    # student's own; anchored, the output term is a pass of its own that always starts at the noise, so that
-    # one call gets as many samples a step as in one-step distillation, and more weight as the learning rate
-    # falls: first all jumps, then the one that every sample needs.
-    "traflow_v1": partial(TraFlow),
-    "traflow_v4": partial(
-        TraFlow, output=0.0, denoising=1.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"
-    ),
-    "traflow": partial(
-        TraFlow, output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"
-    ),
-    "traflow_anchored": partial(
-        TraFlow,
-        output=1.0,
-        output_end=10.0,
-        output_from="noise",
-        consistency=0.0,
-        states="path",
-        ends=0.25,
-        on_policy=0.25,
-        distance="pseudo_huber",
-    ),
-}

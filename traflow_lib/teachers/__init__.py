@@ -1,6 +1,15 @@
-"""Teachers: trained velocity fields, from this kit's checkpoints, from releases, or from diffusers."""
+"""Teachers: trained velocity fields, from this kit's checkpoints, from releases, or anyone's network."""
 
+from .adapter import as_velocity
 from .checkpoints import import_teacher, load_network, load_teacher, read_header, save_network
 from .velocity import VelocityField
 
-__all__ = ["VelocityField", "import_teacher", "load_network", "load_teacher", "read_header", "save_network"]
+__all__ = [
+    "VelocityField",
+    "as_velocity",
+    "import_teacher",
+    "load_network",
+    "load_teacher",
+    "read_header",
+    "save_network",
+]

@@ -11,19 +11,22 @@ from accelerate.utils import gather_object
 class Checkpoints:
     """The files checkpoint-STEP.pt of one folder, each holding everything that decides the next step.
 
-    parts: what has state_dict() and load_state_dict(), by name. identity: settings that must be the same when
-    the run goes on. keep: how many files stay. With several processes every one calls save() and load(); the
-    first writes.
+    parts: what has state_dict() and load_state_dict(), by name. generator: it draws the batches, so its state
+    is also the position in the data. identity: settings that must be the same when the run goes on. keep: how
+    many files stay. With several processes every one calls save() and load(); the first writes.
     """
 
-    def __init__(self, folder: Path, parts: dict, identity: dict, keep: int, process: int = 0):
-        self.folder, self.parts, self.identity, self.keep, self.process = (
-            folder,
-            parts,
-            identity,
-            keep,
-            process,
-        )
+    def __init__(  # noqa: PLR0913 - all that decides the next step
+        self,
+        folder: Path,
+        parts: dict,
+        generator: torch.Generator,
+        identity: dict,
+        keep: int,
+        process: int = 0,
+    ):
+        self.folder, self.parts, self.generator = folder, parts, generator
+        self.identity, self.keep, self.process = identity, keep, process
 
     def files(self) -> list[Path]:
         """Whole checkpoints, newest first."""
@@ -31,18 +34,16 @@ class Checkpoints:
 
     def save(self, step: int, seconds: float) -> Path:
         """Write checkpoint-STEP.pt beside its place, then rename it; older ones than the last `keep` go."""
-        # the generator of the CPU draws the batches, so its state is also the position in the data; a GPU's
-        # own makes the dropout
         device = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
-        random = gather_object([{"cpu": torch.get_rng_state(), "cuda": device}])
+        dropout = gather_object([{"cpu": torch.get_rng_state(), "cuda": device}])
         file = self.folder / f"checkpoint-{step:09d}.pt"
         if self.process == 0:
             content = {name: part.state_dict() for name, part in self.parts.items()}
             part = file.with_suffix(".part")
             with open(part, "wb") as stream:
+                facts = {"step": step, "seconds": seconds, "identity": self.identity}
                 torch.save(
-                    content | {"step": step, "seconds": seconds, "random": random, "identity": self.identity},
-                    stream,
+                    content | facts | {"draws": self.generator.get_state(), "dropout": dropout}, stream
                 )
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -70,10 +71,11 @@ class Checkpoints:
                 )
             for name, part in self.parts.items():
                 part.load_state_dict(content[name])
-            random = content["random"][min(self.process, len(content["random"]) - 1)]
-            torch.set_rng_state(random["cpu"])
-            if random["cuda"] is not None and torch.cuda.is_available():
-                torch.cuda.set_rng_state(random["cuda"])
+            self.generator.set_state(content["draws"])
+            dropout = content["dropout"][min(self.process, len(content["dropout"]) - 1)]
+            torch.set_rng_state(dropout["cpu"])
+            if dropout["cuda"] is not None and torch.cuda.is_available():
+                torch.cuda.set_rng_state(dropout["cuda"])
             return content["step"], content["seconds"]
         if damaged := self.files():
             raise ValueError(

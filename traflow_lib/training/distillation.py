@@ -5,14 +5,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .. import randomness
-from ..batch import Batch
+from ..batch import Batch, labelled
 from ..jump import JumpMap
 from ..objectives.base import LossTerms, Objective
-from ..pairs import OnlinePairs, PairCache, labelled
+from ..pairs import OnlinePairs, PairCache
+from ..randomness import Draws
 
-# real data and, of a conditional flow, their classes: n -> ([n, ...], [n] or None)
-Data = Callable[[int], tuple[Tensor, Tensor | None]]
+# n real data [n, ...] and, of a conditional flow, their classes [n]
+Data = Callable[[int, Draws], tuple[Tensor, Tensor | None]]
 
 
 def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
@@ -33,22 +33,17 @@ def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
     """
     if objective.needs_data and data is None:
         raise ValueError(f"{type(objective).__name__} with these options learns from real data: give some")
-    if classes and not objective.whole_batches:
-        raise ValueError(
-            f"{type(objective).__name__} with these options splits its batches, so it cannot train a "
-            "class-conditional student"
-        )
 
-    def drawn(n: int) -> Batch:
-        real, label = data(n) if objective.needs_data and classes else (None, None)
-        found = pairs.batch(n, path=objective.needs_path, label=label)
+    def drawn(n: int, draws: Draws) -> Batch:
+        real, label = data(n, draws) if objective.needs_data and classes else (None, None)
+        found = pairs.batch(n, path=objective.needs_path, label=label, draws=draws)
         if objective.needs_data and not classes:
-            real = data(n)[0]
+            real = data(n, draws)[0]
         found.data = real
         return found.to(device)
 
-    def loss_fn(net, target, progress: float) -> LossTerms:
-        found = drawn(randomness.local(batch) * objective.draws)
+    def loss_fn(net, target, progress: float, draws: Draws) -> LossTerms:
+        found = drawn(draws.local(batch) * objective.draws, draws)
         found.progress = progress
         field = labelled(teacher, found.label)
         return objective(JumpMap(net, found.label), JumpMap(target, found.label), field, found)

@@ -19,9 +19,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .. import randomness
 from ..files.processes import mean_over_processes, processes
 from ..nets.precision import DTYPES
+from ..randomness import Draws
 from .checkpoints import Checkpoints
 from .config import TrainConfig
 from .log import Log
@@ -64,9 +64,9 @@ def fit(
 
     Args:
         net: the network, with the same weights in every process.
-        loss_fn: called as loss_fn(net, target, progress) -> LossTerms, progress being the share of the steps
-            that is done. It draws its own batch of randomness.local(config.batch) samples through
-            traflow_lib.randomness, so that a result does not depend on how it is split.
+        loss_fn: called as loss_fn(net, target, progress, draws) -> LossTerms, progress being the share of the
+            steps that is done. It draws its own batch of draws.local(config.batch) samples, and whatever else
+            is random, through `draws`, so that a result does not depend on how the batch is split.
         config: the settings.
         folder: holds the checkpoints (the newest is resumed) and log.jsonl (one line every log_every steps).
         seed: of everything that is drawn while it trains.
@@ -86,11 +86,8 @@ def fit(
         next(net.parameters()).device,
     )
     process = accelerator.process_index
-    torch.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(
-            seed + process
-        )  # dropout differs between processes, the draws of a batch do not
+    torch.manual_seed(seed + process)  # of dropout, which differs between processes; a GPU's too
+    generator = torch.Generator().manual_seed(seed)  # of the batches, whose draws are the same in all
     net = net.to(memory_format=torch.channels_last) if config.channels_last else net
     averages = {decay: _copy(net) for decay in config.decays}
     target = averages[config.decays[-1]]
@@ -103,9 +100,8 @@ def fit(
         "optimizer": optimizer,
         "scaler": scaler,
     }
-    saved = Checkpoints(
-        folder, parts, {**asdict(config), "seed": seed, "recipe": recipe}, config.keep, process
-    )
+    identity = {**asdict(config), "seed": seed, "recipe": recipe}
+    saved = Checkpoints(folder, parts, generator, identity, config.keep, process)
     step, seconds = saved.load()
     if config.compile:
         net.compile()
@@ -125,7 +121,7 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = config.lr_at(step)
             optimizer.zero_grad(set_to_none=True)
-            terms = _gradients(accelerator, objective, scaler, config, step / config.steps, device.type)
+            terms = _gradients(accelerator, objective, scaler, config, step / config.steps, generator)
             scaler.unscale_(optimizer)
             norm = nn.utils.clip_grad_norm_(net.parameters(), config.clip or math.inf).item()
             own = torch.tensor([*terms.values(), float(termination.asked)], dtype=torch.float64)
@@ -189,27 +185,30 @@ class _Objective(nn.Module):
             (target,),
         )  # in a tuple its weights are no parameters of this module
 
-    def forward(self, progress: float) -> tuple[Tensor, dict[str, float]]:
-        terms = self.loss_fn(self.net, self.target[0], progress)
+    def forward(self, progress: float, draws: Draws) -> tuple[Tensor, dict[str, float]]:
+        terms = self.loss_fn(self.net, self.target[0], progress, draws)
         return terms.total, terms.parts
 
 
 def _gradients(
-    accelerator, objective: nn.Module, scaler, config: TrainConfig, progress: float, device: str
+    accelerator,
+    objective: nn.Module,
+    scaler,
+    config: TrainConfig,
+    progress: float,
+    generator: torch.Generator,
 ) -> dict[str, float]:
     """Add up the gradients of one batch; returns this process's loss and the objective's terms."""
-    passes, random = config.passes(accelerator.num_processes), torch.get_rng_state()
+    passes, state = config.passes(accelerator.num_processes), generator.get_state()
+    parts, device = passes * accelerator.num_processes, accelerator.device.type
     averages: dict[str, float] = {}
     for turn in range(passes):
-        if turn:
-            torch.set_rng_state(random)  # every turn draws the whole batch and takes its part
+        generator.set_state(state)  # every turn draws the whole batch and takes its part
+        draws = Draws(generator, accelerator.process_index * passes + turn, parts)
         waits = nullcontext() if turn == passes - 1 else accelerator.no_sync(objective)
-        with (
-            waits,
-            randomness.part(accelerator.process_index * passes + turn, accelerator.num_processes * passes),
-        ):
+        with waits:
             with torch.autocast(device, DTYPES[config.precision], enabled=config.precision != "fp32"):
-                loss, terms = objective(progress)
+                loss, terms = objective(progress, draws)
             scaler.scale(loss / passes).backward()
         for name, value in {"loss": loss.item(), **terms}.items():
             averages[name] = averages.get(name, 0.0) + value / passes

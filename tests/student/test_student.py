@@ -45,7 +45,7 @@ def test_samples_of_the_exact_jump_are_the_flows_own(calls):
 def test_a_sample_depends_on_seed_and_index_alone(monkeypatch):
     student = Student(ExactJump(classes=3), (2,), classes=3)
     whole = student.sample(20, seed=1)
-    monkeypatch.setattr("traflow_lib.student.chunk", lambda shape: 7)
+    monkeypatch.setattr("traflow_lib.student.student.chunk", lambda shape: 7)
     torch.testing.assert_close(student.sample(12, seed=1), whole[:12])
     assert not torch.equal(student.sample(12, seed=2), whole[:12])
     drawn = sample_labels(1, 0, 20, 3)

@@ -1,25 +1,44 @@
-"""Students of anyone's teacher: distil one, draw from it, measure it, keep it.
+"""A student of anyone's teacher: draw from it, show it, keep it."""
 
-    student = distill(teacher, ImageFolder("pictures", size=64), method="traflow", steps=20_000, out="mine")
-    images = student.sample(64, calls=1, seed=0)
-    student.save("mine.safetensors")
-
-The recipes' experiments train with the same objective, batches and loop.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from . import nets
-from .files.checks import finite
-from .jump import JumpMap
-from .pairs import chunk, sample_start
-from .teachers import load_network, save_network
-from .teachers.checkpoints import read_header
+from .. import nets
+from ..data.image_set import Images
+from ..evaluation.features import Extractor, to_uint8
+from ..evaluation.frechet import feature_distance
+from ..evaluation.random_network import random_network
+from ..files.checks import finite
+from ..jump import JumpMap
+from ..nets.target_time import TargetTime, with_target_time
+from ..pairs import chunk, sample_start
+from ..teachers import load_network, save_network
+from ..teachers.adapter import Velocity, as_velocity
+from ..teachers.checkpoints import read_header
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What Student.evaluate found: the distance `metric` of n samples to n pictures, by number of calls.
+
+    halves: that between two halves of the pictures, n / 2 each.
+    """
+
+    metric: str
+    n: int
+    halves: float
+    by_calls: dict[int, float]
+
+    def __str__(self) -> str:
+        lines = [f"{calls} call{'s' * (calls > 1)}: {value:.4g}" for calls, value in self.by_calls.items()]
+        return "\n".join(
+            [f"{self.metric}, {self.n:,} samples", *lines, f"halves of the data: {self.halves:.4g}"]
+        )
 
 
 @dataclass
@@ -69,8 +88,6 @@ class Student:
         """n samples as pictures of Pillow (arguments as in sample); ValueError where they are no images."""
         from PIL import Image
 
-        from .evaluation.features import to_uint8
-
         if len(self.shape) != 3 or self.shape[0] not in (1, 3):
             raise ValueError(f"samples of shape {self.shape} are no pictures of one or three channels")
         pixels = to_uint8(self.sample(n, calls, seed, label)).permute(0, 2, 3, 1).numpy()
@@ -87,6 +104,32 @@ class Student:
             sheet.paste(picture, (i % columns * width, i // columns * height))
         return sheet
 
+    def evaluate(
+        self,
+        data: Images,
+        calls: Iterable[int] = (1, 2, 4),
+        n: int = 5_000,
+        extractor: Extractor | None = None,
+    ) -> Evaluation:
+        """Frechet distance of n samples to n pictures, as files hold them, by the number of calls.
+
+        extractor: what makes the features; unless given, a network of random weights, which needs no classes
+        and no download (evaluation.random_network). Beside it the distance of two halves of the pictures,
+        which a perfect student of half that size would score. ValueError for samples of another shape.
+        """
+        if tuple(data.shape[1:]) != self.shape:
+            raise ValueError(f"the data have samples of {tuple(data.shape[1:])}, the student of {self.shape}")
+        see = extractor or random_network(self.shape[0], next(self.net.parameters()).device)
+        n = min(n, len(data))
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:n].sort().values
+        real = see(to_uint8(data[order]))["features"]
+        first, second = real[torch.randperm(n, generator=torch.Generator().manual_seed(1))].chunk(2)
+        by_calls = {
+            number: feature_distance(see(to_uint8(self.sample(n, number)))["features"], real)
+            for number in calls
+        }
+        return Evaluation(see.metric("fd"), n, feature_distance(first, second), by_calls)
+
     def save(self, file: str | Path) -> Path:
         """Write weights and header as safetensors; load() reads them again. Returns the file."""
         file, header = Path(file), {key: value for key, value in self.header.items() if key != "network"}
@@ -99,21 +142,28 @@ class Student:
 def load(file: str | Path, network: nn.Module | Callable[[], nn.Module] | None = None) -> Student:
     """The student in a file of save(), or of the kit's own trainings.
 
-    network: of a student whose network is yours, that network with its input for the target time, as it was
-    given to distill (or a function that makes it); weights are checked by name and shape. ValueError,
-    FileNotFoundError.
+    network: of a student whose network is yours, that network or what makes it (MyNet), bare or in the
+    wrappers of as_velocity and with_target_time; the file knows those. Weights are checked by name and shape.
+    ValueError, FileNotFoundError.
     """
     file = Path(file)
     header = read_header(file)
-    yours = header["network"].get("kind") == "yours"
-    if yours and network is None:
-        raise ValueError(f"{file.name} holds the weights of a network of your own: load(file, network=...)")
-    if not yours:
+    config = header["network"]
+    if config.get("kind") != "yours":
         net, header = load_network(file)
-        shape, classes = nets.sample_shape(header["network"]), getattr(net, "classes", 0)
-        return Student(net, shape, classes, header)
-    from safetensors.torch import load_file
-
-    net = network if isinstance(network, nn.Module) else network()  # type: ignore[misc]
+        return Student(net, nets.sample_shape(config), getattr(net, "classes", 0), header)
+    if network is None:
+        raise ValueError(f"{file.name} holds the weights of a network of your own: load(file, network=...)")
+    net = network if isinstance(network, nn.Module) else network()
+    net = _wrapped(net, config.get("target_time"))
     nets.load_exactly(net, load_file(file), file.name)
     return Student(net.eval(), tuple(header["shape"]), header["classes"], header)
+
+
+def _wrapped(net: nn.Module, target_time: dict | None) -> nn.Module:
+    """A bare network of yours in the wrappers of its student; one that has them already as it is."""
+    if target_time is None or isinstance(net, TargetTime):
+        return net
+    if "velocity" in target_time and not isinstance(net, Velocity):
+        net = as_velocity(net, **target_time["velocity"])
+    return with_target_time(net, target_time["layer"], target_time["last_layer"])

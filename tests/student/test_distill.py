@@ -1,0 +1,153 @@
+"""distill(): from a network and pictures that the kit has never seen to a saved student."""
+
+import pytest
+import torch
+from torch import nn
+
+from traflow_lib import cli
+from traflow_lib.data.images import Images
+from traflow_lib.flow import GaussianMixtureFlow
+from traflow_lib.nets import with_target_time
+from traflow_lib.nets.mlp import MLP
+from traflow_lib.student import distill, load
+from traflow_lib.teachers.adapter import as_velocity
+
+FLOW = GaussianMixtureFlow(torch.tensor([[2.0, 0.0], [-2.0, 0.0]]), 0.1 * torch.eye(2).expand(2, 2, 2))
+QUICK = {"train": {"batch": 64, "lr": 0.01}, "pairs": {"n": 500, "steps": 8}}
+
+
+class Theirs(nn.Module):
+    """A small convolutional network as somebody else would write it, called as net(x, timestep)."""
+
+    def __init__(self, channels=1, width=16):
+        super().__init__()
+        self.time_embed = nn.Sequential(nn.Linear(1, width), nn.SiLU(), nn.Linear(width, width))
+        self.into, self.middle = (
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+        self.out = nn.Conv2d(width, channels, 3, padding=1)
+
+    def forward(self, x, timestep):
+        h = self.into(x) + self.time_embed(timestep[:, None])[:, :, None, None]
+        return self.out(torch.relu(self.middle(torch.relu(h))))
+
+
+def pictures(n=400, size=8):
+    """Bright squares on black at random places."""
+    random, pixels = torch.Generator().manual_seed(0), torch.zeros(n, 1, size, size, dtype=torch.uint8)
+    for one, (row, column) in zip(pixels, torch.randint(0, size - 3, (n, 2), generator=random).tolist()):
+        one[:, row : row + 4, column : column + 4] = 255
+    return Images(pixels, None, False, "squares")
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    """Theirs, trained on the squares by their own convention: time 1 at the data, velocity towards them."""
+    torch.manual_seed(0)
+    net, data = Theirs(), pictures()
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    for _ in range(300):
+        x = data[torch.randint(len(data), (64,))]
+        noise, time = torch.randn_like(x), torch.rand(64)
+        at = time[:, None, None, None]
+        loss = (net(at * x + (1 - at) * noise, time) - (x - noise)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return net
+
+
+def test_a_strangers_network_and_pictures_become_a_student(teacher, tmp_path, capsys):
+    velocity, data, file = as_velocity(teacher, noise_at=0), pictures(), tmp_path / "mine.safetensors"
+    student = distill(velocity, data, "traflow", steps=200, out=tmp_path / "mine", **QUICK)
+    said = capsys.readouterr().out
+    assert "s added to its layer 'time_embed'" in said and "your network fits noise_at=0" in said
+    assert student.sample(5, calls=1, seed=0).shape == (5, 1, 8, 8) and student.shape == (1, 8, 8)
+    before = type(student)(with_target_time(velocity), student.shape).evaluate(data, calls=[1], n=400)
+    after = student.evaluate(data, calls=[1, 2], n=400)
+    assert after.by_calls[1] < before.by_calls[1] and after.metric == "fd-random-cnn-seed0-uint8"
+    assert 0 < after.halves < after.by_calls[1] and "halves of the data" in str(after)
+    again = load(student.save(file), network=Theirs)
+    assert torch.equal(again.sample(3, seed=4), student.sample(3, seed=4))
+    assert again.header["settings"]["method"] == "traflow" and again.header["training"]["steps"] == 200
+
+
+def test_the_same_call_again_loads_the_student_and_another_is_refused(teacher, tmp_path):
+    velocity, options = as_velocity(teacher, noise_at=0), {"steps": 3, "out": tmp_path / "one"} | QUICK
+    first = distill(velocity, pictures(), "distill", **options)
+    again = distill(velocity, pictures(), "distill", **options)
+    assert torch.equal(first.sample(2), again.sample(2)) and len(list((tmp_path / "one").glob("pairs*"))) == 1
+    with pytest.raises(ValueError, match="holds a student of other settings"):
+        distill(velocity, pictures(), "distill", seed=1, **options)
+
+
+def test_a_wrong_time_direction_is_caught_before_anything_is_solved(teacher, tmp_path):
+    with pytest.raises(ValueError, match="noise_at=0"):
+        distill(as_velocity(teacher), pictures(), steps=3, out=tmp_path / "wrong", **QUICK)
+    assert not (tmp_path / "wrong").exists()
+
+
+@pytest.mark.parametrize("method", ["traflow", "distill", "cd"])
+def test_a_closed_form_teaches_a_network_that_is_given(method, tmp_path):
+    torch.manual_seed(0)
+    data = Images(FLOW.sample(400), None, False, "points") if method == "cd" else None
+    net, shape = MLP(width=64, depth=3, s_input=True), None if method == "cd" else (2,)
+    student = distill(FLOW, data, method, steps=150, out=tmp_path / "a", network=net, shape=shape, **QUICK)
+    x = student.sample(2_000)
+    assert x[:, 0].gt(0).float().mean().item() == pytest.approx(0.5, abs=0.1)
+    assert (x[:, 0].abs() - 2).abs().median() < 0.7 and x[:, 1].abs().median() < 0.7
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shape": None}, "distill needs data, or the shape of a sample"),
+        ({"method": "nothing"}, "unknown objective 'nothing'; there are cd, "),
+        ({"method": "cd"}, "Consistency with these options learns from real data: give some"),
+        ({"pairs": {"m": 5}}, "pairs: unknown m; there are n, seed, method, steps, online, tol"),
+        ({"train": {"speed": 5}}, "unknown training option"),
+        ({"steps": 0}, "training option steps is 0"),
+        ({"network": None}, "this teacher has no network to start from"),
+    ],
+)
+def test_what_does_not_fit_is_named(options, message, tmp_path):
+    given = {
+        "shape": (2,),
+        "network": MLP(width=8, depth=1, s_input=True),
+        "steps": 2,
+        "out": tmp_path / "out",
+    }
+    with pytest.raises(ValueError, match=message):
+        distill(FLOW, **given | options)
+
+
+def test_the_command_line_distils_a_network_that_a_function_makes(teacher, tmp_path, monkeypatch, capsys):
+    module = "from test_distill import Theirs\ndef build():\n    return Theirs()\n"
+    (tmp_path / "mypackage.py").write_text(module, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    torch.save(teacher.state_dict(), tmp_path / "my.pt")
+    monkeypatch.setattr("traflow_lib.data.images.load", lambda name, split: (pictures(), None))
+    monkeypatch.chdir(tmp_path)
+    command = ["distill", "--teacher", "mypackage:build", "--weights", "my.pt", "--data", "digits"]
+    command += ["--steps", "2", "--batch", "16", "--out", "mine"]
+    assert cli.main([*command, "--noise-at", "0", "--method", "distill", "--seed", "3"]) == 0
+    assert load("mine/distill-seed3/student.safetensors", network=Theirs).sample(2).shape == (2, 1, 8, 8)
+    for options, message in (
+        ([], "your network fits noise_at=0"),
+        (["--layer", "nothing"], "no layer named 'nothing'"),
+        (["--recipe", "06_digits"], "--weights and --size go with a teacher of your own"),
+        (["--weights", "none.pt"], "there are no weights none.pt"),
+        (["--teacher", "mypackage:nope"], "has no attribute 'nope'"),
+        (["--teacher", "nopackage:build"], "No module named 'nopackage'"),
+    ):
+        capsys.readouterr()
+        assert cli.main([*command, *options]) == 2
+        said = capsys.readouterr().err
+        assert message in said and said.count("\n") == 1
+
+
+def test_a_network_without_a_layer_for_its_time_names_what_could_be_one(tmp_path):
+    velocity = as_velocity(nn.Conv2d(1, 1, 3, padding=1), call=lambda net, x, t, label: net(x))
+    with pytest.raises(ValueError, match="no layer named 'time_embed'"):
+        distill(velocity, steps=2, shape=(1, 8, 8), out=tmp_path / "out")

@@ -1,0 +1,162 @@
+"""A person's own pictures: a folder of image files is a data set.
+
+Every file is read to the end before anything is given out; what cannot be used is named, never left out.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..files.checksums import file_sha256
+from .image_set import Images
+from .readers import Chunk, Unusable, each, pillow
+
+# Pillow's formats that hold no pixels of their own, or that other programs would have to draw
+NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+SIXTEEN_BITS = {
+    "PNG",
+    "PPM",
+}  # formats whose numbers Pillow gives as 32-bit ones (mode I) though they have 16
+
+
+class ImageFolder(Images):
+    """The image files in a folder and below, of all formats that Pillow reads, in the order of their paths.
+
+    Labels: where every image lies in a subfolder, those of the first level are its classes, numbered in the
+    order of their names (`classes`). Hidden files and folders are left out, and so are files of other
+    suffixes (`skipped` says how many). Links are followed; one that leads back to a folder above is not.
+
+    Pixels: upright (EXIF), the first frame, transparency laid on white, 8 bits a channel (16 are rounded to
+    the nearest of 256 levels). If all files are grey there is one channel, else there are three. With `size`
+    the shorter side is shrunk to it by Pillow's antialiased Lanczos filter, on the file's own values, and the
+    centre is kept (ImageOps.fit); nothing is enlarged. They are decoded once, into the cache under
+    runs/images, which is known by the contents of all files: each time, they are read to be hashed.
+    """
+
+    def __init__(self, folder: Path | str, size: int | None = None, flip: bool = False):
+        """size: height and width in pixels; without it the pictures stay as they are, all of one size.
+
+        Raises:
+            FileNotFoundError: there is no such folder, or no image in it.
+            ValueError: a size that is none, or a file that cannot be used; names the first one of them.
+        """
+        from .cache import cached  # needs file locks, which not every system has
+
+        folder = Path(folder)
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise ValueError(
+                f"size is {size!r}: pixels, a whole number from 1, or None for pictures as they are"
+            )
+        kinds, everything = formats(), list(_below(folder))
+        suffixes = {suffix for suffix, kind in pillow().registered_extensions().items() if kind in kinds}
+        files = [file for file in everything if file.suffix.lower() in suffixes]
+        self.skipped = len(everything) - len(files)
+        if not files:
+            raise FileNotFoundError(f"{folder} has no image files ({self.skipped:,} others)")
+        contents = list(chain(*each(file_sha256, files)))
+        kept = cached("folder", [size, contents], partial(_decoded, files, size), flip)
+        places = [file.relative_to(folder).parts for file in files]
+        labels = None
+        if all(len(parts) > 1 for parts in places):
+            self.classes = tuple(sorted({parts[0] for parts in places}))
+            labels = torch.tensor([self.classes.index(parts[0]) for parts in places])
+        super().__init__(kept.source, labels, flip, kept.sha256, kept.file)
+
+
+def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The files in a folder and below that are not hidden; above: the folders that it lies in."""
+    place = folder.resolve()
+    if place in above:  # a link that goes in circles
+        return
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        raise kind(f"{folder} is no folder that can be read ({error.strerror})") from None
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _below(entry, (*above, place))
+        elif entry.is_file() or entry.is_symlink():
+            yield entry
+
+
+def _decoded(files: list[Path], size: int | None) -> Iterator[Chunk]:
+    """The pixels of all files, of one shape, as one kind of images: grey or colour."""
+    grey = all(chain(*each(is_grey, files)))
+
+    def read(file: Path) -> np.ndarray:
+        with pillow().open(file, formats=formats()) as image:
+            return pixels(image, grey, size)
+
+    def alike(file: Path) -> np.ndarray:
+        found = read(file)
+        if found.shape != shape:
+            sizes = [f"{width}x{height}" for _, height, width in (found.shape, shape)]
+            raise Unusable(
+                f"has {sizes[0]} pixels and {files[0].name} {sizes[1]}: without @SIZE, or size=, "
+                "a folder holds images of one size"
+            )
+        return found
+
+    shape = (1 if grey else 3, size, size) if size else next(each(read, files[:1]))[0].shape
+    for part in each(alike, files):
+        yield np.stack(part), None
+
+
+def formats() -> list[str]:
+    """The formats that are read, as Pillow calls them."""
+    pillow().init()
+    return [kind for kind in pillow().OPEN if kind not in NO_PICTURES]
+
+
+def is_grey(file: Path) -> bool:
+    """Whether a file is of a kind without colours, by its head alone (or has a palette without any)."""
+    with pillow().open(file, formats=formats()) as image:
+        return _is_grey(image)
+
+
+def _is_grey(image) -> bool:
+    if image.mode == "P":
+        return bool((np.ptp(np.reshape(image.getpalette(), (-1, 3)), axis=1) == 0).all())
+    return pillow().getmodebase(image.mode) == "L"
+
+
+def pixels(image, grey: bool | None = None, size: int | None = None) -> np.ndarray:
+    """A Pillow image as uint8 [C, H, W]: upright, its first frame, transparency laid on white.
+
+    16 bits a channel are rounded to the nearest of 256 levels (of colours, Pillow itself keeps the upper 8
+    bits). grey: one channel or three; None as the image is. size: shrunk to size x size, see ImageFolder.
+
+    Raises:
+        Unusable: 32 bits a channel, whose range is not known; or smaller than size.
+    """
+    from PIL import ImageOps
+
+    kind, mode = image.format, image.mode
+    grey = _is_grey(image) if grey is None else grey
+    transparent = "A" in image.getbands() or "transparency" in image.info
+    image = ImageOps.exif_transpose(image)
+    if mode.startswith("I;16") or (mode == "I" and kind in SIXTEEN_BITS):
+        levels = np.asarray(image).astype(np.float64) * (255 / 65535)
+        image = pillow().fromarray(levels.round().astype(np.uint8))
+    elif mode in ("I", "F"):
+        raise Unusable(
+            f"has 32-bit numbers (mode {mode}), whose range is not known; convert it to 8 or 16 bits"
+        )
+    elif transparent:
+        image = image.convert("RGBA")
+        image = pillow().alpha_composite(pillow().new("RGBA", image.size, "white"), image)
+    image = image.convert("L" if grey else "RGB")
+    if size is not None:
+        if min(image.size) < size:
+            width, height = image.size
+            raise Unusable(f"has {width}x{height} pixels, fewer than size {size}; take a smaller size")
+        image = ImageOps.fit(image, (size, size), pillow().Resampling.LANCZOS)
+    found = np.asarray(image)
+    return found[None] if grey else found.transpose(2, 0, 1)

@@ -1,0 +1,89 @@
+"""Samples on disk: what the command sample writes and the command evaluate reads.
+
+The name says what is in it: .pt a tensor as the network made it, [N, C, H, W] floats with black -1 and white
+1; .npz bytes, `arr_0` [N, H, W, C] and their classes in `arr_1`, as ADM has them; .png one picture of all; a
+folder one PNG a sample. .npy is read, too.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..files.checksums import tensor_sha256
+from ..files.inert_pickle import read_torch
+from .arrays import ImageArray
+from .folder import ImageFolder
+from .image_set import Images
+from .readers import pillow, reading, require
+
+ARRAYS = (".npz", ".npy", ".pt")
+
+
+def check_name(file: Path, points: bool) -> None:
+    """ValueError if no samples can be written there; points: they are no images."""
+    kinds = [".pt", ".npz"] if points else [".pt", ".npz", ".png", "no suffix (a new folder)"]
+    known = file.suffix in kinds or not (file.suffix or points)
+    require(known, f"samples cannot be written as {file.name}; there are {', '.join(kinds)}")
+    taken = not file.suffix and file.exists() and (file.is_file() or any(file.iterdir()))
+    require(not taken, f"{file} is there already and not an empty folder; name another")
+
+
+def write(file: Path, x: Tensor, pixels: Tensor | None, label: Tensor | None = None) -> None:
+    """Samples x [N, ...] as the file's name says; pixels: the same as uint8, None of points; label: [N]."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".pt":
+        torch.save(x, file)
+        return
+    array = (x if pixels is None else pixels.permute(0, 2, 3, 1)).numpy()
+    if file.suffix == ".npz":
+        np.savez(file, array, *([] if label is None else [label.numpy()]))
+    elif file.suffix == ".png":
+        _picture(_sheet(array)).save(file)
+    else:
+        file.mkdir(exist_ok=True)
+        for number, image in enumerate(array):
+            _picture(image).save(file / f"{number:06d}.png")
+
+
+def _picture(array: np.ndarray):
+    return pillow().fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+
+
+def _sheet(array: np.ndarray) -> np.ndarray:
+    """All pictures [N, H, W, C] row by row in one, as square as it can be; the rest is black."""
+    n, height, width, channels = array.shape
+    across = int(np.ceil(np.sqrt(n)))
+    down = -(-n // across)
+    sheet = np.zeros((down * across, height, width, channels), np.uint8)
+    sheet[:n] = array
+    sheet = sheet.reshape(down, across, height, width, channels).swapaxes(1, 2)
+    return sheet.reshape(down * height, across * width, channels)
+
+
+def read(place: Path) -> Images:
+    """The images in a folder, as they are, or in a file of ARRAYS.
+
+    ValueError names what is no array of images; of an .npz, the one of uint8 is taken.
+    """
+    if place.suffix not in ARRAYS or place.is_dir():
+        return ImageFolder(place)
+    if place.suffix == ".pt":
+        array = read_torch(place)
+        if isinstance(array, Tensor) and array.ndim == 4 and array.is_floating_point():
+            return Images(array.float(), None, False, tensor_sha256(array.float()))
+    else:
+        with reading(place):
+            array = np.load(place, allow_pickle=False)
+            if place.suffix == ".npz":
+                with array:
+                    found = {name: array[name] for name in array.files}
+                images = [one for one in found.values() if one.dtype == np.uint8 and one.ndim in (3, 4)]
+                kinds = ", ".join(f"{name} {one.dtype} {list(one.shape)}" for name, one in found.items())
+                require(len(images) == 1, f"it has {kinds}, so not one array of uint8 images")
+                array = images[0]
+    try:
+        return ImageArray(array)
+    except ValueError as error:
+        raise ValueError(f"{place.name}: {error}") from None
