@@ -12,8 +12,8 @@ def run(
     name: Annotated[
         str,
         typer.Argument(
-            help="digits, fashion_mnist, cifar10, celeba64, ffhq64, imagenet64, shapes32 ..., or "
-            "folder:PATH@SIZE, your own pictures; data/README.md says what goes where."
+            help="digits, fashion_mnist, cifar10, celeba64, ffhq64, imagenet64, shapes32, faces64, "
+            "objects32 ..., or folder:PATH@SIZE, your own pictures; data/README.md says what goes where."
         ),
     ],
     root: Annotated[

@@ -7,21 +7,10 @@ made by operations that IEEE 754 rounds in one way only. Shapes vary in kind (th
 and colour; edges are anti-aliased.
 """
 
-import re
-
 import numpy as np
-import torch
-from torch import Tensor
 
 KINDS = ("disc", "ring", "square", "triangle", "cross", "crescent")
-NAMES = "shapes<size> or shapes<size>x<channels> (shapes32, shapes64, shapes32x1)"
 BLOCK = 16  # images drawn at a time: the working arrays stay in the processor's cache
-
-
-def parse(name: str) -> tuple[int, int] | None:
-    """(size, channels) of shapes32 or shapes32x1; None for other names."""
-    match = re.fullmatch(r"shapes([1-9]\d*)(?:x([1-9]\d*))?", name)
-    return (int(match[1]), int(match[2] or 3)) if match else None
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
@@ -34,7 +23,7 @@ def _mix(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
-def _uniform(seed: int, index: np.ndarray, count: int) -> np.ndarray:
+def uniform(seed: int, index: np.ndarray, count: int) -> np.ndarray:
     """[n, count] numbers in [0, 1) that depend on (seed, index) alone."""
     step = np.uint64(0x9E3779B97F4A7C15)
     stream = _mix(_mix(np.uint64([seed]) + step)[0] + step * index.astype(np.uint64))
@@ -45,7 +34,7 @@ def _uniform(seed: int, index: np.ndarray, count: int) -> np.ndarray:
 
 def kinds(index: np.ndarray, seed: int = 0) -> np.ndarray:
     """Labels int64 [n] of the images with these numbers: the place of their shape in KINDS."""
-    return (_uniform(seed, index, 1)[:, 0] * len(KINDS)).astype(np.int64)
+    return (uniform(seed, index, 1)[:, 0] * len(KINDS)).astype(np.int64)
 
 
 def _distance(kind: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -75,9 +64,7 @@ def draw(index: np.ndarray, size: int, channels: int = 3, seed: int = 0) -> np.n
 
 
 def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray:
-    number = _uniform(seed, index, 7 + 3 * channels).astype(np.float32)[
-        :, :, None, None
-    ]  # [n, numbers, 1, 1]
+    number = uniform(seed, index, 7 + 3 * channels).astype(np.float32)[:, :, None, None]  # [n, numbers, 1, 1]
     kind, (scale, x, y, turn, half, slope) = kinds(index, seed), number[:, 1:7].swapaxes(0, 1)
     dark, light, contrast = (number[:, 7 + k * channels : 7 + (k + 1) * channels] for k in range(3))
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
@@ -103,25 +90,3 @@ def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray
     colour = middle + 0.3 + 0.4 * contrast
     colour = colour - np.floor(colour)  # at least 0.3 from the background's middle in every channel
     return np.rint((background + (colour - background) * cover) * 255).astype(np.uint8)
-
-
-class Shapes:
-    """Indexes like a uint8 tensor [N, channels, size, size]; its image i is number[i] of the sequence.
-
-    labels: int64 [N].
-    """
-
-    def __init__(self, numbers: range, size: int, channels: int, seed: int = 0):
-        self.numbers, self.size, self.channels, self.seed = (
-            torch.arange(numbers.start, numbers.stop),
-            size,
-            channels,
-            seed,
-        )
-        self.shape = (len(numbers), channels, size, size)
-        self.labels = torch.from_numpy(kinds(self.numbers.numpy(), seed))
-
-    def __getitem__(self, index) -> Tensor:
-        chosen = self.numbers[index]
-        pixels = torch.from_numpy(draw(chosen.reshape(-1).numpy(), self.size, self.channels, self.seed))
-        return pixels.reshape(*chosen.shape, *self.shape[1:])

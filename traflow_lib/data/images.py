@@ -13,13 +13,12 @@ from torch.utils.data import Dataset
 
 from ..files import paths
 from ..files.checksums import tensor_sha256
-from . import drawn, published_sets
+from . import published_sets, stand_ins
 from .arrays import ImageArray, of_dataset
 from .folder import ImageFolder
 from .image_set import Images
 
 DIGITS_SPLITS = ["all", "train", "test"]
-SHAPES_SPLITS = {"all": range(60_000), "train": range(50_000), "test": range(50_000, 60_000)}
 FOLDER = "folder:PATH@SIZE (your own pictures, cut and shrunk to SIZE x SIZE; without @SIZE as they are)"
 
 
@@ -56,12 +55,12 @@ def splits(name: str) -> list[str]:
     """The splits of a data set; ValueError lists the data sets that exist."""
     if name == "digits":
         return DIGITS_SPLITS
-    if drawn.parse(name):
-        return list(SHAPES_SPLITS)
+    if stand_ins.parse(name):
+        return list(stand_ins.SPLITS)
     if folder_in(name):
         return ["all"]
     if name not in published_sets.DATASETS:
-        known = f"digits, {', '.join(published_sets.DATASETS)}, {drawn.NAMES}, and {FOLDER}"
+        known = f"digits, {', '.join(published_sets.DATASETS)}, {stand_ins.NAMES}, and {FOLDER}"
         raise ValueError(f"unknown image data set '{name}'; there are {known}")
     return published_sets.DATASETS[name].splits
 
@@ -74,8 +73,8 @@ def shape(name: str) -> tuple[int, int, int]:
     splits(name)
     if name == "digits":
         return (1, 8, 8)
-    if kind := drawn.parse(name):
-        size, channels = kind
+    if drawn := stand_ins.parse(name):
+        _, size, channels = drawn
         return (channels, size, size)
     if folder_in(name):
         return load(name)[0].shape[1:]
@@ -96,8 +95,8 @@ def load(
     if name == "digits":
         pixels, labels = _digits(split)
         images = Images(pixels, labels, flip, tensor_sha256(pixels))
-    elif kind := drawn.parse(name):
-        found = drawn.Shapes(SHAPES_SPLITS[split], *kind)
+    elif drawn := stand_ins.parse(name):
+        found = stand_ins.Drawn(stand_ins.SPLITS[split], *drawn)
         # the same code draws the others
         images = Images(found, found.labels, flip, tensor_sha256(found[:64]))
     elif own := folder_in(name):

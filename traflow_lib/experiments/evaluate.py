@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from .. import nets
-from ..data import drawn, images, sample_files
+from ..data import images, sample_files, stand_ins
 from ..evaluation import cost, records
 from ..evaluation.feature_cache import BATCH
 from ..evaluation.generate import Generator, generated, of_folder, reference
@@ -93,7 +93,7 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
             n_reference=len(real),
             split=split,
             hash=fingerprint({"real": real.facts, "fake": [fake.facts for fake in found]}),
-            stand_in=drawn.parse(dataset) is not None,
+            stand_in=stand_ins.parse(dataset) is not None,
             extractor=f"{made.name} {made.sha256}",
             mode=f"{made.mode}, uint8",
             errors={key: [value] for key, value in spreads.items()},
