@@ -17,10 +17,8 @@ from .readers import Chunk, Unusable, each, pillow
 
 # Pillow's formats that hold no pixels of their own, or that other programs would have to draw
 NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-SIXTEEN_BITS = {
-    "PNG",
-    "PPM",
-}  # formats whose numbers Pillow gives as 32-bit ones (mode I) though they have 16
+# formats whose 16-bit numbers Pillow may give as 32-bit ones (mode I)
+SIXTEEN_BITS = {"PNG", "PPM"}
 
 
 class ImageFolder(Images):
@@ -48,9 +46,7 @@ class ImageFolder(Images):
 
         folder = Path(folder)
         if size is not None and (not isinstance(size, int) or size < 1):
-            raise ValueError(
-                f"size is {size!r}: pixels, a whole number from 1, or None for pictures as they are"
-            )
+            raise ValueError(f"size is {size!r}: a whole number of pixels, or None for pictures as they are")
         kinds, everything = formats(), list(_below(folder))
         suffixes = {suffix for suffix, kind in pillow().registered_extensions().items() if kind in kinds}
         files = [file for file in everything if file.suffix.lower() in suffixes]
