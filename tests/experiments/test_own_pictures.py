@@ -41,9 +41,10 @@ def test_a_recipe_takes_a_folder_and_knows_its_contents(pictures, tmp_path):
 
 
 def test_the_command_data_prepares_a_folder(pictures, capsys):
+    (pictures / "IMG_1.heic").write_bytes(b"")
     assert main(["data", f"folder:{pictures}@8"]) == 0
     out = capsys.readouterr().out
-    assert "20 images of shape (1, 8, 8), 2 classes (a, b), cache " in out
+    assert "20 images of shape (1, 8, 8), 2 classes (a, b), 1 files of other kinds left out, cache " in out
     assert main(["data", f"folder:{pictures}@80"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "0.png has 12x10 pixels, fewer than size 80" in line and "(and 19 more of 20 files)" in line

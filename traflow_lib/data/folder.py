@@ -13,7 +13,7 @@ import torch
 
 from ..files.checksums import file_sha256
 from .image_set import Images
-from .readers import Chunk, Unusable, each, pillow
+from .readers import Chunk, Unusable, each, pillow, reading
 
 # Pillow's formats that hold no pixels of their own, or that other programs would have to draw
 NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -45,6 +45,8 @@ class ImageFolder(Images):
         from .cache import cached  # needs file locks, which not every system has
 
         folder = Path(folder)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"there is no folder {folder}")
         if size is not None and (not isinstance(size, int) or size < 1):
             raise ValueError(f"size is {size!r}: a whole number of pixels, or None for pictures as they are")
         kinds, everything = formats(), list(_below(folder))
@@ -68,11 +70,8 @@ def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     place = folder.resolve()
     if place in above:  # a link that goes in circles
         return
-    try:
+    with reading(folder):
         entries = sorted(folder.iterdir())
-    except OSError as error:
-        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
-        raise kind(f"{folder} is no folder that can be read ({error.strerror})") from None
     for entry in entries:
         if entry.name.startswith("."):
             continue

@@ -24,15 +24,9 @@ class Source:
 
     def facts(self) -> list:
         """What its pixels are known by: names, sizes and dates of the files, also of those below a folder."""
-        return [fetch.verifying(), [_identity(file) for file in self.files]]
-
-
-def _identity(file: Path) -> list:
-    files = sorted(file.rglob("*")) if file.is_dir() else [file]
-    return [
-        (str(below.relative_to(file.parent)), state.st_size, state.st_mtime_ns)
-        for below, state in ((each, each.stat()) for each in files)
-    ]
+        below = (sorted(file.rglob("*")) if file.is_dir() else [file] for file in self.files)
+        states = [(file.name, file.stat()) for files in below for file in files]
+        return [fetch.verifying(), [(name, state.st_size, state.st_mtime_ns) for name, state in states]]
 
 
 @dataclass(frozen=True)
