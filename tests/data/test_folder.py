@@ -283,14 +283,14 @@ def test_a_size_is_part_of_what_is_kept(folder):
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, "64"])
 def test_a_size_that_is_none_is_refused(folder, size):
-    with pytest.raises(ValueError, match="size is .*: pixels, a whole number from 1"):
+    with pytest.raises(ValueError, match="size is .*: a whole number of pixels"):
         ImageFolder(folder, size)
 
 
 def test_no_folder_and_no_images_are_one_line(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere is no folder that can be read"):
+    with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere"):
         ImageFolder(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="000.png is no folder that can be read"):
+    with pytest.raises(FileNotFoundError, match="there is no folder .*000.png"):
         ImageFolder(folder / "000.png")
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("a")

@@ -33,7 +33,7 @@ def test_the_published_checksums_and_counts_are_required(root, monkeypatch):
     with pytest.raises(
         ValueError,
         match="data_batch_1: its MD5 is [0-9a-f]{32}, that of the published file c99cafc152244af7"
-        "53f735de768cd75f; delete it",
+        "53f735de768cd75f; replace it",
     ):
         images.load("cifar10", root=root)
     imagenet_npz(root)

@@ -38,4 +38,6 @@ def _show(name: str, root: Path | None) -> None:
         size = f"{len(prepared):,} images of shape {prepared.shape[1:]}"
         if prepared.classes:
             size += f", {len(prepared.classes)} classes ({', '.join(prepared.classes[:10])})"
+        if prepared.skipped:
+            size += f", {prepared.skipped:,} files of other kinds left out"
         print(f"{name} {split}: {size}, {where}, sha256 {prepared.sha256}")

@@ -64,7 +64,8 @@ def draw(index: np.ndarray, size: int, channels: int = 3, seed: int = 0) -> np.n
 
 
 def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray:
-    number = uniform(seed, index, 7 + 3 * channels).astype(np.float32)[:, :, None, None]  # [n, numbers, 1, 1]
+    number = uniform(seed, index, 7 + 3 * channels).astype(np.float32)
+    number = number[:, :, None, None]  # [n, numbers, 1, 1]
     kind, (scale, x, y, turn, half, slope) = kinds(index, seed), number[:, 1:7].swapaxes(0, 1)
     dark, light, contrast = (number[:, 7 + k * channels : 7 + (k + 1) * channels] for k in range(3))
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
@@ -80,9 +81,8 @@ def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray
     distance = np.empty((len(index), size, size), np.float32)
     for k in np.unique(kind):
         distance[kind == k] = _distance(k, u[kind == k], v[kind == k])
-    cover = np.clip(0.5 - distance * radius * (size / 2), 0, 1)[
-        :, None
-    ]  # the share of a pixel that lies inside
+    cover = np.clip(0.5 - distance * radius * (size / 2), 0, 1)  # the share of a pixel that lies inside
+    cover = cover[:, None]
 
     shade = (0.5 + 0.5 * (slope * across + (1 - slope) * down))[:, None]
     background = dark + (light - dark) * 0.5 * (shade + 0.5)

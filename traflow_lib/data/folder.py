@@ -13,14 +13,12 @@ import torch
 
 from ..files.checksums import file_sha256
 from .image_set import Images
-from .readers import Chunk, Unusable, each, pillow
+from .readers import Chunk, Unusable, each, pillow, reading
 
 # Pillow's formats that hold no pixels of their own, or that other programs would have to draw
 NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-SIXTEEN_BITS = {
-    "PNG",
-    "PPM",
-}  # formats whose numbers Pillow gives as 32-bit ones (mode I) though they have 16
+# formats whose 16-bit numbers Pillow may give as 32-bit ones (mode I)
+SIXTEEN_BITS = {"PNG", "PPM"}
 
 
 class ImageFolder(Images):
@@ -47,10 +45,10 @@ class ImageFolder(Images):
         from .cache import cached  # needs file locks, which not every system has
 
         folder = Path(folder)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"there is no folder {folder}")
         if size is not None and (not isinstance(size, int) or size < 1):
-            raise ValueError(
-                f"size is {size!r}: pixels, a whole number from 1, or None for pictures as they are"
-            )
+            raise ValueError(f"size is {size!r}: a whole number of pixels, or None for pictures as they are")
         kinds, everything = formats(), list(_below(folder))
         suffixes = {suffix for suffix, kind in pillow().registered_extensions().items() if kind in kinds}
         files = [file for file in everything if file.suffix.lower() in suffixes]
@@ -72,11 +70,8 @@ def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     place = folder.resolve()
     if place in above:  # a link that goes in circles
         return
-    try:
+    with reading(folder):
         entries = sorted(folder.iterdir())
-    except OSError as error:
-        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
-        raise kind(f"{folder} is no folder that can be read ({error.strerror})") from None
     for entry in entries:
         if entry.name.startswith("."):
             continue

@@ -18,6 +18,7 @@ class Images:
     """
 
     classes: tuple[str, ...] = ()  # their names in the order of the labels, where those are known
+    skipped: int = 0  # files beside them that are no images
 
     def __init__(self, source, labels: Tensor | None, flip: bool, sha256: str, file: Path | None = None):
         """source: uint8 or float tensor [N, C, H, W], or what indexes like one; labels: int64 [N].

@@ -43,7 +43,7 @@ def _digits(split: str) -> tuple[Tensor, Tensor]:
 def folder_in(name: str) -> tuple[Path, int | None] | None:
     """The folder and size that folder:PATH@SIZE names; None for other names."""
     match = re.fullmatch(r"folder:(.+?)(?:@(\d+))?", name)
-    return match and (Path(match[1]), int(match[2]) if match[2] else None)
+    return match and (Path(match[1]).expanduser(), int(match[2]) if match[2] else None)
 
 
 def data_root(root: Path | str | None = None) -> Path:

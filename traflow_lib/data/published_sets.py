@@ -24,15 +24,9 @@ class Source:
 
     def facts(self) -> list:
         """What its pixels are known by: names, sizes and dates of the files, also of those below a folder."""
-        return [fetch.verifying(), [_identity(file) for file in self.files]]
-
-
-def _identity(file: Path) -> list:
-    files = sorted(file.rglob("*")) if file.is_dir() else [file]
-    return [
-        (str(below.relative_to(file.parent)), state.st_size, state.st_mtime_ns)
-        for below, state in ((each, each.stat()) for each in files)
-    ]
+        below = (sorted(file.rglob("*")) if file.is_dir() else [file] for file in self.files)
+        states = [(file.name, file.stat()) for files in below for file in files]
+        return [fetch.verifying(), [(name, state.st_size, state.st_mtime_ns) for name, state in states]]
 
 
 @dataclass(frozen=True)
@@ -60,15 +54,14 @@ class DataSet:
 
 
 def _fashion_mnist(root: Path, splits: list[str]) -> list[Source]:
-    found = []
-    for folder in (root / "FashionMNIST" / "raw", DEBIAN_FASHION_MNIST):
-        prefixes = [{"train": "train", "test": "t10k"}[split] for split in splits]
-        pairs = [
-            (folder / f"{prefix}-images-idx3-ubyte.gz", folder / f"{prefix}-labels-idx1-ubyte.gz")
-            for prefix in prefixes
-        ]
-        found.append(Source([file for pair in pairs for file in pair], partial(readers.idx, pairs, pad=2)))
-    return found
+    prefixes = [{"train": "train", "test": "t10k"}[split] for split in splits]
+
+    def source(folder: Path) -> Source:
+        names = [(f"{prefix}-images-idx3-ubyte.gz", f"{prefix}-labels-idx1-ubyte.gz") for prefix in prefixes]
+        pairs = [(folder / images, folder / labels) for images, labels in names]
+        return Source([file for pair in pairs for file in pair], partial(readers.idx, pairs, pad=2))
+
+    return [source(root / "FashionMNIST" / "raw"), source(DEBIAN_FASHION_MNIST)]
 
 
 def _cifar10(root: Path, splits: list[str]) -> list[Source]:
@@ -117,19 +110,11 @@ def _imagenet64(root: Path, splits: list[str]) -> list[Source]:
     folder = root / "imagenet64"
     files = [folder / name for split in splits for name in IMAGENET[split]]
     archive = folder / "imagenet-64x64.zip"
-    zipped = (
-        [Source([archive], partial(readers.zip_of_png, archive, 64, classes=1000))]
-        if splits == ["train"]
-        else []
-    )
-    order = folder / "map_clsloc.txt"  # part of the cache's key when it is there
-    listed = [order] if order.exists() else []
-    return [
-        *zipped,
-        Source(
-            files + listed, partial(readers.npz, files, 64, classes=1000, order=order if listed else None)
-        ),
-    ]
+    zipped = Source([archive], partial(readers.zip_of_png, archive, 64, classes=1000))
+    order = folder / "map_clsloc.txt"
+    listed = [order] if order.exists() else []  # part of the cache's key when it is there
+    arrays = Source(files + listed, partial(readers.npz, files, 64, 1000, *listed))
+    return [zipped, arrays] if splits == ["train"] else [arrays]
 
 
 DATASETS = {

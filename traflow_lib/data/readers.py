@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 Chunk = tuple[np.ndarray, np.ndarray | None]
-BLOCK = 1024  # images decoded at a time
+BLOCK = 256  # images decoded at a time
 
 
 class Unusable(ValueError):
