@@ -195,7 +195,8 @@ def renamed() -> dict[str, str]:
 
     They are read from results/fingerprints.json.
     """
-    return json.loads(paths.committed("fingerprints.json").read_text(encoding="utf-8"))
+    file = paths.committed("fingerprints.json")
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}  # no clone, no old models
 
 
 def earlier(name: str) -> list[str]:

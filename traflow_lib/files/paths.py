@@ -32,7 +32,8 @@ def place(name: str) -> Path | None:
 def root() -> Path:
     """The repository root.
 
-    From TRAFLOW_ROOT, else found upwards from this file (editable install), else from the working folder.
+    From TRAFLOW_ROOT, else found upwards from this file (editable install), else from the working folder;
+    outside any clone the working folder itself, so that an installed library keeps its files there.
 
     ValueError if this file is in one clone of the kit and the working folder in another: nobody wants to run
     the one in the other by accident.
@@ -47,12 +48,11 @@ def root() -> Path:
             f"'make setup' in {here} and use its .venv "
             "(after copying or moving a clone, too), or set TRAFLOW_ROOT to the clone that is meant"
         )
-    if own or here:
-        return own or here
-    raise FileNotFoundError(
-        "TraFlow-lab's root (the folder with pyproject.toml and traflow_lib/) was not found; run inside the "
-        "clone or set TRAFLOW_ROOT to it"
-    )
+    if found := own or here:
+        return found
+    if given:
+        raise FileNotFoundError(f"TRAFLOW_ROOT is {given}, where there is no pyproject.toml and traflow_lib/")
+    return Path.cwd()
 
 
 def _clone(start: Path) -> Path | None:
