@@ -62,6 +62,7 @@ def test_an_array_is_copied_and_known_by_its_values():
         (noise(4, 8, 8) / 255, {}, "floats needs value_range"),
         (noise(4, 8, 8) / 1.0, {"value_range": (0, 1)}, r"from 0 to 255 is not in value_range, \[0, 1\]"),
         (np.full((4, 8, 8), np.nan), {"value_range": (0, 1)}, "from nan to nan is not in value_range"),
+        (np.zeros((4, 8, 8)), {"value_range": (0, 0)}, "from 0 to 0 is not in value_range"),
         (noise(4, 8, 8), {"value_range": (0, 255)}, "value_range is for floats"),
         (noise(4, 8, 8), {"labels": [0, 1]}, "4 integer labels expected, found int64 of shape"),
         (noise(4, 8, 8), {"labels": [0.0, 1, 0, 1]}, "4 integer labels expected, found float64"),
@@ -121,6 +122,7 @@ def test_grey_items_among_colour_have_three_channels():
         (((PIXELS[0], 1, 2),), "1 integer labels expected"),
         (((PIXELS[0], "cat"),), "1 integer labels expected"),
         ((Image.new("F", (8, 8)),), "has 32-bit numbers"),
+        ((torch.tensor(1.0),), "item 0 is no image: .*Tensor"),
         ((), "without items"),
     ],
 )

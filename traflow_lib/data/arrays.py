@@ -66,7 +66,7 @@ def _scaled(array: Tensor, value_range: tuple[float, float] | None) -> Tensor:
     array = array.float()
     (low, high), (least, most) = value_range, map(float, array.aminmax())
     require(
-        low <= least and most <= high,  # false of NaN, too
+        low < high and low <= least and most <= high,  # false of NaN, too
         f"an array of floats from {least:g} to {most:g} is not in value_range, [{low:g}, {high:g}]",
     )
     return ((array - low) / (high - low)).mul_(2).sub_(1)
@@ -83,14 +83,15 @@ def of_dataset(
     Raises:
         ValueError: names the first item that does not fit.
     """
-    whole = isinstance(dataset, IterableDataset)
+    stream = isinstance(dataset, IterableDataset)
     found, labels = [], []
-    for item in dataset if whole else (dataset[number] for number in range(len(dataset))):
+    for item in dataset if stream else (dataset[number] for number in range(len(dataset))):
         image, *label = item if isinstance(item, (tuple, list)) else [item]
         if hasattr(image, "getbands"):  # Pillow's, which need not be installed
             image = np.array(pixels(image))
-        require(isinstance(image, (np.ndarray, Tensor)), f"item {len(found)} is no image: {type(image)}")
-        found.append(torch.as_tensor(image))
+        fits = isinstance(image, (np.ndarray, Tensor)) and image.ndim > 1
+        require(fits, f"item {len(found)} is no image: {type(image)}")
+        found.append(_tensor(image))
         labels += label
     channels = max((len(image) for image in found), default=0)
     for number, image in enumerate(found):
