@@ -11,6 +11,7 @@ from traflow_lib.evaluation import generate, records
 from traflow_lib.evaluation.features import to_uint8
 from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.evaluation.scores import scores
+from traflow_lib.evaluation.scoring import Scoring
 from traflow_lib.experiments import evaluate
 from traflow_lib.experiments.extractors import load
 from traflow_lib.files import paths
@@ -86,9 +87,8 @@ def test_lines_and_records_tell_all_the_number_depends_on(capsys):
 
 
 def test_value_is_that_of_the_pieces():
-    (record,) = evaluate.evaluate(
-        STUDENT, "digits", n=50, extractor="cnn", split="test", seeds=[7], say=lambda line: None
-    )
+    settings = Scoring.of(n=50, extractor="cnn", split="test", seeds=[7])
+    (record,) = evaluate.evaluate(str(STUDENT), "digits", settings, say=lambda line: None)
     extractor, generator = load("cnn", "digits"), generate.Generator(STUDENT)
     fake, real = (
         extractor(to_uint8(generator(7, 1, 0, 50)[0])),
@@ -196,13 +196,17 @@ def test_the_whole_inception_path(stand_in, capsys):
 @pytest.mark.parametrize(
     "words, complaint",
     [
-        (["--metric", "fd"], "unknown metric 'fd'; there are fid, kid"),
+        (["--metric", "fid", "--metric", "fd"], "metrics.1 is 'fd': input should be 'fid', 'kid'"),
+        (["--samples", -1], "n is -1: input should be greater than or equal to 2"),
+        (["--n-reference", -5], "n_reference is -5: input should be greater than or equal to 2"),
+        (["--nfe", 0], "nfe.0 is 0: input should be greater than or equal to 1"),
+        (["--mode", "cleen"], "mode is 'cleen': input should be 'clean', 'legacy_tensorflow'"),
         (["--split", "dev"], "unknown split 'dev'"),
         (
             ["--solver", "heun", "--nfe", 3],
             "heun makes 2 calls a step, so 3 calls are no whole number of steps",
         ),
-        (["--solver", "leapfrog"], "unknown solver 'leapfrog'"),
+        (["--solver", "leapfrog"], "solver is 'leapfrog': input should be 'euler'"),
         (["--metric", "pr", "--samples", 4], "more than 5 samples"),
     ],
 )

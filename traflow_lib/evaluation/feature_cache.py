@@ -32,10 +32,8 @@ BATCH = 500
 class Features:
     """features [N, D] of N images; mean [D] and cov [D, D] of them in float64.
 
-    nfe: network calls a sample, 0 for data.
-
-    spatial [N, S], spatial_mean and spatial_cov the same for sFID, if it was asked for. from_cache: nothing
-    was computed. facts: what decides them.
+    nfe: network calls a sample, 0 for data. facts: what decides them. from_cache: nothing was computed.
+    spatial [N, S], spatial_mean and spatial_cov: the same for sFID, if it was asked for.
     """
 
     features: Tensor
@@ -64,8 +62,7 @@ def collect(
 ) -> Features:
     """Features of images 0..n-1.
 
-    images(start, stop) -> (pixels [stop - start, C, H, W] from 0 to 255, network calls an image).
-
+    images(start, stop) -> (pixels [stop - start, C, H, W] as the extractor takes them, calls an image).
     facts: JSON-able, everything that decides the pixels; with n and the extractor they name the file.
     spatial: also what sFID needs.
     """
@@ -77,11 +74,8 @@ def collect(
         "spatial": spatial,
     }
     everyone = processes()
-    file = (
-        paths.runs()
-        / "features"
-        / f"{facts.get('source', 'images')}-{extractor.name}-{fingerprint(facts)}.safetensors"
-    )
+    name = f"{facts.get('source', 'images')}-{extractor.name}-{fingerprint(facts)}.safetensors"
+    file = paths.runs() / "features" / name
     with exclusively(file.stem, f"features of {facts['what']}", say):
         if everyone.is_main_process and (file.exists() and not _is_whole(file)):
             say(f"{file.name} is damaged and made again")
@@ -108,26 +102,20 @@ def _join(loaded: list[dict[str, Tensor]], file: Path, facts: dict) -> None:
 
     Beside it, written last, its checksum and what it holds.
     """
-    tensors = {
-        name: torch.cat([part[name] for part in loaded])
-        for name in ("features", "spatial")
-        if name in loaded[0]
-    }
-    moments = {}
+    tensors = {"nfe": torch.stack([part["nfe"] for part in loaded]).max()}
     for name, prefix in (("features", ""), ("spatial", "spatial_")):
-        if name in tensors:
-            moments[prefix + "mean"], moments[prefix + "cov"] = mean_and_cov(tensors[name])
-    save_tensors(file, tensors | moments | {"nfe": torch.stack([part["nfe"] for part in loaded]).max()})
-    file.with_suffix(".json").write_text(
-        json.dumps({"sha256": file_sha256(file), "facts": facts}, indent=1) + "\n", encoding="utf-8"
-    )
+        if name in loaded[0]:
+            tensors[name] = torch.cat([part[name] for part in loaded])
+            tensors[prefix + "mean"], tensors[prefix + "cov"] = mean_and_cov(tensors[name])
+    save_tensors(file, tensors)
+    content = json.dumps({"sha256": file_sha256(file), "facts": facts}, indent=1)
+    file.with_suffix(".json").write_text(content + "\n", encoding="utf-8")
 
 
 def _is_whole(file: Path) -> bool:
     try:
-        return json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["sha256"] == file_sha256(
-            file
-        )
+        content = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        return content["sha256"] == file_sha256(file)
     except (OSError, ValueError, KeyError):
         return False
 
