@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from ..evaluation.frechet import feature_distance
+from ..files.checks import finite
 from ..pairs import sample_start
 
 SEED, GRID = 7, 64
@@ -60,8 +61,5 @@ def watcher(experiment, sample: Callable) -> Callable:
 
 
 def _samples(experiment, sample: Callable, net, start: int, stop: int) -> torch.Tensor:
-    return (
-        sample(net, *sample_start(SEED, start, stop, experiment.shape, experiment.classes, experiment.device))
-        .float()
-        .cpu()
-    )
+    begin = sample_start(SEED, start, stop, experiment.shape, experiment.classes, experiment.device)
+    return finite(sample(net, *begin).float().cpu())
