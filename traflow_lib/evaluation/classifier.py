@@ -17,13 +17,9 @@ def classification_loss(images: Tensor, labels: Tensor, batch: int):
     def loss_fn(net: nn.Module, ema_net: nn.Module, progress: float) -> LossTerms:
         index = randomness.integers(0, len(images), randomness.local(batch))
         down, right = torch.randint(-1, 2, (2,)).tolist()
-        moved = torch.roll(nn.functional.pad(images[index], (1, 1, 1, 1), value=-1), (down, right), (2, 3))[
-            ..., 1:-1, 1:-1
-        ]
-        return LossTerms(
-            nn.functional.cross_entropy(net(moved.to(net.scale.device)), labels[index].to(net.scale.device)),
-            {},
-        )
+        padded = nn.functional.pad(images[index], (1, 1, 1, 1), value=-1)
+        moved = torch.roll(padded, (down, right), (2, 3))[..., 1:-1, 1:-1].to(net.scale.device)
+        return LossTerms(nn.functional.cross_entropy(net(moved), labels[index].to(moved.device)), {})
 
     return loss_fn
 

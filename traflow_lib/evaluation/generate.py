@@ -1,9 +1,8 @@
-"""Images to measure: generated from a checkpoint, of a data set, or in a folder of files.
+"""Images to measure, as files hold them: generated from a checkpoint, of a data set, or in a folder."""
 
-All are given as files would hold them, in uint8.
-"""
-
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +38,7 @@ class Generator:
             raise ValueError(
                 f"{file.name} makes no images; points in the plane are measured by the command bench"
             )
-        self.file, self.sha256, self.tol = file, file_sha256(file), tol
+        self.sha256, self.tol = file_sha256(file), tol
         self.net = self.net.to(processes().device).requires_grad_(False)
         settings = self.header.get("settings", {})
         is_student = "objective" in settings or self.header.get("s_input")
@@ -120,15 +119,9 @@ def of_folder(folder: Path, extractor: Extractor, n: int | None = None, **option
 
 def _looked_through(files: list[Path]) -> bool:
     """Whether all images are grey; ValueError names a file that is damaged or of another size or depth."""
-    from PIL import Image
-
     first, modes = None, set()
     for file in files:
-        try:
-            with Image.open(file) as image:
-                size, mode = image.size, image.mode
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{file} is no whole image ({error}); remove it or make it again") from None
+        size, mode = _seen(file, lambda image: (image.size, image.mode))
         first = first or size
         if size != first:
             found = f"{size[0]}x{size[1]} pixels and {files[0].name} {first[0]}x{first[1]}"
@@ -141,14 +134,18 @@ def _looked_through(files: list[Path]) -> bool:
 
 def _read(files: list[Path], grey: bool) -> Tensor:
     """Image files as uint8 [N, 3, H, W], or [N, 1, H, W] if all of the folder are grey."""
-    from PIL import Image
-
-    pixels = []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                pixels.append(np.asarray(image.convert("L" if grey else "RGB")))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{file} is no whole image ({error}); remove it or make it again") from None
+    mode = "L" if grey else "RGB"
+    pixels = [_seen(file, lambda image: np.asarray(image.convert(mode))) for file in files]
     found = torch.from_numpy(np.stack(pixels))
     return found[:, None] if grey else found.permute(0, 3, 1, 2)
+
+
+def _seen(file: Path, look: Callable) -> Any:
+    """What look(image) gives for a file; ValueError names one that is no whole image."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            return look(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{file} is no whole image ({error}); remove it or make it again") from None

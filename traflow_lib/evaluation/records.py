@@ -1,9 +1,7 @@
 """Result records: what was measured, on what, at which cost, and how to measure it again.
 
-Tables are built from these alone.
-
-A file is <profile>/<recipe>.jsonl below a records folder, one line a record, sorted, so that a change shows
-as the lines it changes.
+Tables are built from these alone. A file is <profile>/<recipe>.jsonl below a records folder, one line a
+record, sorted, so that a change shows as the lines it changes.
 """
 
 import json
@@ -27,15 +25,12 @@ UNGRIDDED = ("dopri5", "halves", "half-mirrored", "training")
 class Record:
     """One sampler of one model (or several seeds of it) on one data set.
 
-    `metrics` maps a metric's name to the values over seeds.
-
-    nfe: network calls a sample; extractor: what made the features of FD metrics, with its checksum in
-    checkpoint_sha256's place beside the model's; mode: how images got the size it takes; split: data the
-    metrics compare with; training: steps, batch, seconds ... of the model; hash: the fingerprint of
-    settings.measurement; teacher: network and checksum of one that is a file. errors: standard errors of the
-    values by the bootstrap, for what has no seeds to tell it by; cost: what a call of the network takes
-    (evaluation.cost.Cost). batch: samples solved at a time, of an adaptive solver, whose steps, and so its
-    samples, are chosen for a whole batch.
+    metrics: by name, the values over seeds. nfe: network calls a sample. extractor: name and checksum of what
+    made the features of FD metrics; mode: how images got the size it takes. split: data the metrics compare
+    with. training: steps, batch, seconds ... of the model. hash: the fingerprint of settings.measurement.
+    teacher: network and checksum of one that is a file. errors: standard errors of the values by the
+    bootstrap, for what has no seeds to tell it by. cost: what a call of the network takes (cost.Cost). batch:
+    samples solved at a time by an adaptive solver, which chooses its steps for a whole batch.
     """
 
     recipe: str
@@ -121,10 +116,7 @@ def save(record: Record, folder: Path | None = None) -> Path:
 
 
 def write(new: list[Record], folder: Path) -> Path:
-    """Put records of one recipe and profile into their file below `folder`.
-
-    Each takes the place of one with its key. Returns the file.
-    """
+    """Put records of one recipe and profile into their file, each in place of one with its key."""
     file = folder / new[0].file
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
@@ -178,6 +170,5 @@ def rows(record: Record) -> list[dict]:
 
 def load(folder: Path) -> list[dict]:
     """Every measurement below folder, as rows() gives them."""
-    return [
-        row for file in sorted(Path(folder).rglob("*.jsonl")) for record in read(file) for row in rows(record)
-    ]
+    files = sorted(Path(folder).rglob("*.jsonl"))
+    return [row for file in files for record in read(file) for row in rows(record)]

@@ -1,7 +1,4 @@
-"""The command evaluate: metrics of a checkpoint or of a folder of images against a data set.
-
-Each comes with all that its number depends on.
-"""
+"""The command evaluate: metrics of a checkpoint or of a folder of images, with all that they depend on."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace

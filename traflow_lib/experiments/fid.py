@@ -1,7 +1,4 @@
-"""FID and its kin, by Inception, of a recipe's teacher and students: what the paper's tables hold.
-
-Its settings are the recipe's `fid` block.
-"""
+"""FID and its kin of a recipe's teacher and students, as its `fid` block says; the paper has tables of it."""
 
 from collections.abc import Callable
 
@@ -13,10 +10,7 @@ from .experiment import Experiment
 
 
 def settings(recipe: dict, method: str) -> dict:
-    """The `fid` block for a method.
-
-    Of students outside the recipe's contest (the paper's ablations) with the changes of its `ablation` block.
-    """
+    """The `fid` block for a method; outside the contest (the paper's ablations), as `ablation` changes it."""
     return recipe["fid"] | ({} if method in ("teacher", *recipe["methods"]) else recipe.get("ablation", {}))
 
 

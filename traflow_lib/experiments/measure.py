@@ -1,7 +1,4 @@
-"""All metrics of one experiment, on one shared set of noise, saved as records.
-
-Teacher, students and real data on the same footing.
-"""
+"""All metrics of one experiment, on one shared set of noise, saved as records."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
