@@ -156,7 +156,7 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
     file: Path | None = None,
     **solver,
 ) -> PairCache:
-    """Solve n pairs from time 1 to 0, pair i depending on (seed, i) alone.
+    """Solve n pairs from time 1 to 0, pair i from (seed, i) alone; by dopri5 its batch sets its steps, too.
 
     Args:
         teacher: the velocity field.

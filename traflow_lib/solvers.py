@@ -92,6 +92,12 @@ def _dopri5(
         return velocity(y, per_sample(t, y))
 
     times = torch.linspace(t0, t1, intervals + 1, dtype=x.dtype, device=x.device)
-    with full_float32():
-        path = odeint(counted, x, times, rtol=tol, atol=tol, method="dopri5")
+    try:
+        with full_float32():
+            path = odeint(counted, x, times, rtol=tol, atol=tol, method="dopri5")
+    except AssertionError as error:  # torchdiffeq's way to say that its step got too small
+        raise ValueError(
+            f"dopri5 gave up ({error}): the network's output is NaN or infinite, or tol={tol} is below its "
+            "precision"
+        ) from None
     return Solution(path[-1], nfe, times, path if keep_path else None)

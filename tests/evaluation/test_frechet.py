@@ -120,7 +120,7 @@ def test_moments_do_not_depend_on_chunks(monkeypatch):
 
 
 def test_one_sample_has_no_covariance():
-    with pytest.raises(ValueError, match="not finite; check the images, and that there are at least two"):
+    with pytest.raises(ValueError, match="not finite; check the images, and that they are at least two"):
         feature_distance(torch.ones(1, 3), torch.randn(5, 3))
 
 

@@ -1,19 +1,12 @@
 """The geometry of paths with known shapes, and paired and consistency errors by hand."""
 
-import importlib.util
 import math
 
 import pytest
 import torch
 from helpers import ExactAverage, gaussian, random_student
 
-from traflow_lib.evaluation.geometry import (
-    curvature,
-    paired_lpips,
-    paired_rmse,
-    self_consistency,
-    straightness,
-)
+from traflow_lib.evaluation.geometry import curvature, paired_rmse, self_consistency, straightness
 from traflow_lib.jump import JumpMap
 
 GRID = torch.linspace(0, 1, 1001, dtype=torch.float64)
@@ -71,22 +64,3 @@ def test_self_consistency_compares_two_calls_with_one():
     with torch.no_grad():
         expected = paired_rmse(student.sample(noise, 2), student.sample(noise, 1))
     assert self_consistency(student, noise, times=(0.5,)) == pytest.approx(expected) and expected > 0
-
-
-def test_paired_lpips_is_the_mean_over_pairs(monkeypatch):
-    """With an absolute difference in the place of the network.
-
-    What is checked is which pairs are compared, and how they are averaged.
-    """
-    monkeypatch.setattr(
-        "traflow_lib.objectives.base._lpips",
-        lambda device: lambda a, b: (a - b).abs().mean((1, 2, 3), keepdim=True),
-    )
-    x, reference = torch.randn(2, 7, 1, 4, 4)
-    assert paired_lpips(x, reference, batch=3) == pytest.approx((x - reference).abs().mean().item(), rel=1e-5)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("lpips") is not None, reason="lpips is installed")
-def test_paired_lpips_without_the_package_says_how_to_get_it():
-    with pytest.raises(ImportError, match="pip install lpips"):
-        paired_lpips(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))

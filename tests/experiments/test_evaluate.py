@@ -11,10 +11,14 @@ from traflow_lib.evaluation import generate, records
 from traflow_lib.evaluation.features import to_uint8
 from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.evaluation.scores import scores
-from traflow_lib.experiments import evaluate
+from traflow_lib.evaluation.scoring import Scoring
+from traflow_lib.experiments import evaluate, recipes
+from traflow_lib.experiments.experiment import Experiment
 from traflow_lib.experiments.extractors import load
+from traflow_lib.experiments.measure import Measure
 from traflow_lib.files import paths
 from traflow_lib.files.checksums import file_sha256
+from traflow_lib.jump import JumpMap
 from traflow_lib.teachers import load_network, save_network
 
 pytestmark = pytest.mark.filterwarnings(
@@ -86,9 +90,8 @@ def test_lines_and_records_tell_all_the_number_depends_on(capsys):
 
 
 def test_value_is_that_of_the_pieces():
-    (record,) = evaluate.evaluate(
-        STUDENT, "digits", n=50, extractor="cnn", split="test", seeds=[7], say=lambda line: None
-    )
+    settings = Scoring.of(n=50, extractor="cnn", split="test", seeds=[7])
+    (record,) = evaluate.evaluate(str(STUDENT), "digits", settings, say=lambda line: None)
     extractor, generator = load("cnn", "digits"), generate.Generator(STUDENT)
     fake, real = (
         extractor(to_uint8(generator(7, 1, 0, 50)[0])),
@@ -196,13 +199,17 @@ def test_the_whole_inception_path(stand_in, capsys):
 @pytest.mark.parametrize(
     "words, complaint",
     [
-        (["--metric", "fd"], "unknown metric 'fd'; there are fid, kid"),
+        (["--metric", "fid", "--metric", "fd"], "metrics.1 is 'fd': input should be 'fid', 'kid'"),
+        (["--samples", -1], "n is -1: input should be greater than or equal to 2"),
+        (["--n-reference", -5], "n_reference is -5: input should be greater than or equal to 2"),
+        (["--nfe", 0], "nfe.0 is 0: input should be greater than or equal to 1"),
+        (["--mode", "cleen"], "mode is 'cleen': input should be 'clean', 'legacy_tensorflow'"),
         (["--split", "dev"], "unknown split 'dev'"),
         (
             ["--solver", "heun", "--nfe", 3],
             "heun makes 2 calls a step, so 3 calls are no whole number of steps",
         ),
-        (["--solver", "leapfrog"], "unknown solver 'leapfrog'"),
+        (["--solver", "leapfrog"], "solver is 'leapfrog': input should be 'euler'"),
         (["--metric", "pr", "--samples", 4], "more than 5 samples"),
     ],
 )
@@ -246,6 +253,42 @@ def test_no_result_overwrites_another(tmp_path, capsys):
     for tol in (1e-2, 1e-3, 1e-2):
         assert command(*common, "--solver", "dopri5", "--tol", tol, target=TEACHER) == 0
     assert len(saved()) == 6
+    before = saved()
+    assert command(*common, "--metric", "kid", target=folders[0]) == 0  # of the same images
+    values = {(row["key"], row["metric"]): row["value"] for row in saved()}
+    assert len(values) == 7 and all(values[row["key"], row["metric"]] == row["value"] for row in before)
+
+
+def test_an_adaptive_solvers_batch_is_part_of_the_question_and_a_fixed_grids_is_not(capsys):
+    pytest.importorskip("torchdiffeq")
+    common = ("--extractor", "cnn", "--samples", 12, "--split", "test")
+    for solver, batches in (("dopri5", [4, 6]), ("heun", [None])):
+        for batch in (4, 6, 4):
+            options = ["--solver", solver, "--nfe", 2, "--tol", 1e-2, "--batch", batch]
+            assert command(*common, *options, target=TEACHER) == 0
+        assert sorted(row["batch"] for row in saved() if row["sampler"] == solver) == batches
+    out = capsys.readouterr().out
+    assert "by dopri5 in batches of 6: 12 images" in out and "2 calls by heun: 12 images" in out
+
+
+@pytest.mark.parametrize("solver", ["dopri5", "euler"])
+def test_a_broken_teacher_is_one_line_in_the_command_and_in_measure(solver, tmp_path, capsys):
+    pytest.importorskip("torchdiffeq")
+    experiment = Experiment(recipes.load("06_digits", "smoke"), "digits", say=lambda line: None)
+    net, header = experiment.model("teacher").net, experiment.model("teacher").header
+    with torch.no_grad():
+        next(net.parameters()).mul_(float("nan"))
+    save_network(tmp_path / "broken.safetensors", net, header["network"])
+    options = ("--extractor", "cnn", "--samples", 20, "--solver", solver)
+    assert command(*options, target=tmp_path / "broken.safetensors") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "NaN or infinite" in line
+    how = {"tol": 1e-3} if solver == "dopri5" else {"steps": 1}
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        Measure(experiment).teacher(method=solver, **how)
+    with pytest.raises(ValueError, match="samples are NaN or infinite"):
+        Measure(experiment).sample(JumpMap(net), 1)
+    assert not saved() and not list(paths.runs().glob("*reference*"))
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -17,13 +17,9 @@ def classification_loss(images: Tensor, labels: Tensor, batch: int):
     def loss_fn(net: Classifier, ema_net: nn.Module, progress: float, draws: Draws) -> LossTerms:
         index = draws.integers(0, len(images), draws.local(batch))
         down, right = torch.randint(-1, 2, (2,), generator=draws.generator).tolist()
-        moved = torch.roll(nn.functional.pad(images[index], (1, 1, 1, 1), value=-1), (down, right), (2, 3))[
-            ..., 1:-1, 1:-1
-        ]
-        return LossTerms(
-            nn.functional.cross_entropy(net(moved.to(net.scale.device)), labels[index].to(net.scale.device)),
-            {},
-        )
+        padded = nn.functional.pad(images[index], (1, 1, 1, 1), value=-1)
+        moved = torch.roll(padded, (down, right), (2, 3))[..., 1:-1, 1:-1].to(net.scale.device)
+        return LossTerms(nn.functional.cross_entropy(net(moved), labels[index].to(moved.device)), {})
 
     return loss_fn
 

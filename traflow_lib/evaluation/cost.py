@@ -25,29 +25,20 @@ def parameters(net: nn.Module) -> int:
 
 
 def flops(net: nn.Module, shape: tuple) -> int:
-    """Floating-point operations of one network call on one sample of `shape`.
-
-    Those in matrix products and convolutions, by torch's counter.
-    """
+    """Operations of one call on one sample of `shape`: matrix products and convolutions, as torch counts."""
     with FlopCounterMode(display=False) as counter:
         _call(net, shape, 1)
     return counter.get_total_flops()
 
 
 def macs(net: nn.Module, shape: tuple) -> int:
-    """Multiply-accumulates of one network call on one sample of `shape`.
-
-    Torch counts two operations for each.
-    """
+    """Multiply-accumulates of one call on one sample of `shape`; torch counts two operations for each."""
     return flops(net, shape) // 2
 
 
 @contextmanager
 def counting(net: nn.Module):
-    """Inside, the list it gives grows by the batch size of every call of the network.
-
-    NFE is its sum divided by the number of samples.
-    """
+    """Inside, the list it gives grows by the batch of every call; NFE is its sum by the number of samples."""
     calls: list[int] = []
     handle = net.register_forward_hook(lambda net, inputs, output: calls.append(len(inputs[0])))
     try:
@@ -75,9 +66,8 @@ class Cost:
 def measure(net: nn.Module, shape: tuple, batches: tuple[int, ...] = BATCHES, repeats: int = 5) -> Cost:
     """The cost of one call of the network on samples of `shape`, on the device it is on.
 
-    A sample with NFE calls takes NFE times as long.
-
-    Sizes are tried in turn until one does not fit into memory. Needs a machine that does nothing else.
+    A sample with NFE calls takes NFE times as long. Batches are tried in turn until one does not fit into
+    memory. Needs a machine that does nothing else.
     """
     seconds = {}
     for batch in batches:
@@ -121,10 +111,7 @@ def _peak_memory(net: nn.Module, shape: tuple, batch: int) -> float | None:
 
 @cache
 def of_standard(name: str, s_input: bool = False) -> tuple[int, int]:
-    """Parameters, and multiply-accumulates of one call on one image, of a network of NETWORKS.
-
-    s_input: with the student's input for s.
-    """
+    """Parameters and MACs (a call on an image) of one of NETWORKS; s_input: with the student's input s."""
     config = NETWORKS[name][2]
     with torch.device("meta"):
         net = nets.build(config, s_input=s_input)

@@ -1,10 +1,7 @@
 """Features of many images, kept under runs/features with their checksum.
 
-Computed batch by batch, each batch safe as soon as it is done.
-
-A killed run loses at most the batch it was at, several processes share the batches, and the same question
-again is answered from the file. Nothing there is needed by anything else: the folder may be deleted at any
-time.
+Computed batch by batch: a killed run loses at most the batch it was at, several processes share the batches,
+and the same question again is answered from the file. The folder may be deleted at any time.
 """
 
 import json
@@ -32,10 +29,8 @@ BATCH = 500
 class Features:
     """features [N, D] of N images; mean [D] and cov [D, D] of them in float64.
 
-    nfe: network calls a sample, 0 for data.
-
-    spatial [N, S], spatial_mean and spatial_cov the same for sFID, if it was asked for. from_cache: nothing
-    was computed. facts: what decides them.
+    nfe: network calls a sample, 0 for data. facts: what decides them.
+    spatial [N, S], spatial_mean and spatial_cov: the same for sFID, if it was asked for.
     """
 
     features: Tensor
@@ -43,7 +38,6 @@ class Features:
     cov: Tensor
     nfe: int
     facts: dict
-    from_cache: bool
     spatial: Tensor | None = None
     spatial_mean: Tensor | None = None
     spatial_cov: Tensor | None = None
@@ -64,8 +58,7 @@ def collect(
 ) -> Features:
     """Features of images 0..n-1.
 
-    images(start, stop) -> (pixels [stop - start, C, H, W] from 0 to 255, network calls an image).
-
+    images(start, stop) -> (pixels [stop - start, C, H, W] as the extractor takes them, calls an image).
     facts: JSON-able, everything that decides the pixels; with n and the extractor they name the file.
     spatial: also what sFID needs.
     """
@@ -87,7 +80,7 @@ def collect(
         if file.exists():
             if everyone.is_main_process:
                 say(f"{n:,} features of {facts['what']} from the cache, {file.name}")
-            return _read(file, facts, from_cache=True)
+            return _read(file, facts)
 
         def extracted(start: int, stop: int) -> dict[str, Tensor]:
             pixels, nfe = images(start, stop)
@@ -97,38 +90,29 @@ def collect(
         found = in_parts(folder, n, batch, extracted, lambda parts: _join(parts, file, facts))
         if found:
             say(f"{found:,} features of {facts['what']} were there from an interrupted run")
-        return _read(file, facts, from_cache=False)
+        return _read(file, facts)
 
 
 def _join(loaded: list[dict[str, Tensor]], file: Path, facts: dict) -> None:
-    """One file of all parts with their mean and covariance.
-
-    Beside it, written last, its checksum and what it holds.
-    """
-    tensors = {
-        name: torch.cat([part[name] for part in loaded])
-        for name in ("features", "spatial")
-        if name in loaded[0]
-    }
-    moments = {}
+    """One file of all parts and their moments; beside it, written last, its checksum and what it holds."""
+    tensors = {"nfe": torch.stack([part["nfe"] for part in loaded]).max()}
     for name, prefix in (("features", ""), ("spatial", "spatial_")):
-        if name in tensors:
-            moments[prefix + "mean"], moments[prefix + "cov"] = mean_and_cov(tensors[name])
-    save_tensors(file, tensors | moments | {"nfe": torch.stack([part["nfe"] for part in loaded]).max()})
-    file.with_suffix(".json").write_text(
-        json.dumps({"sha256": file_sha256(file), "facts": facts}, indent=1) + "\n", encoding="utf-8"
-    )
+        if name in loaded[0]:
+            tensors[name] = torch.cat([part[name] for part in loaded])
+            tensors[prefix + "mean"], tensors[prefix + "cov"] = mean_and_cov(tensors[name])
+    save_tensors(file, tensors)
+    content = json.dumps({"sha256": file_sha256(file), "facts": facts}, indent=1)
+    file.with_suffix(".json").write_text(content + "\n", encoding="utf-8")
 
 
 def _is_whole(file: Path) -> bool:
     try:
-        return json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["sha256"] == file_sha256(
-            file
-        )
+        content = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        return content["sha256"] == file_sha256(file)
     except (OSError, ValueError, KeyError):
         return False
 
 
-def _read(file: Path, facts: dict, from_cache: bool) -> Features:
+def _read(file: Path, facts: dict) -> Features:
     tensors = load_file(file)
-    return Features(**tensors | {"nfe": int(tensors["nfe"])}, facts=facts, from_cache=from_cache)
+    return Features(**tensors | {"nfe": int(tensors["nfe"])}, facts=facts)

@@ -18,20 +18,24 @@ from ..files.checksums import file_sha256
 from .inception import Inception
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-KINDS = {
-    "fd": "fid",
-    "sfd": "sfid",
-    "fd-infinity": "fid-infinity",
-}  # what a metric is called with Inception, if not the same
+# what a metric is called with Inception, if not the same
+KINDS = {"fd": "fid", "sfd": "sfid", "fd-infinity": "fid-infinity"}
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as a file would hold them: the nearest of 256 values; a NaN is a ValueError."""
+    return ((finite(images) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """features: pixels [B, C, H, W] from 0 to 255 -> [B, D]; spatial: the same -> [B, S].
+    """What makes features of images, and names the metrics that are made of them.
 
-    logits: features -> class scores; None where there are none.
-
-    mode: how images get the size the network wants; sha256: of its weights; batch: images it takes at a time.
+    name: of its network; sha256: of its weights; batch: images it takes at a time; mode: how images get the
+    size that it wants, "native" for its own, "numbers" where they stay what a network gave, in no file's 8
+    bits. pixels: images in [-1, 1] -> what it takes, [B, C, H, W], from 0 to 255 unless of mode "numbers".
+    features: of those, [B, D]; spatial: of those, [B, S]; logits: class scores of features. The last two are
+    None where there are none.
     """
 
     name: str
@@ -41,12 +45,13 @@ class Extractor:
     features: Callable[[Tensor], Tensor]
     spatial: Callable[[Tensor], Tensor] | None = None
     logits: Callable[[Tensor], Tensor] | None = None
+    pixels: Callable[[Tensor], Tensor] = to_uint8
 
     def metric(self, kind: str) -> str:
         """The full name of a metric ("fd", "sfd", "kid", "is", "precision" ...), such as fid-clean.
 
-        uint8 tells it from the classifier's metrics of a network's own numbers, which Measure takes: clipping
-        alone can change an FD by half.
+        uint8 tells it from the classifier's metrics of a network's own numbers: clipping alone can change an
+        FD by half.
         """
         if self.name == "inception":
             return f"{KINDS.get(kind, kind)}-{self.mode}"
@@ -54,25 +59,15 @@ class Extractor:
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor, spatial: bool = False) -> dict[str, Tensor]:
-        """{"features": [N, D]}, with "spatial" [N, S] if asked for, float32 on the CPU.
-
-        pixels: [N, C, H, W] from 0 to 255.
-        """
+        """{"features": [N, D]} of pixels [N, C, H, W], with "spatial" [N, S] if asked for, on the CPU."""
         if spatial and not self.spatial:
             raise ValueError(
                 f"{self.name} ({self.mode}) gives no spatial features; sFID has them from inception (clean, "
                 "legacy_tensorflow) and cnn"
             )
-        made = {"features": self.features, **({"spatial": self.spatial} if spatial else {})}
-        return {
-            name: torch.cat([make(part).float().cpu() for part in pixels.split(self.batch)])
-            for name, make in made.items()
-        }
-
-
-def to_uint8(images: Tensor) -> Tensor:
-    """Images in [-1, 1] as a file would hold them: the nearest of 256 values; a NaN is a ValueError."""
-    return ((finite(images) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        made = {"features": self.features} | ({"spatial": self.spatial} if spatial else {})
+        parts = pixels.split(self.batch)
+        return {name: torch.cat([make(part).float().cpu() for part in parts]) for name, make in made.items()}
 
 
 def _rgb(pixels: Tensor) -> Tensor:
@@ -82,52 +77,32 @@ def _rgb(pixels: Tensor) -> Tensor:
 def inception(mode: str, device: torch.device) -> Extractor:
     """Inception's pool features, 2048 a picture, of one of its modes (inception.MODES)."""
     net = Inception(mode, device)
-    own = (
-        mode != "legacy_pytorch"
-    )  # pytorch-fid's network ends at the features, and its layers have other names
-    spatial, logits = (lambda pixels: net.spatial(_rgb(pixels)), net.logits) if own else (None, None)
+    sha256, features = file_sha256(net.file), lambda pixels: net.features(_rgb(pixels))
+    if mode == "legacy_pytorch":  # pytorch-fid's network ends at the features; its layers have other names
+        return Extractor("inception", mode, sha256, 50, features)
     return Extractor(
-        "inception",
-        mode,
-        file_sha256(net.file),
-        50,
-        lambda pixels: net.features(_rgb(pixels)),
-        spatial,
-        logits,
+        "inception", mode, sha256, 50, features, lambda pixels: net.spatial(_rgb(pixels)), net.logits
     )
 
 
 def _network(
-    name: str,
-    net: nn.Module,
-    file: Path,
-    size: int,
-    normalisation: tuple,
-    device,
-    last: nn.Module | None = None,
+    name: str, net: nn.Module, file: Path, size: int, scale: tuple, device, last: nn.Module | None = None
 ) -> Extractor:
-    """An ImageNet network on resized, normalised images.
+    """An ImageNet network on images of `size` pixels; scale: mean and deviation of its channels.
 
     They are resized with Pillow's antialiased bicubic filter as torch computes it, and not rounded.
     """
     net = net.to(device).eval().requires_grad_(False)
-    mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in normalisation)
+    mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in scale)
 
     def features(pixels: Tensor) -> Tensor:
-        x = nn.functional.interpolate(
-            _rgb(pixels).float().to(device), (size, size), mode="bicubic", antialias=True
-        ).clamp(0, 255)
+        x = _rgb(pixels).float().to(device)
+        x = nn.functional.interpolate(x, (size, size), mode="bicubic", antialias=True).clamp(0, 255)
         return net((x / 255 - mean) / deviation).flatten(1)
 
-    logits = last.to(device).requires_grad_(False) if last else None
-    return Extractor(
-        name,
-        f"{size}px",
-        file_sha256(file),
-        100,
-        features,
-        logits=logits and (lambda x: logits(x.to(device)).to(x)),
-    )
+    last = last and last.to(device).requires_grad_(False)
+    logits = last and (lambda features: last(features.to(device)).to(features))
+    return Extractor(name, f"{size}px", file_sha256(file), 100, features, logits=logits)
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:
@@ -159,8 +134,7 @@ def timm_network(model: str, file: Path, device: torch.device) -> Extractor:
         raise ImportError("timm:MODEL (DINOv2, CLIP and others) needs timm: pip install timm") from None
     net = timm.create_model(model, pretrained=False, num_classes=0)
     known = net.state_dict()  # the file may have a head beside them
-    nets.load_exactly(
-        net, {name: value for name, value in _tensors(file).items() if name in known}, file.name
-    )
+    found = {name: value for name, value in _tensors(file).items() if name in known}
+    nets.load_exactly(net, found, file.name)
     settings = timm.data.resolve_model_data_config(net)
     return _network(model, net, file, settings["input_size"][-1], (settings["mean"], settings["std"]), device)

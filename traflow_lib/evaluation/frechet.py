@@ -17,10 +17,7 @@ CHUNK = 10_000
 
 
 def mean_and_cov(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean [D] and unbiased covariance [D, D] of features [N, D], in float64.
-
-    No copy of all of them in float64 is made.
-    """
+    """Mean [D] and unbiased covariance [D, D] of features [N, D], in float64, without a copy of all in it."""
     features = torch.as_tensor(features)
     mean = features.mean(0, dtype=torch.float64)
     scatter = sum((part.double() - mean).T @ (part.double() - mean) for part in features.split(CHUNK))
@@ -37,8 +34,7 @@ def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> fl
     mu1, cov1, mu2, cov2 = (torch.as_tensor(a).double().cpu().numpy() for a in (mu1, cov1, mu2, cov2))
     if not all(np.isfinite(a).all() for a in (mu1, cov1, mu2, cov2)):
         raise ValueError(
-            "the features' mean or covariance is not finite; check the images, and that there are at least "
-            "two"
+            "the features' mean or covariance is not finite; check the images, and that they are at least two"
         )
     cross = np.sqrt(_product_eigenvalues(cov1, cov2).clip(min=0)).sum()
     return float(np.square(mu1 - mu2).sum() + np.trace(cov1) + np.trace(cov2) - 2 * cross)
@@ -64,15 +60,20 @@ def _product_eigenvalues(cov1: np.ndarray, cov2: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a Frechet distance needs of a set of images.
+    """What a Frechet distance needs of n images: mean [D] and covariance [D, D] of their features.
 
-    Mean [D] and covariance [D, D] of their features, their number, the images' SHA-256.
+    sha256: of the images, if they are a data set's.
     """
 
     mean: Tensor
     cov: Tensor
     n: int
-    sha256: str
+    sha256: str = ""
+
+    @classmethod
+    def of(cls, features: Tensor, sha256: str = "") -> "Statistics":
+        """Those of features [N, D]."""
+        return cls(*mean_and_cov(features), len(features), sha256)
 
     def save(self, file: Path) -> None:
         """Write them as safetensors."""
@@ -82,10 +83,8 @@ class Statistics:
     def load(cls, file: Path) -> "Statistics":
         """Read what save wrote."""
         with safe_open(file, "pt") as content:
-            facts = content.metadata()
-            return cls(
-                content.get_tensor("mean"), content.get_tensor("cov"), int(facts["n"]), facts["sha256"]
-            )
+            facts, moments = content.metadata(), [content.get_tensor(name) for name in ("mean", "cov")]
+            return cls(*moments, int(facts["n"]), facts["sha256"])
 
 
 def feature_distance(a: Tensor, b: Tensor) -> float:

@@ -1,7 +1,4 @@
-"""Images to measure: generated from a checkpoint, of a data set, or in a folder of files.
-
-All are given as files would hold them, in uint8.
-"""
+"""Images to measure, as files hold them: generated from a checkpoint, of a data set, or in a folder."""
 
 from pathlib import Path
 
@@ -18,47 +15,42 @@ from ..pairs import sample_start
 from ..solvers import CALLS_PER_STEP, solve
 from ..teachers import VelocityField, load_network
 from .cost import counting
-from .feature_cache import Features, collect
-from .features import Extractor, to_uint8
+from .feature_cache import BATCH, Features, collect
+from .features import Extractor
 
 
 class Generator:
     """A checkpoint of this kit or of a release, sampled by jumps or, with `solver`, as an ODE.
 
-    Image i depends on (seed, i) alone.
-
+    Image i depends on (seed, i) alone; by dopri5 on its batch too, whose error sets the steps of all in it.
     sampler: "jumps" of a student; "euler" of a velocity, which is the same computation; else the solver. tol:
     dopri5's tolerance.
     """
 
     def __init__(self, file: Path, solver: str | None = None, tol: float = 1e-5):
         self.net, self.header = load_network(file)
-        if len(nets.sample_shape(self.header["network"])) != 3:
+        self.shape = nets.sample_shape(self.header["network"])
+        if len(self.shape) != 3:
             raise ValueError(
                 f"{file.name} makes no images; points in the plane are measured by the command bench"
             )
-        self.file, self.sha256, self.tol = file, file_sha256(file), tol
+        self.sha256, self.tol = file_sha256(file), tol
         self.net = self.net.to(processes().device).requires_grad_(False)
         settings = self.header.get("settings", {})
-        self.sampler = solver or (
-            "jumps" if "objective" in settings or self.header.get("s_input") else "euler"
-        )
+        is_student = "objective" in settings or self.header.get("s_input")
+        self.sampler = solver or ("jumps" if is_student else "euler")
         self.name = file.parent.name if file.stem == "model" else file.stem
 
     def __call__(self, seed: int, nfe: int, start: int, stop: int) -> tuple[Tensor, int]:
-        """Images start..stop-1 [stop - start, C, H, W] in [-1, 1], and the network calls an image took.
-
-        The images are on the CPU, the calls counted.
-        """
-        shape, classes = nets.sample_shape(self.header["network"]), getattr(self.net, "classes", 0)
-        noise, label = sample_start(seed, start, stop, shape, classes, processes().device)
+        """Images start..stop-1 [stop - start, C, H, W] in [-1, 1] on the CPU, and the calls an image took."""
+        classes = getattr(self.net, "classes", 0)
+        noise, label = sample_start(seed, start, stop, self.shape, classes, processes().device)
         with counting(self.net) as calls, torch.no_grad():
             if self.sampler in ("jumps", "euler"):
                 x = JumpMap(self.net, label).sample(noise, nfe)
             else:
-                x = solve(
-                    labelled(VelocityField(self.net), label), noise, method=self.sampler, **self._grid(nfe)
-                ).x
+                field = labelled(VelocityField(self.net), label)
+                x = solve(field, noise, method=self.sampler, **self._grid(nfe)).x
         return x.float().cpu(), sum(calls) // len(x)
 
     def _grid(self, nfe: int) -> dict:
@@ -73,38 +65,38 @@ class Generator:
         return {"steps": nfe // each}
 
 
-def generated(generator: Generator, extractor: Extractor, n: int, seed: int, nfe: int, **options) -> Features:
-    """Features of n images of a checkpoint (options: those of collect.collect).
+def generated(
+    generator: Generator, extractor: Extractor, n: int, seed: int, nfe: int, batch: int = BATCH, **options
+) -> Features:
+    """Features of n images of a checkpoint, which go from the network into the extractor.
 
-    Pixels go from the network into the extractor.
+    options: those of feature_cache.collect.
     """
+    adaptive = generator.sampler == "dopri5"
     facts = {
         "source": "generated",
         "what": f"{generator.name}, {generator.sampler} {nfe}, seed {seed}",
         "checkpoint_sha256": generator.sha256,
         "sampler": generator.sampler,
-        "tol": generator.tol if generator.sampler == "dopri5" else None,
+        "tol": generator.tol if adaptive else None,
         "nfe": nfe,
         "seed": seed,
-    }
+    } | ({"batch": batch} if adaptive else {})
 
     def pixels(start: int, stop: int) -> tuple[Tensor, int]:
         x, calls = generator(seed, nfe, start, stop)
-        return to_uint8(x), calls
+        return extractor.pixels(x), calls
 
-    return collect(pixels, n, facts, extractor, **options)
+    return collect(pixels, n, facts, extractor, batch=batch, **options)
 
 
 def reference(dataset: str, split: str, extractor: Extractor, n: int | None = None, **options) -> Features:
     """Features of a data set's split, or of its first n images; computed from the files on disk, once."""
     found, _ = images.load(dataset, split)
     facts = {"source": dataset, "what": f"{dataset} ({split})", "split": split, "data_sha256": found.sha256}
+    n = min(n or len(found), len(found))
     return collect(
-        lambda start, stop: (to_uint8(found[start:stop]), 0),
-        min(n or len(found), len(found)),
-        facts,
-        extractor,
-        **options,
+        lambda start, stop: (extractor.pixels(found[start:stop]), 0), n, facts, extractor, **options
     )
 
 
@@ -119,4 +111,6 @@ def of_folder(place: Path, extractor: Extractor, n: int | None = None, **options
     what = f"the images in {place.resolve().name}"
     facts = {"source": "folder", "what": what, "data_sha256": found.sha256}
     n = min(n or len(found), len(found))
-    return collect(lambda start, stop: (to_uint8(found[start:stop]), 0), n, facts, extractor, **options)
+    return collect(
+        lambda start, stop: (extractor.pixels(found[start:stop]), 0), n, facts, extractor, **options
+    )

@@ -4,34 +4,18 @@ import torch
 from torch import Tensor
 
 from ..jump import JumpMap
-from ..objectives.base import distance
 
 
 def paired_rmse(x: Tensor, reference: Tensor) -> float:
-    """Root mean square length of x - reference over samples in 2-D.
-
-    For images [B, C, H, W] a pixel's, so that sizes compare.
-    """
+    """Root mean square length of x - reference in 2-D; a pixel's of images [B, C, H, W], so sizes compare."""
     square = (x - reference).double().square()
     return (square.flatten(1).sum(1) if x.ndim == 2 else square).mean().sqrt().item()
 
 
-@torch.no_grad()
-def paired_lpips(x: Tensor, reference: Tensor, batch: int = 50) -> float:
-    """Mean LPIPS (VGG, at 224 pixels) between images [B, C, H, W] and the teacher's.
-
-    The same as the training distance. ImportError without the package.
-    """
-    pairs = zip(x.split(batch), reference.split(batch))
-    return sum(distance("lpips", a, b).item() * len(a) for a, b in pairs) / len(x)
-
-
 def straightness(path: Tensor) -> float:
-    """E over segments of |segment velocity - (x_1 - x_0)|^2, a sample's sum over dimensions.
+    """E over segments of |segment velocity - (x_1 - x_0)|^2, summed over dimensions (Liu et al. 2023).
 
-    Liu et al. 2023; 0 for straight, even motion.
-
-    path [T, B, ...] on an even grid, in either direction.
+    0 for straight, even motion. path [T, B, ...] on an even grid, in either direction.
     """
     velocity = (path[1:] - path[:-1]) * (len(path) - 1)
     return (velocity - (path[-1] - path[0])).double().square().flatten(2).sum(2).mean().item()

@@ -30,9 +30,7 @@ SIZE, SPATIAL_CHANNELS = 299, 7
 
 
 def weights(name: str) -> Path:
-    """The file of the weights, fetched if it can be; its checksum is right.
-
-    It lies where TRAFLOW_INCEPTION says or where clean-fid keeps it.
+    """The file of the weights, where TRAFLOW_INCEPTION says or clean-fid keeps it, fetched if it can be.
 
     FileNotFoundError says where to get it and what to do without it, ValueError that it is another file.
     """
@@ -73,29 +71,20 @@ class Inception:
         try:
             from cleanfid.resize import build_resizer
         except ImportError:
-            raise ImportError(
-                "FID needs clean-fid: pip install 'traflow-lab[eval]', or take another extractor "
-                "(--extractor cnn)"
-            ) from None
+            way_out = "pip install 'traflow-lab[eval]', or take another extractor (--extractor cnn)"
+            raise ImportError(f"FID needs clean-fid: {way_out}") from None
         self.mode, self.device, self.resizer = mode, device, build_resizer(mode)
         self.file = weights(PYTORCH if mode == "legacy_pytorch" else TORCHSCRIPT)
         self.net = _pytorch(self.file) if mode == "legacy_pytorch" else _torchscript(self.file, mode)
         self.net = self.net.to(device).eval()
 
     def _resized(self, pixels: Tensor) -> Tensor:
-        """[B, 3, 299, 299] by clean-fid's resizer, which takes one image [H, W, 3] at a time.
-
-        As it is where the network resizes.
-        """
+        """[B, 3, 299, 299] by clean-fid's resizer; as it is where the network resizes."""
         if self.mode == "legacy_tensorflow":
             return pixels.float().to(self.device)
         images = pixels.permute(0, 2, 3, 1).cpu().numpy()
-        return (
-            torch.from_numpy(np.stack([self.resizer(image) for image in images]))
-            .permute(0, 3, 1, 2)
-            .float()
-            .to(self.device)
-        )
+        resized = torch.from_numpy(np.stack([self.resizer(image) for image in images]))
+        return resized.permute(0, 3, 1, 2).float().to(self.device)
 
     def features(self, pixels: Tensor) -> Tensor:
         """The last pooling layer, [B, 2048]."""
@@ -103,10 +92,7 @@ class Inception:
         return self.net(x / 255)[0].flatten(1) if self.mode == "legacy_pytorch" else self.net(x)
 
     def spatial(self, pixels: Tensor) -> Tensor:
-        """The first 7 channels of mixed_6/conv, [B, 7 * 17 * 17], for sFID (Nash et al. 2021).
-
-        ADM's evaluator takes the same.
-        """
+        """The first 7 channels of mixed_6/conv, [B, 7 * 17 * 17], for sFID as in ADM (Nash et al. 2021)."""
         x = self._resized(pixels)
         x = (_tensorflow_resize(x) if self.mode == "legacy_tensorflow" else x) / 128 - 1
         for name, layer in self.net.layers.named_children():
@@ -147,13 +133,9 @@ def _pytorch(file: Path) -> nn.Module:
 
 
 def _tensorflow_resize(x: Tensor) -> Tensor:
-    """TensorFlow 1's bilinear resizing to 299, which the TorchScript network does inside.
-
-    Output pixel i lies at i * H / 299 of the input.
-    """
+    """TensorFlow 1's bilinear resizing, as in the network: output pixel i at i * H / 299 of the input."""
     ys, xs = (torch.arange(SIZE, device=x.device) * size / SIZE for size in x.shape[2:])
     rows, columns = (2 * at / (size - 1) - 1 for at, size in zip((ys, xs), x.shape[2:]))
     grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1], dim=-1)
-    return nn.functional.grid_sample(
-        x, grid.expand(len(x), -1, -1, -1), padding_mode="border", align_corners=True
-    )
+    grid = grid.expand(len(x), -1, -1, -1)
+    return nn.functional.grid_sample(x, grid, padding_mode="border", align_corners=True)

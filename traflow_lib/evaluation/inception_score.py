@@ -5,12 +5,10 @@ from torch import Tensor
 
 
 def inception_score(logits: Tensor, split: int = 5000) -> float:
-    """exp E_x KL(p(y|x) || p(y)), the mean over parts of `split` samples in their order.
-
-    Salimans et al. 2016, in parts as ADM's evaluator takes it.
+    """exp E_x KL(p(y|x) || p(y)) (Salimans et al. 2016), the mean over parts of `split` samples in order.
 
     logits [N, classes], softmax not yet taken; computed in float64. With N = 50,000 these are the usual ten
-    parts; p(y) is a part's own mean.
+    parts, as in ADM's evaluator; p(y) is a part's own mean.
     """
     log_p = logits.double().log_softmax(1)
     scores = []

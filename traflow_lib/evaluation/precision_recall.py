@@ -1,7 +1,4 @@
-"""Quality and diversity apart: Inception Score, precision and recall, density and coverage.
-
-All on features or class scores.
-"""
+"""Quality and diversity apart: precision and recall, density and coverage."""
 
 import torch
 from torch import Tensor
@@ -10,20 +7,17 @@ CHUNK = 1000  # generated samples compared with all others at a time: 1,000 x 50
 
 
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3, k_density: int = 5) -> dict[str, float]:
-    """Improved precision and recall, density and coverage of features [N, D] and [M, D].
+    """Precision and recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
-    Kynkaanniemi et al. 2019 and Naeem et al. 2020.
-
-    A sample's ball reaches to its k-th nearest neighbour in its own set. precision: share of fake samples
-    inside the ball of a real one; recall: the same with the sets exchanged; density: balls of real samples
-    that a fake one is in, divided by k_density; coverage: share of real balls with a fake sample inside. k =
-    3 is ADM's evaluator's choice, k_density = 5 the paper's. Memory: CHUNK x max(N, M) floats.
+    Of features [N, D] and [M, D]. A sample's ball reaches to its k-th nearest neighbour in its own set.
+    precision: share of fake samples inside the ball of a real one; recall: the same with the sets exchanged;
+    density: balls of real samples that a fake one is in, divided by k_density; coverage: share of real balls
+    with a fake sample inside. k = 3 is ADM's evaluator's choice, k_density = 5 the paper's. Memory: CHUNK x
+    max(N, M) floats.
     """
     if min(len(real), len(fake)) <= max(k, k_density):
-        raise ValueError(
-            f"precision and recall need more than {max(k, k_density)} samples on each side; got {len(real)} "
-            f"and {len(fake)}"
-        )
+        needed, got = f"more than {max(k, k_density)} samples on each side", f"{len(real)} and {len(fake)}"
+        raise ValueError(f"precision and recall need {needed}; got {got}")
     centre = real.mean(0)  # which costs distances fewer digits
     real, fake = real - centre, fake - centre
     real_radii, fake_radii = _radii(real, (k, k_density)), _radii(fake, (k,))

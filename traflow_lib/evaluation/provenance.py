@@ -17,20 +17,20 @@ def provenance() -> dict:
     """Commit, versions, device, date and command of this process. Never fails: what is not known says so."""
     import torch
 
-    versions = {}
+    versions, device = {}, f"cpu, {torch.get_num_threads()} threads"
     for package in PACKAGES:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_name()
     return {
         **commit(paths.root()),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "packages": versions,
-        "device": torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"cpu, {torch.get_num_threads()} threads",
+        "device": device,
         "command": _command(),
     }
 
@@ -54,9 +54,8 @@ def commit(root: Path) -> dict:
         top = Path(_git(root, "rev-parse", "--show-toplevel"))
         if not top.samefile(root):  # unpacked inside another project's repository
             raise RuntimeError("not a git checkout")
-        changed = _git(
-            root, "status", "--porcelain", "--untracked-files=no", "--", "traflow_lib", "notebooks"
-        )
+        status = ("status", "--porcelain", "--untracked-files=no", "--", "traflow_lib", "notebooks")
+        changed = _git(root, *status)
         return {"git_commit": _git(root, "rev-parse", "HEAD"), "git_dirty": bool(changed)}
     except RuntimeError as error:
         return {"git_commit": "unknown", "git_dirty": None, "git_reason": str(error)}
@@ -68,9 +67,8 @@ def _git(root: Path, *words: str) -> str:
     RuntimeError says in a few words, without paths, why it does not.
     """
     # a hook or `git rebase --exec` around this process sets variables that point to its own repository
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
-        "LC_ALL": "C"
-    }
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    variables["LC_ALL"] = "C"
     command = ["git", "--no-optional-locks", "-c", f"safe.directory={root.resolve()}", *words]
     try:
         done = subprocess.run(
@@ -82,11 +80,6 @@ def _git(root: Path, *words: str) -> str:
         return done.stdout.removesuffix("\n")
     if "not a git repository" in done.stderr:
         raise RuntimeError("not a git checkout")
-    raise RuntimeError(
-        "git refuses: "
-        + (
-            "dubious ownership"
-            if "dubious ownership" in done.stderr
-            else f"status {done.returncode} of git {words[0]}"
-        )
-    )
+    if "dubious ownership" in done.stderr:
+        raise RuntimeError("git refuses: dubious ownership")
+    raise RuntimeError(f"git refuses: status {done.returncode} of git {words[0]}")

@@ -1,9 +1,7 @@
 """Result records: what was measured, on what, at which cost, and how to measure it again.
 
-Tables are built from these alone.
-
-A file is <profile>/<recipe>.jsonl below a records folder, one line a record, sorted, so that a change shows
-as the lines it changes.
+Tables are built from these alone. A file is <profile>/<recipe>.jsonl below a records folder, one line a
+record, sorted, so that a change shows as the lines it changes.
 """
 
 import json
@@ -19,26 +17,20 @@ from filelock import FileLock
 from ..files import paths
 from .provenance import provenance
 
-UNGRIDDED = (
-    "dopri5",
-    "halves",
-    "half-mirrored",
-    "training",
-)  # samplers without a number of steps; "training" holds what a step of it costs
+# samplers without a number of steps; "training" holds what a step of it costs
+UNGRIDDED = ("dopri5", "halves", "half-mirrored", "training")
 
 
 @dataclass
 class Record:
     """One sampler of one model (or several seeds of it) on one data set.
 
-    `metrics` maps a metric's name to the values over seeds.
-
-    nfe: network calls a sample; extractor: what made the features of FD metrics, with its checksum in
-    checkpoint_sha256's place beside the model's; mode: how images got the size it takes; split: data the
-    metrics compare with; training: steps, batch, seconds ... of the model; hash: the fingerprint of
-    settings.measurement; teacher: network and checksum of one that is a file. errors: standard errors of the
-    values by the bootstrap, for what has no seeds to tell it by; cost: what a call of the network takes
-    (evaluation.cost.Cost).
+    metrics: by name, the values over seeds. nfe: network calls a sample. extractor: name and checksum of what
+    made the features of FD metrics; mode: how images got the size it takes. split: data the metrics compare
+    with. training: steps, batch, seconds ... of the model. hash: the fingerprint of settings.measurement.
+    teacher: network and checksum of one that is a file. errors: standard errors of the values by the
+    bootstrap, for what has no seeds to tell it by. cost: what a call of the network takes (cost.Cost). batch:
+    samples solved at a time by an adaptive solver, which chooses its steps for a whole batch.
     """
 
     recipe: str
@@ -66,6 +58,7 @@ class Record:
     mode: str | None = None
     errors: dict[str, list[float]] = field(default_factory=dict)
     cost: dict = field(default_factory=dict)
+    batch: int | None = None
     provenance: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -75,19 +68,14 @@ class Record:
                 raise ValueError(
                     f"{name} is {value!r}; it must be {' or '.join(option.__name__ for option in allowed)}"
                 )
+        where = f"record of {self.method} on {self.dataset}"
         if not self.metrics:
-            raise ValueError(f"record of {self.method} on {self.dataset}: it holds no metric")
+            raise ValueError(f"{where}: it holds no metric")
         for name, values in self.metrics.items():
             if not values or not all(isinstance(v, (int, float)) and isfinite(v) for v in values):
-                raise ValueError(
-                    f"record of {self.method} on {self.dataset}: metric {name} is {values}; finite numbers "
-                    "expected, one a seed"
-                )
+                raise ValueError(f"{where}: {name} is {values}; finite numbers expected, one a seed")
             if len(values) != len(self.seeds):
-                raise ValueError(
-                    f"record of {self.method} on {self.dataset}: metric {name} has {len(values)} values for "
-                    f"{len(self.seeds)} seeds"
-                )
+                raise ValueError(f"{where}: {name} has {len(values)} values for {len(self.seeds)} seeds")
 
     @property
     def file(self) -> Path:
@@ -119,19 +107,16 @@ def file_of(profile: str, recipe: str) -> Path:
 
 
 def save(record: Record, folder: Path | None = None) -> Path:
-    """Put the record with its provenance into its file, in place of one with its key.
+    """Put the record with its provenance into its file below `folder`, or this machine's own records.
 
-    The file lies below this machine's own records, or below `folder`.
+    It takes the place of one with its key. Returns the file.
     """
     record.provenance = record.provenance or provenance()
     return write([record], folder or paths.results() / "records")
 
 
 def write(new: list[Record], folder: Path) -> Path:
-    """Put records of one recipe and profile into their file below `folder`.
-
-    Each takes the place of one with its key. Returns the file.
-    """
+    """Put records of one recipe and profile into their file, each in place of one with its key."""
     file = folder / new[0].file
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
@@ -146,11 +131,10 @@ def write(new: list[Record], folder: Path) -> Path:
 def _line(record: Record) -> str:
     """A record as JSON without the fields that are empty."""
     empty = {
-        f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(Record)
+        f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(record)
     }
-    return json.dumps(
-        {name: value for name, value in asdict(record).items() if value != empty[name]}, ensure_ascii=False
-    )
+    said = {name: value for name, value in asdict(record).items() if value != empty[name]}
+    return json.dumps(said, ensure_ascii=False)
 
 
 def read(file: Path) -> list[Record]:
@@ -170,19 +154,15 @@ def read(file: Path) -> list[Record]:
 def rows(record: Record) -> list[dict]:
     """The record's measurements, one dict a metric.
 
-    Its fields plus file, key, metric, value (mean over seeds), values and spread.
-
-    spread is the standard error of the mean over seeds; for a single seed that of the bootstrap, None if
-    there is none.
+    Its fields plus file, key, metric, value (mean over seeds), values and spread: the standard error of the
+    mean over seeds; for a single seed that of the bootstrap, None if there is none.
     """
     shared = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "metrics"}
     shared |= {"file": record.file.as_posix(), "key": record.key}
     found = []
     for metric, values in record.metrics.items():
         mean, spread = sum(values) / len(values), record.errors.get(metric, [None])[0]
-        if (
-            len(values) > 1
-        ):  # written out: the module statistics takes half of the time of reading all records
+        if len(values) > 1:  # the module statistics would take half of the time of reading all records
             spread = sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
         found.append(shared | {"metric": metric, "value": mean, "spread": spread, "values": values})
     return found
@@ -190,6 +170,5 @@ def rows(record: Record) -> list[dict]:
 
 def load(folder: Path) -> list[dict]:
     """Every measurement below folder, as rows() gives them."""
-    return [
-        row for file in sorted(Path(folder).rglob("*.jsonl")) for record in read(file) for row in rows(record)
-    ]
+    files = sorted(Path(folder).rglob("*.jsonl"))
+    return [row for file in files for record in read(file) for row in rows(record)]

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from statistics import fmean, stdev
 
+from torch import Tensor
+
 from ..files.processes import processes
 from .feature_cache import Features
 from .features import Extractor
-from .frechet import frechet_distance, mean_and_cov
+from .frechet import Statistics, frechet_distance, mean_and_cov
 from .inception_score import inception_score
 from .kernel import kernel_distance
 from .precision_recall import precision_recall
@@ -17,9 +19,12 @@ METRICS = ("fid", "kid", "is", "pr", "sfid", "fid-infinity")
 
 
 def scores(
-    fake: Features, real: Features, extractor: Extractor, wanted: Iterable[str] = ("fid",)
+    fake: Features | Statistics,
+    real: Features | Statistics,
+    extractor: Extractor,
+    wanted: Iterable[str] = ("fid",),
 ) -> dict[str, float]:
-    """The metrics `wanted` (of METRICS) under their full names.
+    """The metrics `wanted` (of METRICS) under their full names; for "fid" alone statistics are enough.
 
     "pr" gives precision, recall, density and coverage.
     """
@@ -48,26 +53,25 @@ def errors(
 
     "pr" has none, since repeated samples upset it.
     """
+
+    def distance(x: Tensor) -> float:
+        return frechet_distance(*mean_and_cov(x), real.mean, real.cov)
+
+    def spatial_distance(x: Tensor) -> float:
+        return frechet_distance(*mean_and_cov(x), real.spatial_mean, real.spatial_cov)
+
     known = {
-        "fid": ("fd", fake.features, lambda x: frechet_distance(*mean_and_cov(x), real.mean, real.cov)),
+        "fid": ("fd", fake.features, distance),
         "fid-infinity": ("fd-infinity", fake.features, lambda x: fd_infinity(x, real.mean, real.cov).value),
-        "kid": (
-            "kid",
-            fake.features,
-            lambda x: kernel_distance(x, real.features, subsets=20),
-        ),  # fewer, or it takes a minute
+        # fewer subsets, or it takes a minute
+        "kid": ("kid", fake.features, lambda x: kernel_distance(x, real.features, subsets=20)),
         "is": ("is", fake.features, lambda x: inception_score(extractor.logits(x))),
-        "sfid": (
-            "sfd",
-            fake.spatial,
-            lambda x: frechet_distance(*mean_and_cov(x), real.spatial_mean, real.spatial_cov),
-        ),
+        "sfid": ("sfd", fake.spatial, spatial_distance),
     }
-    return {
-        extractor.metric(known[name][0]): bootstrap(known[name][2], known[name][1], repeats)
-        for name in wanted
-        if name in known
-    }
+    found = {}
+    for kind, samples, statistic in (known[name] for name in wanted if name in known):
+        found[extractor.metric(kind)] = bootstrap(statistic, samples, repeats)
+    return found
 
 
 def line(record: Record, metric: str) -> str:
@@ -79,20 +83,17 @@ def line(record: Record, metric: str) -> str:
     spread, how = record.errors.get(metric, [None])[0], "bootstrap"
     if len(values) > 1:
         spread, how = stdev(values) / len(values) ** 0.5, f"over {len(values)} seeds"
-    shown = (
-        f"± {spread:.2g} (standard error, {how})"
-        if spread is not None
-        else "(one seed, so no spread: give several)"
-    )
+    shown = "(one seed, so no spread: give several)"
+    if spread is not None:
+        shown = f"± {spread:.2g} (standard error, {how})"
+    calls = "files"
+    if record.sampler != "folder":
+        calls = f"{record.nfe} call{'s' * (record.nfe != 1)} by {record.sampler}"
+    if record.batch:
+        calls += f" in batches of {record.batch:,}"
     extractor, checksum = record.extractor.split()
-    calls = (
-        f"{record.nfe} call{'s' * (record.nfe != 1)} by {record.sampler}"
-        if record.sampler != "folder"
-        else "files"
-    )
     return (
         f"{metric} {fmean(values):.5g} {shown} | {record.method}, {calls}: {record.n_generated:,} images, "
-        f"seeds {' '.join(map(str, record.seeds))}"
-        f" | against {record.n_reference:,} of {record.dataset} ({record.split}) | {extractor} "
-        f"{checksum[:8]}, mode {record.mode}"
+        f"seeds {' '.join(map(str, record.seeds))} | against {record.n_reference:,} of {record.dataset} "
+        f"({record.split}) | {extractor} {checksum[:8]}, mode {record.mode}"
     )

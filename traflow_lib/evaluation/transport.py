@@ -1,17 +1,11 @@
-"""Distances between two clouds of points.
-
-Which of them can rank one-step generators is a lesson of notebook 04.
-"""
+"""Distances between two clouds of points; which can rank one-step generators, notebook 04 tells."""
 
 import torch
 from torch import Tensor
 
 
 def wasserstein2(a: Tensor, b: Tensor) -> float:
-    """Exact W2 between equally weighted points [N, D] and [M, D].
-
-    POT's network simplex in float64; the cost grows as N^3.
-    """
+    """Exact W2 between equally weighted points [N, D] and [M, D], by POT's simplex in float64; O(N^3)."""
     import ot
 
     a, b = a.double().flatten(1), b.double().flatten(1)
@@ -19,18 +13,12 @@ def wasserstein2(a: Tensor, b: Tensor) -> float:
 
 
 def sliced_wasserstein2(a: Tensor, b: Tensor, projections: int = 128, seed: int = 0) -> float:
-    """Sliced W2 of points [N, D] and [N, D].
-
-    Root mean square over random directions of the one-dimensional W2, float64.
-    """
+    """Sliced W2 of points [N, D] and [N, D]: root mean square over random directions of that on a line."""
     if a.shape != b.shape:
-        raise ValueError(
-            f"sliced W2 here needs two clouds of one size; got {tuple(a.shape)} and {tuple(b.shape)}"
-        )
+        raise ValueError(f"sliced W2 needs two clouds of one size; got {tuple(a.shape)} and {tuple(b.shape)}")
     a, b = a.double().flatten(1), b.double().flatten(1)
-    directions = torch.randn(
-        a.shape[1], projections, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
-    )
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.randn(a.shape[1], projections, dtype=torch.float64, generator=generator)
     directions = directions / directions.norm(dim=0)
     gap = (a @ directions).sort(dim=0).values - (b @ directions).sort(dim=0).values
     return gap.square().mean().sqrt().item()

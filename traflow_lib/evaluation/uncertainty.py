@@ -1,7 +1,4 @@
-"""How sure a Frechet distance is.
-
-Its standard error by the bootstrap, and its value at infinitely many samples.
-"""
+"""How sure a Frechet distance is: its standard error, and its value at infinitely many samples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,18 +14,13 @@ from .frechet import frechet_distance, mean_and_cov
 def bootstrap(
     statistic: Callable[[Tensor], float], samples: Tensor, repeats: int = 20, seed: int = 0
 ) -> float:
-    """Standard error of statistic(samples [N, ...]).
-
-    Its standard deviation over sets of N drawn from the samples with replacement.
+    """Standard error of statistic(samples [N, ...]): its deviation over N drawn with replacement.
 
     Only the spread means something: a distance of resampled features is itself biased upwards.
     """
-    generator = torch.Generator().manual_seed(seed)
-    values = [
-        statistic(samples[torch.randint(len(samples), (len(samples),), generator=generator)])
-        for _ in range(repeats)
-    ]
-    return float(np.std(values, ddof=1))
+    generator, n = torch.Generator().manual_seed(seed), len(samples)
+    drawn = (torch.randint(n, (n,), generator=generator) for _ in range(repeats))
+    return float(np.std([statistic(samples[index]) for index in drawn], ddof=1))
 
 
 @dataclass(frozen=True)
@@ -49,12 +41,10 @@ def fd_infinity(
 ) -> Extrapolation:
     """The Frechet distance of features [N, D] to a reference, extrapolated to N = infinity.
 
-    On a line in 1/N (Chong & Forsyth 2020).
-
-    At N/k samples the distance is the mean over k disjoint random parts, so that every point of the line uses
-    all samples (theirs draws one subset a point). The smallest part should have more samples than dimensions.
-    The reference is taken as exact: what its own size adds is not removed. Its standard error is
-    bootstrap(lambda x: fd_infinity(x, mean, cov).value, features).
+    On a line in 1/N (Chong & Forsyth 2020): at N/k samples the distance is the mean over k disjoint random
+    parts, so that every point of the line uses all samples (theirs draws one subset a point). The smallest
+    part should have more samples than dimensions. The reference is taken as exact: what its own size adds is
+    not removed. Its standard error is bootstrap(lambda x: fd_infinity(x, mean, cov).value, features).
     """
     if len(features) // max(parts) < 2:
         raise ValueError(f"{len(features)} samples cannot be split into {max(parts)} parts of two or more")

@@ -7,7 +7,9 @@ that gives every method the same number of trials; step_costs() measures what a 
 costs, which the equal-time budget is made of.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from math import log
 from statistics import median
 from time import time
@@ -19,9 +21,7 @@ from ..files import paths
 from ..solvers import CALLS_PER_STEP
 from .experiment import Experiment
 from .measure import Measure
-from .recipes import EQUAL_TIME
-
-TIME = EQUAL_TIME
+from .recipes import EQUAL_TIME as TIME
 
 
 def methods(recipe: dict) -> list[str]:
@@ -34,42 +34,35 @@ def run(
 ) -> list[Record]:
     """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE.
 
-    Of images also the real data.
+    Of images also the real data, against themselves: half against half, and half-mirrored where training
+    mirrors. They never change, so a record of them is always enough, and without one and without the images
+    they are left out. The recipe's `sweep` lists variants of a method, measured at one call with the first
+    seed.
 
-    These are measured against themselves, half against half, and half-mirrored where training mirrors. They
-    never change, so a record of them is always enough, and without one and without the images they are left
-    out. only: these methods; "teacher" is one of them, with the real data. again: measure also what has a
-    record with the same settings (as notebooks do). The recipe's `sweep` lists variants of a method, measured
-    at one call with the first seed.
+    Args:
+        experiment: what is measured.
+        only: these methods; "teacher" is one of them, with the real data.
+        again: measure also what has a record with the same settings (as notebooks do).
+        say: is given a line a method.
     """
     recipe, measure, found = experiment.recipe, Measure(experiment), []
 
-    def add(method: str, nfe: int, sampler: str, seeds: list[int], make) -> None:
+    def add(method: str, nfe: int, sampler: str, seeds: list[int], make: Callable) -> None:
         known = None if again else _recorded(experiment, method, nfe, sampler, measure.hash(method, seeds))
         found.append(known or make())
 
     def teacher() -> None:
-        for steps in recipe["evaluate"]["teacher_nfe"]:
-            add(
-                "teacher",
-                steps,
-                "euler",
-                [0],
-                lambda steps=steps: measure.teacher(method="euler", steps=steps),
-            )
-        reference = recipe["evaluate"]["reference"]
-        calls = (
-            CALLS_PER_STEP[reference["method"]] * reference["steps"]
-            if reference["method"] in CALLS_PER_STEP
-            else 0
-        )
-        add("teacher", calls, reference["method"], [0], lambda: measure.teacher(**reference))
+        grids = [{"method": "euler", "steps": steps} for steps in recipe["evaluate"]["teacher_nfe"]]
+        for solver in [*grids, recipe["evaluate"]["reference"]]:
+            each = CALLS_PER_STEP.get(solver["method"])  # an adaptive solver's calls are a result
+            calls = each * solver["steps"] if each else 0
+            add("teacher", calls, solver["method"], [0], partial(measure.teacher, **solver))
         if "classifier" in recipe:
             real("halves", measure.halves)
             if recipe.get("data", {}).get("flip"):
                 real("half-mirrored", measure.mirrored)
 
-    def real(sampler: str, make) -> None:
+    def real(sampler: str, make: Callable) -> None:
         known = _recorded(experiment, "real data", 0, sampler, measure.hash("real data", [0]))
         try:
             found.append(known or make())
@@ -80,17 +73,10 @@ def run(
     def student(method: str) -> None:
         single = method in recipe.get("sweep", [])
         calls, seeds = ([1], recipe["seeds"][:1]) if single else (recipe["evaluate"]["nfe"], recipe["seeds"])
-        for sampler in objectives.build(
-            experiment.student_settings(method, seeds[0])[-1]["objective"]
-        ).samplers:
+        last = experiment.student_settings(method, seeds[0])[-1]
+        for sampler in objectives.build(last["objective"]).samplers:
             for steps in calls:
-                add(
-                    method,
-                    steps,
-                    sampler,
-                    seeds,
-                    lambda args=(method, steps, seeds, sampler): measure.student(*args),
-                )
+                add(method, steps, sampler, seeds, partial(measure.student, method, steps, seeds, sampler))
 
     for method in ["teacher", *methods(recipe), *recipe.get("sweep", [])] if only is None else only:
         teacher() if method == "teacher" else student(method)
@@ -104,29 +90,23 @@ def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, finge
 
     This machine's own comes before a committed one.
     """
-    recipe = experiment.recipe
+    asked, recipe = (experiment.dataset, method, sampler, fingerprint), experiment.recipe
     for folder in (paths.results() / "records", paths.committed("records")):
         file = folder / records.file_of(recipe["profile"], recipe["recipe"])
         for record in records.read(file) if file.exists() else []:
-            asked = (record.dataset, record.method, record.sampler, record.hash) == (
-                experiment.dataset,
-                method,
-                sampler,
-                fingerprint,
-            )
-            if asked and (record.nfe == nfe or sampler in records.UNGRIDDED):
+            is_it = (record.dataset, record.method, record.sampler, record.hash) == asked
+            if is_it and (record.nfe == nfe or sampler in records.UNGRIDDED):
                 return record
     return None
 
 
 def tune(experiment: Experiment, only: list[str] | None = None, say=print) -> dict[str, dict]:
-    """The recipe's `search`, the same for every method.
+    """The recipe's `search`, the same for every method: returns the best settings of each.
 
-    The learning rate, then the distance, then the method's own main knob.
-
-    Each is set to its best value before the next is tried, by the mean log paired error on the validation
-    seed over the recipe's NFE, or over `calls` for methods that train fewer. Every trial is a record, its
-    method named "cd lr=0.003 distance=l2". Returns the best settings of each method.
+    The learning rate, then the distance, then the method's own main knob: each is set to its best value
+    before the next is tried, by the mean log paired error on the validation seed over the recipe's NFE, or
+    over `calls` for methods that train fewer. Every trial is a record, its method named "cd lr=0.003
+    distance=l2".
     """
     recipe, best = experiment.recipe, {}
     for method in only or recipe["methods"]:
@@ -147,11 +127,8 @@ def _trial(experiment: Experiment, method: str, change: dict) -> float:
     trial = Experiment(experiment.recipe, experiment.dataset, say=lambda line: None)
     search = experiment.recipe["search"]
     calls = search["calls"].get(method, experiment.recipe["evaluate"]["nfe"])
-    found = [
-        record
-        for record in run(trial, [name], say=lambda line: None)
-        if record.sampler == "jumps" and record.nfe in calls
-    ]
+    made = run(trial, [name], say=lambda line: None)
+    found = [record for record in made if record.sampler == "jumps" and record.nfe in calls]
     return sum(log(value) for record in found for value in record.metrics["paired_rmse"]) / len(found)
 
 

@@ -1,7 +1,4 @@
-"""A recipe is checked once, when it is loaded.
-
-What nothing reads, and what cannot be, is refused in one line.
-"""
+"""A recipe is checked when it is loaded: what nothing reads, and what cannot be, is refused in one line."""
 
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -93,9 +90,8 @@ def _read(recipe: dict, model: type[Block], block: Any, path: str) -> None:
 def _keys(model: Any, places: tuple) -> list[str]:
     """The keys of the block that an unknown one was found in."""
     for place in places:
-        field = (
-            model.model_fields.get(place) if isinstance(model, type) and issubclass(model, Block) else None
-        )
+        is_block = isinstance(model, type) and issubclass(model, Block)
+        field = model.model_fields.get(place) if is_block else None
         inner = field.annotation if field else model
         found = block_in(inner)
         model = found or model

@@ -1,138 +1,136 @@
-"""The command evaluate: metrics of a checkpoint or of a folder of images against a data set.
+"""The command evaluate: metrics of a checkpoint or of a folder of images, with all that they depend on."""
 
-Each comes with all that its number depends on.
-"""
-
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from .. import nets
 from ..data import images, sample_files, stand_ins
 from ..evaluation import cost, records
-from ..evaluation.feature_cache import BATCH
 from ..evaluation.generate import Generator, generated, of_folder, reference
 from ..evaluation.records import Record
-from ..evaluation.scores import METRICS, errors, line, scores
+from ..evaluation.scores import errors, line, scores
+from ..evaluation.scoring import Scoring
 from ..files import paths
 from ..files.checksums import fingerprint
 from ..files.processes import processes
 from .extractors import load
+from .networks import Model, recorded
 
 
-def evaluate(  # noqa: PLR0913 - each is an option of the command
-    target: Path,
+def evaluate(
+    target: Path | str,
     dataset: str,
+    settings: Scoring,
     *,
-    nfe: Iterable[int] = (1,),
-    n: int = 50_000,
-    n_reference: int | None = None,
-    extractor: str = "inception",
-    mode: str = "clean",
-    split: str | None = None,
-    seeds: Iterable[int] = (0,),
-    metrics: Iterable[str] = ("fid",),
-    solver: str | None = None,
-    tol: float = 1e-5,
-    profile: str = "own",
     method: str | None = None,
-    with_cost: bool = False,
-    batch: int = BATCH,
+    profile: str = "own",
     say: Callable = print,
 ) -> list[Record]:
     """Measure a checkpoint at every number of calls, or images in a folder or file; returns the records.
 
-    A line a metric is said and a record each saved.
+    A line a metric is said and a record each saved and returned.
 
-    split: of the reference, "train" where there is one; n: images to generate a seed, or of the folder to
-    take; profile: under which the records are filed. ValueError, FileNotFoundError and ImportError say in one
-    line what is wrong or missing.
+    Args:
+        target: the checkpoint or the folder.
+        dataset: the data set to compare with.
+        settings: how.
+        method: the name in the records, else the checkpoint's or the folder's.
+        profile: under which the records are filed.
+        say: is given the lines.
+
+    Raises:
+        ValueError, FileNotFoundError, ImportError: in one line, what is wrong or missing.
     """
-    if unknown := [name for name in metrics if name not in METRICS]:
-        raise ValueError(f"unknown metric '{unknown[0]}'; there are {', '.join(METRICS)}")
-    split = split or ("train" if "train" in images.splits(dataset) else "all")
-    main = processes().is_main_process
+    target, main = Path(target), processes().is_main_process
     say = say if main else lambda line: None
-    made = load(extractor, dataset, mode, say)
-    if "is" in metrics and not made.logits:
+    split = settings.split or ("train" if "train" in images.splits(dataset) else "all")
+    extractor = load(settings.extractor, dataset, settings.mode, say)
+    if "is" in settings.metrics and not extractor.logits:
         raise ValueError(
-            f"{made.name} ({made.mode}) gives no class scores; is takes inception (clean, legacy_tensorflow) "
-            "or cnn"
+            f"{extractor.name} ({extractor.mode}) gives no class scores; is takes inception (clean, "
+            "legacy_tensorflow) or cnn"
         )
-    options = {"spatial": "sfid" in metrics, "batch": batch, "say": say}
+    options = {"spatial": "sfid" in settings.metrics, "batch": settings.batch, "say": say}
+    models, shape, price = [], None, {}
     if target.is_dir() or target.suffix in sample_files.ARRAYS:
-        sets = [("folder", 0, [0], [of_folder(target, made, n, **options)])]
-        generator, name = None, method or (target.resolve().name if target.is_dir() else target.stem)
+        sets = [("folder", 0, [0], [of_folder(target, extractor, settings.n, **options)])]
+        name = target.resolve().name if target.is_dir() else target.stem
     else:
-        generator = Generator(target, solver, tol)
-        sets, name = [], method or generator.name
-        for calls in nfe if generator.sampler != "dopri5" else [0]:
-            found = [generated(generator, made, n, seed, calls, **options) for seed in seeds]
-            sets.append((generator.sampler, max(fake.nfe for fake in found), list(seeds), found))
-    real = reference(dataset, split, made, n_reference, **options)
+        generator, sets = Generator(target, settings.solver, settings.tol), []
+        models, shape = [Model(generator.net, generator.header, target)], generator.shape
+        name = generator.name
+        for calls in settings.nfe if generator.sampler != "dopri5" else [0]:
+            found = [
+                generated(generator, extractor, settings.n, seed, calls, **options) for seed in settings.seeds
+            ]
+            sets.append((generator.sampler, max(fake.nfe for fake in found), settings.seeds, found))
+    real = reference(dataset, split, extractor, settings.n_reference, **options)
     if not main:
         return []
-    header = generator.header if generator else {}
-    net = generator.net if generator else None
-    shape = nets.sample_shape(header["network"]) if generator else None
-    price = asdict(cost.measure(net, shape)) if generator and with_cost else {}
+    if models and settings.cost:
+        price = asdict(cost.measure(generator.net, shape))
     done = []
-    for sampler, calls, own_seeds, found in sets:
-        values = [scores(fake, real, made, metrics) for fake in found]
-        spreads = errors(found[0], real, made, metrics) if len(found) == 1 else {}
-        record = Record(
-            recipe=f"evaluate-{made.name}-{made.mode}-{split}-{n}",
-            profile=profile,
-            dataset=dataset,
-            method=name,
-            nfe=calls,
-            sampler=sampler,
-            metrics={key: [value[key] for value in values] for key in values[0]},
-            seeds=own_seeds,
-            n_generated=len(found[0]),
-            n_reference=len(real),
-            split=split,
-            hash=fingerprint({"real": real.facts, "fake": [fake.facts for fake in found]}),
-            stand_in=stand_ins.parse(dataset) is not None,
-            extractor=f"{made.name} {made.sha256}",
-            mode=f"{made.mode}, uint8",
-            errors={key: [value] for key, value in spreads.items()},
-            cost=price,
-            ema=_decay(header),
-            training=header.get("training", {}),
-            parameters=cost.parameters(net) if net else None,
-            macs=cost.macs(net, shape) if net else None,
-            checkpoint_sha256=[generator.sha256] if generator else [],
-            data_sha256=real.facts["data_sha256"],
+    for sampler, calls, seeds, found in sets:
+        values = [scores(fake, real, extractor, settings.metrics) for fake in found]
+        spreads = errors(found[0], real, extractor, settings.metrics) if len(found) == 1 else {}
+        record = _beside_others(
+            Record(
+                recipe=f"evaluate-{extractor.name}-{extractor.mode}-{split}-{settings.n}",
+                profile=profile,
+                dataset=dataset,
+                method=method or name,
+                nfe=calls,
+                sampler=sampler,
+                metrics={key: [value[key] for value in values] for key in values[0]},
+                seeds=seeds,
+                n_generated=len(found[0]),
+                n_reference=len(real),
+                split=split,
+                hash=fingerprint({"real": real.facts, "fake": [fake.facts for fake in found]}),
+                stand_in=stand_ins.parse(dataset) is not None,
+                extractor=f"{extractor.name} {extractor.sha256}",
+                mode=f"{extractor.mode}, uint8",
+                errors={key: [value] for key, value in spreads.items()},
+                cost=price,
+                batch=found[0].facts.get("batch"),
+                data_sha256=real.facts["data_sha256"],
+                **recorded(models, shape),
+            )
         )
-        record = _apart(record)
-        for metric in record.metrics:
+        for metric in values[0]:
             say(line(record, metric))
         records.save(record)
         done.append(record)
     if price:
-        memory = (
-            f"{price['peak_memory_mb']:.0f} MB" if price["peak_memory_mb"] else "memory only measured on CUDA"
-        )
-        say(
-            f"{name}: a network call is {price['macs'] / 1e9:.3g} GMACs and {price['latency_ms']:.3g} ms at "
-            "batch 1, at best "
-            f"{price['images_per_second']:.4g} images/s at batch {price['best_batch']} ({memory}), "
-            f"{price['parameters'] / 1e6:.3g}M parameters"
-        )
+        say(f"{method or name}: {_priced(price)}")
     return done
 
 
-def _apart(record: Record) -> Record:
-    """The record, under a name of its own where one of other pixels or settings has its key already."""
+def _beside_others(record: Record) -> Record:
+    """The record as it is filed, so that it takes no other result's place.
+
+    Metrics that were measured before of the same images stay in it. Where its key is that of other pixels or
+    settings, its method gets a name of its own.
+    """
     file = paths.results() / "records" / record.file
-    known = {other.key: other.hash for other in records.read(file)} if file.exists() else {}
-    if known.get(record.key, record.hash) == record.hash:
-        return record
-    return replace(record, method=f"{record.method}-{record.hash[:6]}")
+    known = {other.key: other for other in records.read(file)} if file.exists() else {}
+    for method in (record.method, f"{record.method}-{record.hash[:6]}"):
+        record = replace(record, method=method)
+        old = known.get(record.key)
+        if old and old.hash == record.hash:
+            found = {"metrics": old.metrics | record.metrics, "errors": old.errors | record.errors}
+            return replace(record, cost=record.cost or old.cost, **found)
+        if not old:
+            break
+    return record
 
 
-def _decay(header: dict) -> float | None:
-    """EMA decay of a checkpoint's weights, the first of several; None where it is not known."""
-    decay = header.get("settings", {}).get("train", {}).get("ema")
-    return decay[0] if isinstance(decay, list) else decay
+def _priced(price: dict) -> str:
+    """What a call of the network takes (cost.Cost as a dict), in words."""
+    peak = price["peak_memory_mb"]
+    memory = f"{peak:.0f} MB" if peak else "memory only measured on CUDA"
+    return (
+        f"a network call is {price['macs'] / 1e9:.3g} GMACs and {price['latency_ms']:.3g} ms at batch 1, at "
+        f"best {price['images_per_second']:.4g} images/s at batch {price['best_batch']} ({memory}), "
+        f"{price['parameters'] / 1e6:.3g}M parameters"
+    )

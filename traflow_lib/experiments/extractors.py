@@ -6,11 +6,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..evaluation.features import Extractor, inception, timm_network, torchvision_network
+from ..evaluation.features import Extractor, inception, timm_network, to_uint8, torchvision_network
 from ..evaluation.inception import MODES
+from ..files.checks import finite
 from ..files.checksums import file_sha256
 from ..files.processes import processes
 from . import recipes
+from .experiment import Experiment
 
 # the recipe and profile with the classifier of a data set
 CLASSIFIERS = {
@@ -25,9 +27,8 @@ CLASSIFIERS = {
 def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callable = print) -> Extractor:
     """The extractor of a name; mode: Inception's.
 
-    dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says).
-
-    ValueError, FileNotFoundError and ImportError say in one line what is missing.
+    dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says). ValueError,
+    FileNotFoundError and ImportError say in one line what is missing.
     """
     kind, _, model = name.partition(":")
     device = processes().device
@@ -48,8 +49,6 @@ def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callab
 
 
 def _classifier(dataset: str | None, say: Callable) -> Extractor:
-    from ..experiments.experiment import Experiment
-
     if dataset not in CLASSIFIERS:
         known = ", ".join(CLASSIFIERS)
         raise ValueError(
@@ -59,27 +58,31 @@ def _classifier(dataset: str | None, say: Callable) -> Extractor:
     return of_experiment(Experiment(recipes.load(*CLASSIFIERS[dataset]), dataset, say=say))
 
 
-def of_experiment(experiment) -> Extractor:
-    """The classifier of an experiment as extractor, digits-cnn and the like."""
+def of_experiment(experiment: Experiment, as_files: bool = True) -> Extractor:
+    """The classifier of an experiment as extractor, digits-cnn and the like.
+
+    as_files: of images in 8 bits, else of the numbers that a network gave.
+    """
     model = experiment.model("classifier")
     net = model.net
 
-    def scaled(pixels: Tensor) -> Tensor:
-        return (pixels.float() / 127.5 - 1).to(
-            net.scale.device
-        )  # of any numbers, clipped and rounded or not (notebook 11)
+    def scaled(pixels: Tensor) -> Tensor:  # clipped and rounded or not (notebook 11)
+        return (pixels.float() / 127.5 - 1 if as_files else pixels).to(net.scale.device)
 
     def spatial(pixels: Tensor) -> Tensor:
-        return net.body[:-3](scaled(pixels))[:, :7].flatten(
-            1
-        )  # 7 channels of the last convolution, as many as sFID has of Inception
+        """7 channels of the last convolution, as many as sFID has of Inception."""
+        return net.body[:-3](scaled(pixels))[:, :7].flatten(1)
 
     def logits(features: Tensor) -> Tensor:
         return net.head(torch.relu(features.to(net.scale) / net.scale)).to(features)
 
-    def features(pixels: Tensor) -> Tensor:
-        return net.body(scaled(pixels)) * net.scale
-
     return Extractor(
-        f"{experiment.dataset}-cnn", "native", file_sha256(model.file), 2000, features, spatial, logits
+        name=f"{experiment.dataset}-cnn",
+        mode="native" if as_files else "numbers",
+        sha256=file_sha256(model.file),
+        batch=2000,
+        features=lambda pixels: net.features(scaled(pixels)),
+        spatial=spatial,
+        logits=logits,
+        pixels=to_uint8 if as_files else finite,
     )

@@ -1,31 +1,25 @@
-"""FID and its kin, by Inception, of a recipe's teacher and students: what the paper's tables hold.
-
-Its settings are the recipe's `fid` block.
-"""
+"""FID and its kin of a recipe's teacher and students, as its `fid` block says; the paper has tables of it."""
 
 from collections.abc import Callable
 
 from ..evaluation import inception
 from ..evaluation.records import Record
+from ..evaluation.scoring import Scoring
 from .evaluate import evaluate
 from .experiment import Experiment
 
 
 def settings(recipe: dict, method: str) -> dict:
-    """The `fid` block for a method.
-
-    Of students outside the recipe's contest (the paper's ablations) with the changes of its `ablation` block.
-    """
+    """The `fid` block for a method; outside the contest (the paper's ablations), as `ablation` changes it."""
     return recipe["fid"] | ({} if method in ("teacher", *recipe["methods"]) else recipe.get("ablation", {}))
 
 
 def run(experiment: Experiment, methods: list[str] | None = None, say: Callable = print) -> list[Record]:
     """Records of the teacher and of every method, or of those named, at the recipe's NFE.
 
-    The teacher is solved by dopri5, methods have the first of the recipe's seeds.
-
-    Features are kept, so a second call answers from them. Empty, after a line that says why, if the recipe
-    has no `fid` block or Inception's weights are not here.
+    The teacher is solved by dopri5, methods have the first of the recipe's seeds. Features are kept, so a
+    second call answers from them. Empty, after a line that says why, if the recipe has no `fid` block or
+    Inception's weights are not here.
     """
     recipe, found = experiment.recipe, []
     if "fid" not in recipe:
@@ -42,6 +36,6 @@ def run(experiment: Experiment, methods: list[str] | None = None, say: Callable 
         else:
             own = {"nfe": recipe["evaluate"]["nfe"]}
         file = experiment.model(method, recipe["seeds"][0]).file
-        options = settings(recipe, method) | {"profile": recipe["profile"], "say": say}
-        found += evaluate(file, experiment.dataset, method=method, **own, **options)
+        how = Scoring.of(**own | settings(recipe, method))
+        found += evaluate(file, experiment.dataset, how, method=method, profile=recipe["profile"], say=say)
     return found

@@ -1,7 +1,4 @@
-"""All metrics of one experiment, on one shared set of noise, saved as records.
-
-Teacher, students and real data on the same footing.
-"""
+"""All metrics of one experiment, on one shared set of noise, saved as records."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -11,12 +8,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..batch import labelled
-from ..evaluation import cost, records
+from ..evaluation import records
 from ..evaluation.geometry import paired_rmse, self_consistency, straightness
 from ..evaluation.records import Record
 from ..evaluation.transport import mmd, sliced_wasserstein2, wasserstein2
 from ..files import paths
-from ..files.checksums import file_sha256
+from ..files.checks import finite
 from ..files.locks import exclusively
 from ..files.tensors import save_tensors
 from ..jump import JumpMap
@@ -24,10 +21,9 @@ from ..nets.precision import DTYPES
 from ..pairs import chunk, sample_labels, sample_noise
 from ..solvers import solve
 from ..teachers import VelocityField
-from ..training.config import TrainConfig
 from . import settings
 from .experiment import Experiment
-from .networks import Model
+from .networks import Model, recorded
 from .ruler import Ruler
 
 
@@ -36,7 +32,8 @@ class Measure:
 
     def __init__(self, experiment: Experiment):
         self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
-        self.ruler = Ruler(experiment)
+        # a data set without classes has no classifier, and a toy needs none
+        self.ruler = Ruler(experiment) if "classifier" in experiment.recipe else None
         self._geometries: dict[tuple[str, int], dict[str, float]] = {}
         self.noise = sample_noise(self.settings["seed"], 0, self.settings["n"], experiment.shape)
         self.label = None  # the classes of the noise, of a class-conditional teacher
@@ -45,10 +42,7 @@ class Measure:
 
     @cached_property
     def _reference(self) -> tuple[Tensor, int]:
-        """The teacher's endpoints and calls, kept in runs/.
-
-        An adaptive solver takes as long as many evaluations.
-        """
+        """The teacher's endpoints and calls, kept in runs/: an adaptive solver takes long."""
         complete = settings.evaluation(self.experiment.recipe)
         deciding = {
             "teacher": self.experiment.teacher_settings(),
@@ -56,9 +50,8 @@ class Measure:
         }
         dataset = paths.in_a_name(self.experiment.dataset)
         file = paths.runs() / f"{dataset}-reference-{settings.identity(deciding)}.safetensors"
-        with exclusively(
-            file.stem, f"the teacher's endpoints on {self.experiment.dataset}", self.experiment.models.say
-        ):
+        what = f"the teacher's endpoints on {self.experiment.dataset}"
+        with exclusively(file.stem, what, self.experiment.models.say):
             if not file.exists():
                 x, nfe = self.solve(**self.settings["reference"])
                 save_tensors(file, {"x": x, "nfe": torch.tensor(nfe)})
@@ -72,20 +65,18 @@ class Measure:
 
     @cached_property
     def real(self) -> Tensor:
-        """Real data to compare with: a fresh sample of a toy, or the images of the set (of the ruler)."""
-        experiment = self.experiment
-        return experiment.data(len(self.noise), seed=5) if experiment.is_toy else self.ruler.real
+        """Real data to compare with: a fresh sample of a toy, or the ruler's images of the set."""
+        if self.experiment.is_toy:
+            return self.experiment.data(len(self.noise), seed=5)
+        return self.ruler.real if self.ruler else self.experiment.images[: self.settings.get("n_reference")]
 
     @property
     def fd_name(self) -> str:
         """The name of the Frechet distance here."""
-        return self.ruler.name
+        return self.ruler.extractor.metric("fd")
 
     def solve(self, **solver) -> tuple[Tensor, int]:
-        """The teacher's samples by a solver, and the calls it took a sample.
-
-        Of an adaptive solver the most over chunks.
-        """
+        """The teacher's samples by a solver, and the calls a sample took: of an adaptive one, the most."""
         field, precision = self.experiment.teacher(), self.settings.get("adaptive_precision")
         if precision and solver["method"] == "dopri5":
             field = VelocityField(field.net, precision)
@@ -93,13 +84,13 @@ class Measure:
             solve(labelled(field, label), noise, **solver)
             for noise, label in self._chunks(self.settings["n"])
         ]
-        return torch.cat([part.x.cpu() for part in parts]), max(part.nfe for part in parts)
+        return finite(torch.cat([part.x.cpu() for part in parts])), max(part.nfe for part in parts)
 
     @torch.no_grad()
     def sample(self, jump: JumpMap, steps: int, sampler: str = "jumps") -> Tensor:
         """The student's samples from the shared noise, in the recipe's precision.
 
-        Sampler "jumps" or "renoised" (see JumpMap.sample).
+        sampler: "jumps" or "renoised" (see JumpMap.sample).
         """
         renoise = torch.Generator().manual_seed(self.settings["seed"]) if sampler == "renoised" else None
         device, precision = self.experiment.device.type, self.experiment.precision
@@ -108,14 +99,11 @@ class Measure:
                 JumpMap(jump.net, label).sample(noise, steps, renoise=renoise)
                 for noise, label in self._chunks(self.settings["n"])
             ]
-        return torch.cat([part.float().cpu() for part in parts])
+        return finite(torch.cat([part.float().cpu() for part in parts]))
 
-    def _chunks(self, n: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """The first n of the shared noise, and their classes if there are any.
-
-        They come in chunks on the experiment's device.
-        """
-        size = chunk(self.experiment.shape)
+    def _chunks(self, n: int, size: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """The first n of the shared noise in chunks on the device, with their classes if there are any."""
+        size = size or chunk(self.experiment.shape)
         for start in range(0, n, size):
             part, device = slice(start, min(start + size, n)), self.experiment.device
             yield self.noise[part].to(device), None if self.label is None else self.label[part].to(device)
@@ -124,7 +112,7 @@ class Measure:
         """The distances of samples x [N, ...] made from the shared noise."""
         paired = {"paired_rmse": paired_rmse(x, self.reference)}
         if not self.experiment.is_toy:
-            return paired | ({self.ruler.name: self.ruler.distance(x)} if self.ruler.exists else {})
+            return paired | (self.ruler.scores(x) if self.ruler else {})
         small = self.settings.get("n_exact", 2000)
         return paired | {
             "sliced_w2": sliced_wasserstein2(x, self.real),
@@ -139,7 +127,8 @@ class Measure:
         values = {key: [value] for key, value in self.metrics(x).items()}
         seeds = [self.experiment.recipe["teacher"].get("seed", 0)]
         models = [] if self.experiment.is_exact else [self.experiment.model("teacher")]
-        return self._record("teacher", nfe, solver["method"], values, seeds, models)
+        batch = chunk(self.experiment.shape) if solver["method"] == "dopri5" else None
+        return self._record("teacher", nfe, solver["method"], values, seeds, models, batch=batch)
 
     def student(self, method: str, steps: int, seeds: list[int], sampler: str = "jumps") -> Record:
         """Measure and record one method at `steps` calls over its seeds."""
@@ -154,9 +143,8 @@ class Measure:
     def _geometry(self, method: str, seed: int) -> dict[str, float]:
         """Metrics of the student itself, whatever the number of calls; computed once."""
         if (method, seed) not in self._geometries:
-            n, device = self.settings.get("n_geometry", 1000), self.experiment.device
-            noise = self.noise[:n].to(device)
-            label = None if self.label is None else self.label[:n].to(device)
+            n = min(self.settings.get("n_geometry", 1000), len(self.noise))
+            ((noise, label),) = self._chunks(n, size=n)
             jump = JumpMap(self.experiment.student(method, seed, 8).net, label)
             path = jump.sample(noise, 8, keep_path=True)
             self._geometries[method, seed] = {
@@ -167,15 +155,16 @@ class Measure:
 
     def halves(self) -> Record:
         """Record the distance between two halves of the real images (Ruler.halves)."""
-        value, first, second = self.ruler.halves()
-        counts = {"n_generated": first, "n_reference": second}
-        return self._record("real data", 0, "halves", {self.ruler.name: [value]}, [0], **counts)
+        found, first, second = self.ruler.halves()
+        return self._of_data("halves", found, first, second)
 
     def mirrored(self) -> Record:
         """Record the distance of half-mirrored real images to the real ones (Ruler.mirrored)."""
-        value, n = self.ruler.mirrored(), len(self.ruler.real)
-        counts = {"n_generated": n, "n_reference": n}
-        return self._record("real data", 0, "half-mirrored", {self.ruler.name: [value]}, [0], **counts)
+        return self._of_data("half-mirrored", self.ruler.mirrored(), len(self.real), len(self.real))
+
+    def _of_data(self, sampler: str, found: dict[str, float], n: int, n_reference: int) -> Record:
+        values = {key: [value] for key, value in found.items()}
+        return self._record("real data", 0, sampler, values, [0], n_generated=n, n_reference=n_reference)
 
     def record_cost(self, method: str, milliseconds: list[float]) -> Record:
         """Record what a training step of this method took, in several runs."""
@@ -183,14 +172,9 @@ class Measure:
         return self._record(method, 0, "training", values, runs, n_generated=0, n_reference=0)
 
     def hash(self, method: str, seeds: list[int]) -> str:
-        """Fingerprint of everything that decides a record's numbers.
-
-        The models' settings and those of the evaluation.
-        """
-        experiment = self.experiment
-        return settings.identity(
-            settings.measurement(experiment.recipe, experiment.dataset, method, seeds, experiment.imported)
-        )
+        """Fingerprint of everything that decides a record's numbers: settings of models and evaluation."""
+        own = self.experiment
+        return settings.identity(settings.measurement(own.recipe, own.dataset, method, seeds, own.imported))
 
     def _record(
         self,
@@ -200,17 +184,10 @@ class Measure:
         metrics: dict,
         seeds: list[int],
         models: Sequence[Model] = (),
-        **counts,
+        **others,
     ) -> Record:
-        """Save what was measured; models: those of the seeds; counts: of samples, where they are others."""
+        """Save what was measured; models: those of the seeds; others: fields that differ from the usual."""
         experiment, recipe = self.experiment, self.experiment.recipe
-        # an imported teacher and a closed form were not trained here
-        trained = [model.header for model in models if model.was_trained]
-        training = {}
-        if trained:
-            own = trained[0]["settings"]["train"]
-            training = trained[0]["training"] | {key: own.get(key, "fp32") for key in ("batch", "precision")}
-        net = models[0].net if models else None
         record = Record(
             recipe=recipe["recipe"],
             profile=recipe["profile"],
@@ -224,13 +201,8 @@ class Measure:
             hash=self.hash(method, seeds),
             stand_in="stand_in_for" in recipe,
             teacher=experiment.imported and {key: experiment.imported[key] for key in ("net", "sha256")},
-            ema=TrainConfig.of(own).decays[0] if trained else None,
-            parameters=cost.parameters(net) if net else None,
-            macs=cost.macs(net, experiment.shape) if net else None,
-            training=training,
-            seconds=sum(header["training"]["seconds"] for header in trained) if trained else None,
-            checkpoint_sha256=[file_sha256(model.file) for model in models],
-            **({"n_generated": len(self.noise)} | self._compared_with() | counts),
+            **recorded(models, experiment.shape),
+            **({"n_generated": len(self.noise)} | self._compared_with() | others),
         )
         records.save(record)
         return record
@@ -239,8 +211,8 @@ class Measure:
         """How many real data samples are compared with, and the checksums of them and of the extractor."""
         if self.experiment.is_toy:
             return {"n_reference": len(self.noise)}
-        if not self.ruler.exists:
+        if not self.ruler:
             return {"n_reference": len(self.real), "data_sha256": self.experiment.images.sha256}
-        statistics = self.ruler.statistics
+        statistics, made = self.ruler.statistics, self.ruler.extractor
         found = {"n_reference": statistics.n, "data_sha256": statistics.sha256}
-        return found | {"extractor": self.ruler.extractor}
+        return found | {"extractor": f"{made.name} {made.sha256}"}

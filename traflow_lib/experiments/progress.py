@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from ..evaluation.frechet import feature_distance
+from ..files.checks import finite
 from ..pairs import sample_start
 from ..randomness import Draws
 
@@ -59,8 +60,5 @@ def watcher(experiment, sample: Callable) -> Callable:
 
 
 def _samples(experiment, sample: Callable, net, start: int, stop: int) -> torch.Tensor:
-    return (
-        sample(net, *sample_start(SEED, start, stop, experiment.shape, experiment.classes, experiment.device))
-        .float()
-        .cpu()
-    )
+    begin = sample_start(SEED, start, stop, experiment.shape, experiment.classes, experiment.device)
+    return finite(sample(net, *begin).float().cpu())

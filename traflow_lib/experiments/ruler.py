@@ -5,30 +5,25 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..data.image_set import from_uint8
-from ..evaluation.features import to_uint8
-from ..evaluation.frechet import Statistics, feature_distance, frechet_distance, mean_and_cov
+from ..evaluation.features import Extractor
+from ..evaluation.frechet import Statistics
+from ..evaluation.scores import scores
 from ..files import paths
-from ..files.checksums import file_sha256
 from . import settings
 from .experiment import Experiment
+from .extractors import of_experiment
 
 
 class Ruler:
-    """The Frechet distance of an experiment's data set, in the features of the classifier in its recipe."""
+    """The scores of images against an experiment's data set, by the classifier in its recipe."""
 
     def __init__(self, experiment: Experiment):
         self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
 
-    @property
-    def exists(self) -> bool:
-        """Whether there is a classifier: a data set without classes has none."""
-        return "classifier" in self.experiment.recipe
-
-    @property
-    def name(self) -> str:
-        """The name of the distance: FD, the data set, the extractor, and "uint8" for 8 bits."""
-        return f"fd-{self.experiment.dataset}-cnn" + "-uint8" * self.settings.get("as_files", False)
+    @cached_property
+    def extractor(self) -> Extractor:
+        """The classifier, of images in 8 bits if the recipe says `as_files`."""
+        return of_experiment(self.experiment, self.settings.get("as_files", False))
 
     @cached_property
     def real(self) -> Tensor:
@@ -42,56 +37,46 @@ class Ruler:
 
     @cached_property
     def statistics(self) -> Statistics:
-        """Mean and covariance of the real images' features.
-
-        Committed ones where there are any, and then no image is needed.
-        """
+        """Those of the real images; where they are committed, no image is needed."""
         experiment = self.experiment
         deciding = {
             **settings.data(experiment.recipe, experiment.dataset),
             "flip": False,
             "n": self.settings.get("n_reference"),
-            "classifier": file_sha256(experiment.model("classifier").file),
+            "classifier": self.extractor.sha256,
         }
         name = f"{paths.in_a_name(experiment.dataset)}-statistics-{settings.identity(deciding)}.safetensors"
         for folder in (paths.committed("statistics"), paths.runs()):
             if (folder / name).exists():
                 return Statistics.load(folder / name)
-        found = Statistics(*mean_and_cov(self.real_features), len(self.real), experiment.images.sha256)
+        found = Statistics.of(self.real_features, experiment.images.sha256)
         found.save(paths.runs() / name)
         return found
 
-    @property
-    def extractor(self) -> str:
-        """The name and the checksum of what makes features."""
-        return f"{self.experiment.dataset}-cnn {file_sha256(self.experiment.model('classifier').file)}"
+    def scores(self, x: Tensor) -> dict[str, float]:
+        """The Frechet distance, by its name, of images x [N, C, H, W] in [-1, 1] to the real ones."""
+        return self._scores(self._features(x))
 
-    def distance(self, x: Tensor) -> float:
-        """FD of images x [N, C, H, W] in [-1, 1] to the real ones, in 8 bits if `as_files`."""
-        seen = from_uint8(to_uint8(x)) if self.settings.get("as_files") else x
-        return self._to_real(self._features(seen))
-
-    def halves(self) -> tuple[float, int, int]:
-        """FD between two random halves of the real images, and how many those are.
+    def halves(self) -> tuple[dict[str, float], int, int]:
+        """That of two random halves of the real images, and how many those are.
 
         A perfect generator of that size scores it.
         """
         order = torch.randperm(len(self.real), generator=torch.Generator().manual_seed(0))
-        first, second = order.chunk(2)
-        value = feature_distance(self.real_features[first], self.real_features[second])
-        return value, len(first), len(second)
+        first, second = (self.real_features[half] for half in order.chunk(2))
+        return self._scores(first, Statistics.of(second)), len(first), len(second)
 
-    def mirrored(self) -> float:
-        """FD from the real images, every other one mirrored, to the set as it is.
+    def mirrored(self) -> dict[str, float]:
+        """That of the real images, every other one mirrored, to the set as it is.
 
         What a perfect generator of mirrored training data would score.
         """
         features = self.real_features.clone()
         features[::2] = self._features(self.real[::2].flip(-1))
-        return self._to_real(features)
+        return self._scores(features)
 
     def _features(self, x: Tensor) -> Tensor:
-        return self.experiment.classifier().features(x)
+        return self.extractor(self.extractor.pixels(x))["features"]
 
-    def _to_real(self, features: Tensor) -> float:
-        return frechet_distance(*mean_and_cov(features), self.statistics.mean, self.statistics.cov)
+    def _scores(self, features: Tensor, real: Statistics | None = None) -> dict[str, float]:
+        return scores(Statistics.of(features), real or self.statistics, self.extractor)

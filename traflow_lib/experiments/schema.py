@@ -11,10 +11,11 @@ import typing
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from .. import nets
-from ..evaluation.scores import METRICS
+from ..evaluation.scoring import Scoring
+from ..files.checks import Block
 from ..nets.precision import DTYPES
 from ..objectives.base import DISTANCES
 from ..solvers import CALLS_PER_STEP
@@ -24,12 +25,6 @@ Calls = Annotated[list[Count], Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0)]
 Precision = Literal[tuple(DTYPES)]
 Method = Literal[(*CALLS_PER_STEP, "dopri5")]
-
-
-class Block(BaseModel):
-    """A block of a recipe: unknown keys, other types and numbers that are not finite are refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,14 +144,6 @@ class Evaluate(Block):
     adaptive_precision: Precision | None = Field(None, description="of an adaptive reference")
 
 
-class Fid(Block):
-    """How FID and its kin are measured."""
-
-    n: Annotated[int, Field(ge=2)] | None = Field(None, description="generated images")
-    split: str | None = Field(None, description="of the data set, the reference")
-    metrics: Annotated[list[Literal[METRICS]], Field(min_length=1)] | None = Field(None, description="which")
-
-
 class Search(Block):
     """The grid that every method is searched on."""
 
@@ -190,8 +177,8 @@ class Recipe(Block):
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(None, description="one student each")
     watch: Watch | None = Field(None, description="what is measured while a network trains")
     evaluate: Evaluate | None = Field(None, description="how models are measured")
-    fid: Fid | None = Field(None, description="how FID is measured")
-    ablation: Fid | None = Field(None, description="the same for students that are not among the methods")
+    fid: Scoring | None = Field(None, description="how FID is measured")
+    ablation: Scoring | None = Field(None, description="the same for students that are not among the methods")
     sweep: list[str] | None = Field(None, description="students that a notebook goes through")
     search: Search | None = Field(None, description="the grid that every method is searched on")
     chosen: dict[str, dict[str, Any] | None] | None = Field(None, description="what the search chose")

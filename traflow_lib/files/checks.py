@@ -1,10 +1,16 @@
-"""Checks of what comes in: pydantic's complaints in one line, and samples that are no numbers."""
+"""Checks of what comes in: blocks of settings, pydantic's complaints, samples that are no numbers."""
 
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
+
+
+class Block(BaseModel):
+    """A block of settings: unknown keys, other types and numbers that are not finite are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def first_fault(error: ValidationError, block: Any) -> tuple[list, Any, str]:

@@ -6,6 +6,7 @@ import typing
 from typing import Annotated, Any, Literal
 
 from .. import nets, objectives
+from ..evaluation.scoring import Scoring
 from ..experiments import schema
 from ..training.config import TrainConfig
 
@@ -26,7 +27,7 @@ HEADINGS = {
     schema.Solver: "evaluate.reference",
     schema.Watch: "watch",
     schema.Evaluate: "evaluate",
-    schema.Fid: "fid, ablation",
+    Scoring: "fid, ablation",
     schema.Search: "search",
 }
 
@@ -36,8 +37,10 @@ def page() -> str:
     profiles = [f"| `{name}` | {profile.meaning} |" for name, profile in schema.PROFILES.items()]
     parts = [TITLE, "\n".join(["| profile | |", "|---|---|", *profiles]) + "\n"]
     for model, heading in HEADINGS.items():
+        types = typing.get_type_hints(model, include_extras=True)
         lines = [
-            (name, field.annotation, None, field.description) for name, field in model.model_fields.items()
+            (name, types[name], None if field.is_required() else field.default, field.description)
+            for name, field in model.model_fields.items()
         ]
         parts.append(_section(heading, model.__doc__, lines))
     hints = typing.get_type_hints(TrainConfig, include_extras=True)
