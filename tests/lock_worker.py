@@ -43,7 +43,9 @@ def make(folder: Path) -> None:
 def network(folder: Path) -> torch.Tensor:
     def make_loss(train):
         make(folder)
-        return lambda net, target, progress: LossTerms(sum(p.square().sum() for p in net.parameters()), {})
+        return lambda net, target, progress, draws: LossTerms(
+            sum(p.square().sum() for p in net.parameters()), {}
+        )
 
     own = {"train": {"steps": 3, "batch": 4}, "net": CONFIG, "seed": 0}
     networks = Networks("toy", torch.device("cpu"), say)

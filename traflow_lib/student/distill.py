@@ -115,7 +115,7 @@ def _check(source: nn.Module, data: Images | None, classes: int) -> None:
             "this teacher predicts noise, which says little of the velocity near t = 1, where jumps start"
         )
     if data is not None:
-        found = source.check(data, label=data.labels if classes else None)
+        found = source.check(data, label=data.labels if classes else None, n=512)
         found.require()
         log.info(found.verdict)
 
