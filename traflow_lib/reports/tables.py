@@ -8,8 +8,8 @@ import pandas as pd
 
 from ..evaluation import records
 from ..experiments.recipes import EQUAL_TIME
+from .cells import NOT_RUN
 
-NOT_RUN = "not run"
 TIE = 2  # standard errors of a difference below which two means count as level, everywhere in this kit
 
 COLUMNS = [field.name for field in fields(records.Record) if field.name != "metrics"]
@@ -50,11 +50,19 @@ def frame(measured: list[dict]) -> pd.DataFrame:
     gridded, whether its sampler has a number of calls; and place, the rank of its method in a table: real
     data, the teacher, then the others.
     """
-    made = pd.DataFrame(measured, columns=None if measured else COLUMNS)
+    made = pd.DataFrame(measured, columns=COLUMNS)
     made["model"] = list(zip(made["method"], made["sampler"]))
     made["gridded"] = ~made["sampler"].isin(records.UNGRIDDED)
     made["place"] = made["method"].map({"real data": 0, "teacher": 1}).fillna(2)
     return made
+
+
+def grouped(measured: list[dict], *fields: str) -> dict[tuple, list[dict]]:
+    """Measurements by what they have in these fields, in the order of the keys."""
+    found: dict[tuple, list[dict]] = {}
+    for row in measured:
+        found.setdefault(tuple(row[field] for field in fields), []).append(row)
+    return dict(sorted(found.items()))
 
 
 def calls_of(measured: pd.DataFrame) -> list[int]:
@@ -138,52 +146,39 @@ def write_all(measured: list[dict], out: Path) -> list[Path]:
     """
     for old in out.glob("*/*__*.md"):  # its records may be gone
         old.unlink()
-    found, files = frame(measured), []
-    found["budget"] = found["method"].str.endswith(EQUAL_TIME).map({True: "equal time", False: ""})
-    for key, group in found.groupby(["profile", "recipe", "dataset", "metric", "budget"]):
-        profile, recipe, dataset, metric, budget = key
-        rows = [measured[index] for index in group.index]
-        name = "__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-"))))
-        file = out / profile / f"{name}.md"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        heading = f"# {dataset}: {metric}{', ' * bool(budget)}{budget}"
-        table = markdown(*pivot(rows, metric))
-        file.write_text("\n\n".join([heading, _note(rows), table]), encoding="utf-8")
-        files.append(file)
+    files = []
+    for key, group in grouped(measured, "profile", "recipe", "dataset", "metric").items():
+        profile, recipe, dataset, metric = key
+        for timed, budget in ((False, ""), (True, "equal time")):
+            rows = [row for row in group if row["method"].endswith(EQUAL_TIME) is timed]
+            if not rows:
+                continue
+            name = "__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-"))))
+            file = out / profile / f"{name}.md"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            heading = f"# {dataset}: {metric}{', ' * timed}{budget}"
+            table = markdown(*pivot(rows, metric))
+            file.write_text("\n\n".join([heading, _note(rows), table]), encoding="utf-8")
+            files.append(file)
     return files
 
 
 def _note(rows: list[dict]) -> str:
-    """What the numbers of a table were measured on."""
-    first = _alike(rows)
+    """What the numbers of a table were measured on.
+
+    ValueError if they were measured on other numbers of samples, which do not compare.
+    """
+    counted = [row for row in rows if row["sampler"] not in ("halves", "half-mirrored", "training")] or rows
+    if len({(row["n_generated"], row["n_reference"], row["split"]) for row in counted}) > 1:
+        raise ValueError(f"a table compares equal numbers of samples only; {rows[0]['recipe']} mixes several")
+    first = counted[0]
     counts = f"{first['n_generated']:,} generated samples against {first['n_reference']:,} real ones"
+    students = [row["training"] for row in rows if row["method"] not in ("teacher", "real data")]
+    budgets = {(of["steps"], of["batch"]) for of in students if of.get("steps") and "batch" in of}
+    budget = "students trained for {:,} steps of {}; ".format(*budgets.pop()) if len(budgets) == 1 else ""
     spread = f"mean ± standard error over seeds; profile {first['profile']}."
-    note = f"{counts} ({first['split']}); {_budgets(rows)}{spread}"
+    note = f"{counts} ({first['split']}); {budget}{spread}"
     if first["mode"]:  # of the command evaluate
         features = f"Features of {first['extractor'].split()[0]}, mode {first['mode']}"
         note += f" {features}; the spread of a single seed is the bootstrap's."
     return note + " **Stand-in data.**" * first["stand_in"]
-
-
-def _alike(rows: list[dict]) -> dict:
-    """A row that speaks for the counts of all.
-
-    ValueError if they were measured on other numbers of samples, which do not compare.
-    """
-    rows = [row for row in rows if row["sampler"] not in ("halves", "half-mirrored", "training")] or rows
-    if len({(row["n_generated"], row["n_reference"], row["split"]) for row in rows}) > 1:
-        raise ValueError(f"a table compares equal numbers of samples only; {rows[0]['recipe']} mixes several")
-    return rows[0]
-
-
-def _budgets(rows: list[dict]) -> str:
-    """The training of the students, as far as it is one."""
-    students = [
-        row["training"]
-        for row in rows
-        if row["method"] not in ("teacher", "real data") and row["training"].get("steps")
-    ]
-    budgets = {
-        f"{training['steps']:,} steps of {training['batch']}" for training in students if "batch" in training
-    }
-    return f"students trained for {budgets.pop()}; " if len(budgets) == 1 else ""
