@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 
 from . import tables
 from .cells import DASH, NOT_RUN, PROSE, Cell, Table
@@ -28,6 +28,10 @@ SPECIAL = str.maketrans(
         "`": "",
     }
 )
+# TeX needs the braces that Jinja's own brackets are made of
+TEX_BRACKETS = {"block_start_string": "<%", "block_end_string": "%>"}
+TEX_BRACKETS |= {"variable_start_string": "<<", "variable_end_string": ">>"}
+TEX_BRACKETS |= {"comment_start_string": "<#", "comment_end_string": "#>"}
 
 
 def markdown(table: Table, to_records: str = "../../records") -> str:
@@ -66,24 +70,24 @@ def latex(table: Table) -> str:
     """
     texts = {name: [name, *(row[name].full_text for row in table.rows)] for name in table.header}
     wrapped = [max(map(len, column)) > LONG for column in texts.values()]
-    return _template("table.tex.j2").render(table=table, wrapped=wrapped)
+    return template("table.tex.j2").render(table=table, wrapped=wrapped)
 
 
 def html(made: list[Table], to_records: str = "../records") -> str:
     """One page of all tables that needs no other file; measured numbers link to their records."""
-    return _template("page.html.j2").render(tables=made, to_records=to_records)
+    return template("page.html.j2").render(tables=made, to_records=to_records)
 
 
 @cache
-def _template(name: str):
-    """A template for HTML (whatever is put in is escaped) or TeX (other brackets: TeX needs braces)."""
-    if name.endswith("html.j2"):
-        own = {"autoescape": True}
-    else:
-        own = {"block_start_string": "<%", "block_end_string": "%>", "trim_blocks": True}
-        own |= {"variable_start_string": "<<", "variable_end_string": ">>", "comment_start_string": "<#"}
-        own["comment_end_string"] = "#>"
-    made = Environment(loader=PackageLoader(__package__), keep_trailing_newline=True, **own)
+def template(name: str) -> Template:
+    """One of templates/: for HTML (what is put in is escaped), Markdown or TeX (whose brackets differ)."""
+    made = Environment(
+        loader=PackageLoader(__package__),
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        autoescape=name.endswith("html.j2"),
+        **(TEX_BRACKETS if name.endswith("tex.j2") else {}),
+    )
     made.filters |= {"tex": lambda text: text.translate(SPECIAL), "file": _file}
     made.filters["anchor"] = lambda table: f"{table.folder}-{table.name}".replace("/", "-").replace("_", "-")
     made.globals |= {"long": LONG, "missing": (NOT_RUN, DASH), "prose": PROSE}
@@ -97,7 +101,7 @@ def write(made: list[Table], folder: Path) -> list[Path]:
     """
     for old in ("paper", "own"):
         shutil.rmtree(folder / old, ignore_errors=True)
-    files = {folder / PAGE: html(made), folder / DOCUMENT: _template("document.tex.j2").render(tables=made)}
+    files = {folder / PAGE: html(made), folder / DOCUMENT: template("document.tex.j2").render(tables=made)}
     for table in made:
         place, up = folder / table.folder / table.name, "../" * (table.folder.count("/") + 2)
         files |= {
