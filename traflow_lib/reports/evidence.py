@@ -10,8 +10,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-
-import pandas as pd
+from statistics import fmean
 
 from ..evaluation import records
 from ..evaluation.records import Record
@@ -34,7 +33,7 @@ SHOWN = [
 # what is compared with the reference
 COMPARED = re.compile(r"(paired_rmse|sliced_w2|off_support)$|fi?d-")
 GROUP = ["recipe", "dataset", "metric"]  # whose measurements vary alike with the seed
-NAME = [*GROUP, "method", "sampler", "calls"]
+NAME = [*GROUP, "method", "sampler"]
 
 
 def stale(record: Record) -> str | None:
@@ -96,67 +95,53 @@ def reference(recipe: str | None = None, profile: str | None = None) -> list[dic
     return _counting(paths.committed("records"), recipe, profile)
 
 
-def _named(rows: Iterable[dict]) -> pd.DataFrame:
-    """Measurements with what is measured twice if two have it in common (NAME).
+def _named(rows: Iterable[dict]) -> dict[tuple, dict]:
+    """Measurements by what is measured twice if two have it in common: NAME and the calls.
 
     An adaptive solver's calls are a result and no part of it.
     """
-    rows = list(rows)
-    found = tables.frame(rows)
-    found["calls"] = found["nfe"].where(found["gridded"], -1)
-    found["title"] = [tables.title(row) for row in rows]
-    return found.drop_duplicates(NAME, keep="last")
+    found: dict[tuple, dict] = {}
+    for row in rows:
+        calls = None if row["sampler"] in records.UNGRIDDED else row["nfe"]
+        found[*(row[field] for field in NAME), calls] = row
+    return found
 
 
-def _beside(rows: Iterable[dict], reference_rows: Iterable[dict]) -> pd.DataFrame:
-    """Measurements but those of cost, each with the reference's value and their ratio as shown."""
-    kept = [*NAME, "value", "spread", "checkpoint_sha256"]
-    own, known = _named(rows), _named(reference_rows)[kept]
-    both = own[own["sampler"] != "training"].merge(known, how="left", on=NAME, suffixes=("", "_there"))
-    both["ratio"] = [
-        f"{here / there:.3f}" if there and there == there else "-"
-        for here, there in zip(both["value"], both["value_there"])
-    ]
-    return both
+def _beside(rows: Iterable[dict], reference_rows: Iterable[dict]) -> list[tuple[dict, dict | None]]:
+    """Measurements but those of cost, each with the reference's, None where there is none."""
+    known = _named(reference_rows)
+    return [(row, known.get(name)) for name, row in _named(rows).items() if row["sampler"] != "training"]
 
 
-def _shown(values: pd.Series, spreads: pd.Series | None = None) -> list[str]:
-    """Numbers as a table shows them, with their spread where there is one."""
-    spreads = [None] * len(values) if spreads is None else spreads
-    known = [None if spread is None or pd.isna(spread) else spread for spread in spreads]
-    pairs = zip(values, known)
-    return [tables.NOT_RUN if pd.isna(value) else tables.number(value, spread) for value, spread in pairs]
-
-
-def _lines(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    return list(table.columns), table.astype(str).values.tolist()
+def _ratio(row: dict, there: dict | None) -> str:
+    return f"{row['value'] / there['value']:.3f}" if there and there["value"] else "-"
 
 
 def beside(
     rows: Iterable[dict], reference_rows: Iterable[dict], metric: str
 ) -> tuple[list[str], list[list[str]]]:
     """Header and lines of a table: each number of this machine beside the reference's, and their ratio."""
-    both = _beside((row for row in rows if row["metric"] == metric), reference_rows)
-    columns = {
-        "method": both["title"],
-        "calls": both["nfe"],
-        "here": _shown(both["value"], both["spread"]),
-        "reference": _shown(both["value_there"], both["spread_there"]),
-        "here / reference": both["ratio"],
-    }
-    return _lines(pd.DataFrame(columns))
+    lines = []
+    for row, there in _beside((row for row in rows if row["metric"] == metric), reference_rows):
+        numbers = [
+            tables.number(one["value"], one["spread"]) if one else tables.NOT_RUN for one in (row, there)
+        ]
+        lines.append([tables.title(row), str(row["nfe"]), *numbers, _ratio(row, there)])
+    return ["method", "calls", "here", "reference", "here / reference"], lines
 
 
-def _spreads(rows: list[dict]) -> pd.DataFrame:
-    """Column deviation: the standard deviation over seeds as a share of the value, by GROUP.
+def _deviations(rows: list[dict]) -> dict[tuple, float]:
+    """The standard deviation over seeds as a share of the value, by GROUP.
 
     Over methods and calls, from records of several seeds.
     """
-    found = _named(rows)
-    several = found[found["seeds"].map(len).gt(1) & found["spread"].gt(0) & found["value"].ne(0)]
-    square = (several["spread"] / several["value"]) ** 2 * several["seeds"].map(len)
-    deviation = square.groupby([several[name] for name in GROUP]).mean() ** 0.5
-    return deviation.rename("deviation").reset_index()
+    several = [
+        row for row in _named(rows).values() if len(row["seeds"]) > 1 and row["spread"] and row["value"]
+    ]
+    return {
+        group: fmean((row["spread"] / row["value"]) ** 2 * len(row["seeds"]) for row in found) ** 0.5
+        for group, found in tables.grouped(several, *GROUP).items()
+    }
 
 
 def comparison(profile: str) -> tuple[list[str], list[list[str]]]:
@@ -169,28 +154,20 @@ def comparison(profile: str) -> tuple[list[str], list[list[str]]]:
     it is off by more than SAME.
     """
     own = [row for row in here(profile=profile) if COMPARED.match(row["metric"])]
-    both = _beside(own, reference(profile=profile))
-    both = both.merge(_spreads(reference(profile=SEEDS)), how="left", on=GROUP)
-    columns = {
-        "recipe": both["recipe"],
-        "data": both["dataset"],
-        "method": both["title"],
-        "calls": both["nfe"],
-        "metric": both["metric"],
-        "here": _shown(both["value"]),
-        "reference": _shown(both["value_there"]),
-        "here / reference": both["ratio"],
-        "verdict": [_verdict(row) for _, row in both.iterrows()],
-    }
-    return _lines(pd.DataFrame(columns))
+    deviations, lines = _deviations(reference(profile=SEEDS)), []
+    for row, there in _beside(own, reference(profile=profile)):
+        numbers = [tables.number(one["value"]) if one else tables.NOT_RUN for one in (row, there)]
+        deviation = deviations.get(tuple(row[field] for field in GROUP))
+        verdict = _verdict(row, there, deviation) if there else "no reference"
+        named = [row["recipe"], row["dataset"], tables.title(row), str(row["nfe"]), row["metric"]]
+        lines.append([*named, *numbers, _ratio(row, there), verdict])
+    named = ["recipe", "data", "method", "calls", "metric"]
+    return [*named, "here", "reference", "here / reference", "verdict"], lines
 
 
-def _verdict(row: pd.Series) -> str:
-    if pd.isna(row["value_there"]):
-        return "no reference"
-    loaded = row["checkpoint_sha256"] == row["checkpoint_sha256_there"]
-    if not loaded and pd.isna(row["deviation"]):
+def _verdict(row: dict, there: dict, deviation: float | None) -> str:
+    loaded = row["checkpoint_sha256"] == there["checkpoint_sha256"]
+    if not loaded and deviation is None:
         return "spread not known"
-    allowed = SAME if loaded else DIFFERENT * row["deviation"]
-    off = abs(row["value"] - row["value_there"])
-    return "same" if off <= allowed * abs(row["value_there"]) else "DIFFERS"
+    allowed = SAME if loaded else DIFFERENT * deviation
+    return "same" if abs(row["value"] - there["value"]) <= allowed * abs(there["value"]) else "DIFFERS"
