@@ -5,7 +5,6 @@ Each is of one recipe, data set and profile.
 
 import re
 
-from ..evaluation import records
 from ..experiments.recipes import EQUAL_TIME
 from . import tables
 from .cells import DASH, NOT_RUN, Cell, Table, recorded
@@ -46,19 +45,17 @@ def compare(rows: list[dict], name: str, title: str) -> Table:
     rows: of one recipe, data set and profile.
     """
     rows = [row for row in rows if row["sampler"] != "training"]
-    found = tables.frame(rows)
-    tables.one_kind(found, "recipe", "dataset")
-    calls = tables.calls_of(found)
-    columns = [(metric, nfe) for metric in _metrics(rows) for nfe in calls]
-    shown = tables.grid(found, [_measured(row) for row in rows], calls).reindex(columns=columns)
-    shown.columns = titles = [f"{metric}, {tables.calls_title(nfe)}" for metric, nfe in columns]
-    first, stand_in = rows[0], rows[0]["stand_in"]
-    mine, lines = {(row["method"], row["sampler"]): row for row in reversed(rows)}, []
-    for model, cells in zip(shown.index, shown.to_dict("records")):
-        empty = DASH if model[1] in records.UNGRIDDED else NOT_RUN
-        line = {"method": tables.title(mine[model]), "data": f"{first['dataset']}{', stand-in' * stand_in}"}
-        line |= {title: cell if isinstance(cell, Cell) else empty for title, cell in cells.items()}
-        lines.append(line | _facts(mine[model]))
+    calls, first, lines = tables.calls_of(rows), rows[0], []
+    titles = {
+        (metric, nfe): f"{metric}, {tables.calls_title(nfe)}" for metric in _metrics(rows) for nfe in calls
+    }
+    stand_in = first["stand_in"]
+    for found in tables.grid(rows, calls, "recipe", "dataset"):
+        row = next(iter(found.values()))
+        empty = NOT_RUN if tables.gridded(row) else DASH
+        cells = {name: _measured(found[at]) if at in found else empty for at, name in titles.items()}
+        data = f"{first['dataset']}{', stand-in' * stand_in}"
+        lines.append({"method": tables.title(row), "data": data, **cells, **_facts(row)})
     costs = ["calls if adaptive", "parameters", "MACs a call", "steps", "batch", "seeds", "n"]
     notes = [
         f"Data set {first['dataset']}, recipe {first['recipe']}, profile {first['profile']}; mean ± standard "
@@ -69,7 +66,9 @@ def compare(rows: list[dict], name: str, title: str) -> Table:
         made_for = f"the data set that recipe {first['recipe']} is made for"
         notes.insert(0, f"Stand-in data: {first['dataset']} in place of {made_for}.")
     title = f"{title}{', stand-in data' * stand_in}, profile {first['profile']}"
-    return Table(name, f"own/{first['profile']}", title, ["method", "data", *titles, *costs], lines, notes)
+    return Table(
+        name, f"own/{first['profile']}", title, ["method", "data", *titles.values(), *costs], lines, notes
+    )
 
 
 def _measured(row: dict) -> Cell:

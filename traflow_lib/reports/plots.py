@@ -3,7 +3,6 @@
 Files lie under results/figures/<profile>/.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from zlib import crc32
 
@@ -113,15 +112,17 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
     rows: from evidence.reference; a teacher's adaptive solver and rows without calls are drawn as horizontal
     lines.
     """
-    ticks = set()
-    for model, points in _models(row for row in rows if row["metric"] == metric):
-        if points["gridded"].all():
-            ticks |= set(points["nfe"])
-            _line(model, points, points["nfe"], axis)
-        elif (height := points["value"].iloc[0]) > 0:
-            axis.axhline(height, color=colour(model[0]), linestyle=":", label=", ".join(model))
+    chosen = [row for row in rows if row["metric"] == metric]
+    for points in tables.grouped(chosen, "method", "sampler").values():
+        first = points[0]
+        if tables.gridded(first):
+            _line({row["nfe"]: row for row in points}, axis)
+        elif first["value"] > 0:
+            look = {"color": colour(first["method"]), "linestyle": ":"}
+            axis.axhline(first["value"], label=f"{first['method']}, {first['sampler']}", **look)
+    ticks = tables.calls_of(chosen)
     axis.set(xscale="log", yscale="log", xlabel="network calls a sample (NFE)", ylabel=label or metric)
-    axis.set_xticks(sorted(ticks), sorted(ticks), minor=False)
+    axis.set_xticks(ticks, ticks, minor=False)
     axis.minorticks_off()
 
 
@@ -132,30 +133,26 @@ def against_macs(rows: list[dict], metric: str, axis: plt.Axes, label: str | Non
 
     rows: from evidence.reference, of one data set; those without multiply-accumulates or calls are left out.
     """
-    chosen = (row for row in rows if row["metric"] == metric and row["value"] > 0)
-    for model, points in _models(row for row in chosen if row["macs"] and row["nfe"]):
-        _line(model, points, points["nfe"] * points["macs"], axis)
+    chosen = [
+        row for row in rows if row["metric"] == metric and row["value"] > 0 and row["macs"] and row["nfe"]
+    ]
+    for points in tables.grouped(chosen, "method", "sampler").values():
+        _line({row["nfe"] * row["macs"]: row for row in points}, axis)
     axis.set(xscale="log", yscale="log", xlabel="multiply-accumulates a sample", ylabel=label or metric)
 
 
-def _models(rows: Iterable[dict]) -> Iterable[tuple[tuple[str, str], pd.DataFrame]]:
-    """Measurements by (method, sampler)."""
-    return tables.frame(list(rows)).groupby("model")
-
-
-def _line(model: tuple[str, str], points: pd.DataFrame, x: pd.Series, axis: plt.Axes) -> None:
-    """One model's values with their spread, from the smallest x to the largest."""
-    method, sampler = model
-    order = x.sort_values().index
+def _line(points: dict[float, dict], axis: plt.Axes) -> None:
+    """One model's values with their spread by x, from the smallest x to the largest."""
+    x, rows = zip(*sorted(points.items()))
     axis.errorbar(
-        x[order],
-        points["value"][order],
-        yerr=points["spread"][order].astype(float).fillna(0),
+        x,
+        [row["value"] for row in rows],
+        yerr=[row["spread"] or 0 for row in rows],
         marker="o",
         capsize=3,
-        color=colour(method),
-        linestyle="-" if sampler in ("jumps", "euler") else "--",
-        label=tables.title({"method": method, "sampler": sampler}),
+        color=colour(rows[0]["method"]),
+        linestyle="-" if rows[0]["sampler"] in ("jumps", "euler") else "--",
+        label=tables.title(rows[0]),
     )
 
 

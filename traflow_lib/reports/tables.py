@@ -1,19 +1,13 @@
 """Tables from records and from published numbers, and from nothing else. What was not run says so."""
 
-from dataclasses import fields
-from math import floor, log10
+from math import floor, hypot, log10
 from pathlib import Path
-
-import pandas as pd
 
 from ..evaluation import records
 from ..experiments.recipes import EQUAL_TIME
 from .cells import NOT_RUN
 
 TIE = 2  # standard errors of a difference below which two means count as level, everywhere in this kit
-
-COLUMNS = [field.name for field in fields(records.Record) if field.name != "metrics"]
-COLUMNS += ["metric", "value", "spread", "values", "file", "key"]
 
 
 def number(value: float, spread: float | None = None) -> str:
@@ -41,22 +35,6 @@ def calls_title(calls: int) -> str:
     return f"{calls} call{'s' * (calls != 1)}"
 
 
-def frame(measured: list[dict]) -> pd.DataFrame:
-    """Measurements (evidence.here, evidence.reference, records.rows) as a DataFrame, a row each.
-
-    Columns: the fields of a record (evaluation.records.Record: recipe, profile, dataset, method, sampler,
-    nfe, seeds ...), and metric, value (mean over seeds), spread (its standard error, NaN where it is not
-    known), values (one a seed), file and key (of the record). Added: model, the pair (method, sampler);
-    gridded, whether its sampler has a number of calls; and place, the rank of its method in a table: real
-    data, the teacher, then the others.
-    """
-    made = pd.DataFrame(measured, columns=COLUMNS)
-    made["model"] = list(zip(made["method"], made["sampler"]))
-    made["gridded"] = ~made["sampler"].isin(records.UNGRIDDED)
-    made["place"] = made["method"].map({"real data": 0, "teacher": 1}).fillna(2)
-    return made
-
-
 def grouped(measured: list[dict], *fields: str) -> dict[tuple, list[dict]]:
     """Measurements by what they have in these fields, in the order of the keys."""
     found: dict[tuple, list[dict]] = {}
@@ -65,29 +43,35 @@ def grouped(measured: list[dict], *fields: str) -> dict[tuple, list[dict]]:
     return dict(sorted(found.items()))
 
 
-def calls_of(measured: pd.DataFrame) -> list[int]:
+def gridded(row: dict) -> bool:
+    """Whether a measurement's sampler has a number of calls."""
+    return row["sampler"] not in records.UNGRIDDED
+
+
+def calls_of(measured: list[dict]) -> list[int]:
     """The numbers of calls that were measured."""
-    return sorted(measured["nfe"][measured["gridded"]].unique().tolist())
+    return sorted({row["nfe"] for row in measured if gridded(row)})
 
 
-def one_kind(measured: pd.DataFrame, *fields: str) -> None:
-    """ValueError unless all measurements are of one profile and have these fields in common."""
-    if len(measured.drop_duplicates([*fields, "profile"])) > 1:
-        kinds = " and ".join(field.replace("dataset", "data set") for field in fields)
-        raise ValueError(f"a table holds one {kinds} at one profile; filter the records first")
-
-
-def grid(measured: pd.DataFrame, cells: list, calls: list[int]) -> pd.DataFrame:
-    """A row a model, a column a (metric, calls), in it the cell of the measurement; NaN where there is none.
+def grid(measured: list[dict], calls: list[int], *fields: str) -> list[dict[tuple[str, int], dict]]:
+    """A dict a model, of its measurements by (metric, calls): real data, the teacher, then the others.
 
     What has one number, whatever the calls, stands in the first column of its metric.
+
+    Raises ValueError unless all measurements are of one profile and have these fields in common: a column
+    would compare what cannot be compared.
     """
-    placed = measured.assign(cell=cells)
-    placed["calls"] = placed["nfe"].where(placed["gridded"], calls[0] if calls else 0)
-    placed = placed.sort_values(["place", "method", "sampler"], kind="stable")
-    placed = placed.drop_duplicates(["model", "metric", "calls"], keep="last")
-    wide = placed.pivot(index="model", columns=["metric", "calls"], values="cell")
-    return wide.loc[placed["model"].unique()]
+    if len(grouped(measured, "profile", *fields)) > 1:
+        kinds = " and ".join(field.replace("dataset", "data set") for field in fields)
+        raise ValueError(f"a table holds one {kinds} at one profile; filter the records first")
+    models = grouped(measured, "method", "sampler")
+    first = ("real data", "teacher")
+    return [
+        {(row["metric"], row["nfe"] if gridded(row) else (calls or [0])[0]): row for row in models[model]}
+        for model in sorted(
+            models, key=lambda model: first.index(model[0]) if model[0] in first else len(first)
+        )
+    ]
 
 
 def pivot(
@@ -96,25 +80,17 @@ def pivot(
     """Header and rows of one data set and profile.
 
     A row a (method, sampler), a column an NFE, cells of `metric`.
-
-    Raises ValueError if measured mixes data sets or profiles: such a column would compare what cannot be
-    compared.
     """
     chosen = [row for row in measured if row["metric"] == metric]
-    if not chosen:
-        return ["method", "seeds", metric], []
-    found = frame(chosen)
-    one_kind(found, "dataset")
-    calls = list(map(int, columns)) if columns else calls_of(found)
-    shown = grid(found, [number(row["value"], row["spread"]) for row in chosen], calls)
-    shown = shown[metric].reindex(columns=calls or [0])
-    first = {(row["method"], row["sampler"]): row for row in reversed(chosen)}
+    calls = list(map(int, columns)) if columns else calls_of(chosen)
     rows = []
-    for model, cells in zip(shown.index, shown.itertuples(index=False)):
-        row = first[model]
+    for cells in grid(chosen, calls, "dataset"):
+        row = next(iter(cells.values()))
         calls_taken = f" ({row['nfe']} calls)" if row["sampler"] == "dopri5" else ""
-        absent = "same" if row["sampler"] in records.UNGRIDDED else NOT_RUN
-        texts = [absent if pd.isna(cell) else cell for cell in cells]
+        texts = [NOT_RUN if gridded(row) else "same"] * max(1, len(calls))
+        for i, nfe in enumerate(calls or [0]):
+            if found := cells.get((metric, nfe)):
+                texts[i] = number(found["value"], found["spread"])
         rows.append([title(row) + calls_taken, str(len(row["seeds"])), *texts])
     return ["method", "seeds", *(map(calls_title, calls) if calls else [metric])], rows
 
@@ -128,15 +104,17 @@ def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, floa
     difference of the means.
     """
     asked = [row for row in measured if row["metric"] == metric and row["nfe"] == nfe]
-    asked = [row for row in asked if row["method"] not in ("teacher", "real data")]
-    if not asked:
-        return []
-    best = frame(asked).sort_values("value").drop_duplicates("method")
-    if best["spread"].isna().any():
+    best: dict[str, dict] = {}
+    for row in sorted(asked, key=lambda row: row["value"]):
+        if row["method"] not in ("teacher", "real data"):
+            best.setdefault(row["method"], row)
+    if any(row["spread"] is None for row in best.values()):
         raise ValueError("a ranking needs several seeds of every method")
-    error = (best["spread"] ** 2 + best["spread"].iloc[0] ** 2) ** 0.5
-    best["level"] = best["value"] - best["value"].iloc[0] <= TIE * error
-    return list(best[["method", "value", "spread", "level"]].itertuples(index=False, name=None))
+    ranked = [(method, row["value"], row["spread"]) for method, row in best.items()]
+    return [
+        (method, value, spread, value - ranked[0][1] <= TIE * hypot(spread, ranked[0][2]))
+        for method, value, spread in ranked
+    ]
 
 
 def write_all(measured: list[dict], out: Path) -> list[Path]:
