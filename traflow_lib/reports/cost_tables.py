@@ -16,42 +16,23 @@ from .paper_tables import TEXTS
 from .published import SETTING, Published, published
 from .tables import number
 
-# where a recipe holds the settings of Table 8; the student is a network that is counted
-KEYS = {
-    "teacher": "teacher.file",
-    "learning rate": "student.train.lr",
-    "batch": "student.train.batch",
-    "iterations": "student.train.steps",
-    "solver": "pairs.method",
-    "solver steps": "pairs.steps",
-    "EMA of the target": "student.train.ema.1",
-    "EMA of the student": "student.train.ema.0",
-    "precision": "precision",
-}
+SETTINGS = TEXTS["settings"]
 # data sets whose training is timed, and what trains on them
 RUN = NOTEBOOKS | {"fashion_mnist": "07_fashion_mnist"}
 # which method is asked for where the recipe does not train the paper's
 METHODS = {"fashion_mnist": "traflow"}
-DISTANCES = {"l2": "squared error", "pseudo_huber": "pseudo-Huber", "lpips": "LPIPS", "cauchy": "Cauchy"}
-NOTES = {  # what a setting of ours leaves out, by data set and setting or by setting
-    ("imagenet64", "teacher"): "ours: NVIDIA's release, another training of the same network",
-    "precision": (
-        "ours: by autocast, with weights and their averages in float32; the derivative of the velocity loss "
-        "is taken in float32 throughout"
-    ),
-}
 
 
 def _distance(recipe: dict, method: str) -> str:
     """The distance D of a method of a recipe, in words."""
     student = recipes.student(recipe, method)
-    return DISTANCES[objectives.get(student["objective"], **student.get("options", {})).distance]
+    return SETTINGS["distances"][objectives.get(student["objective"], **student.get("options", {})).distance]
 
 
 def _note(row: Published, recipe: dict) -> str:
     """The published row's note, and what there is to say of ours."""
     setting = row.metric.removeprefix(SETTING)
-    notes = [row.note, NOTES.get((row.dataset, setting)), NOTES.get(setting)]
+    notes = [row.note, *(SETTINGS["ours"].get(name) for name in (f"{row.dataset} {setting}", setting))]
     if setting == "distance D":
         others = [name for name in recipe["methods"] if name != "traflow_v4"]
         told = ", ".join(f"{name} {_distance(recipe, name)}" for name in others)
@@ -61,8 +42,7 @@ def _note(row: Published, recipe: dict) -> str:
 
 def _ours(row: Published, recipe: dict) -> Cell | str:
     setting, network = row.metric.removeprefix(SETTING), sizes.STUDENTS[row.dataset]
-    if setting in KEYS:
-        key = KEYS[setting]
+    if key := SETTINGS["keys"].get(setting):
         # a part such as ema.1 is a place in a list
         value = reduce(lambda at, part: at[int(part) if part.isdigit() else part], key.split("."), recipe)
         text = f"{value:g}" if isinstance(value, float) else str(value)
@@ -73,7 +53,7 @@ def _ours(row: Published, recipe: dict) -> Cell | str:
         return _distance(recipe, "traflow_v4")
     if setting == "optimiser":
         return recipe["student"]["train"].get("optimizer", TrainConfig.optimizer).capitalize()
-    return {"student": "the teacher's network with s-embedding"}[setting]
+    return SETTINGS["words"][setting]
 
 
 def settings() -> Table:
@@ -85,7 +65,7 @@ def settings() -> Table:
         own = {column: _ours(row, used[row.dataset]), "note": _note(row, used[row.dataset])}
         rows.append({"data set": row.dataset, "setting": setting, **quotation(row), **own})
     header = ["data set", "setting", *QUOTED, column, "note"]
-    return Table("table_8_settings", "paper", "Table 8: training settings", header, rows, TEXTS["settings"])
+    return Table("table_8_settings", "paper", "Table 8: training settings", header, rows, SETTINGS["notes"])
 
 
 def _networks() -> list[dict[str, Cell | str]]:
@@ -102,8 +82,7 @@ def _networks() -> list[dict[str, Cell | str]]:
         ):
             row = {"data set": dataset, "network or loss": name, "quantity": quantity, "note": ""}
             row["counted"] = one(f"{counted:.1f}", "network", name, kind)
-            printed = quoted(in_paper, field) if in_paper else Cell(DASH)
-            row["as printed"] = printed
+            row["as printed"] = printed = quoted(in_paper, field) if in_paper else Cell(DASH)
             if source and (own := quoted(source, field)).numbers:
                 row |= {"source": source.source, "evidence": source.evidence}
                 row["its source says"] = SAME if own.text == printed.text else own
@@ -143,24 +122,17 @@ def _speeds(measured: list[dict]) -> dict[tuple[str, str], Cell]:
 
 
 def _throughput(measured: list[dict]) -> list[dict[str, Cell | str]]:
-    quantity = {"quantity": "training images/s"}
     rows = [
-        {
-            "data set": row.dataset,
-            "network or loss": row.method,
-            "note": row.note,
-            **quantity,
-            **quotation(row),
-        }
+        {"data set": row.dataset, "network or loss": row.method, **quotation(row), "note": row.note}
         for row in published(metric="throughput")
     ]
     found = {OURS[profile]: _speeds(matching(measured, profile=profile)) for profile in PROFILES}
     timed = {(dataset, f"{METHODS.get(dataset, 'traflow_v4')}, all its losses") for dataset in RUN}
     for dataset, what in sorted(timed.union(*found.values())):
-        row = {"data set": dataset, "network or loss": f"this kit: {what}", "note": ""} | quantity
+        row = {"data set": dataset, "network or loss": f"this kit: {what}", "note": ""}
         row |= {column: cells.get((dataset, what), Cell(NOT_RUN)) for column, cells in found.items()}
         rows.append(row | {"source": "this kit", "evidence": "records"})
-    return rows
+    return [row | {"quantity": "training images/s"} for row in rows]
 
 
 def cost(measured: list[dict]) -> Table:

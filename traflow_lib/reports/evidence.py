@@ -25,11 +25,8 @@ DIFFERENT = 3  # standard deviations over seeds by which a number may differ fro
 SAME = 0.01  # by how much (relative) a number of a model that is loaded, not trained, may differ
 SEEDS = "seeds"  # the profile whose records tell how much laptop's numbers vary with the seed
 # recipe, method and calls of the numbers that `make reproduce` prints whatever their verdict
-SHOWN = [
-    (name, "traflow", calls)
-    for name in ("00_quickstart", "04_traflow_2d", "06_digits", "fashion_mnist")
-    for calls in ("1", "2")
-]
+SHOWN_RECIPES = ("00_quickstart", "04_traflow_2d", "06_digits", "fashion_mnist")
+SHOWN = [(name, "traflow", calls) for name in SHOWN_RECIPES for calls in ("1", "2")]
 # what is compared with the reference
 COMPARED = re.compile(r"(paired_rmse|sliced_w2|off_support)$|fi?d-")
 GROUP = ["recipe", "dataset", "metric"]  # whose measurements vary alike with the seed
@@ -42,9 +39,8 @@ def stale(record: Record) -> str | None:
         return None
     try:
         imported = record.teacher and json.dumps(record.teacher, sort_keys=True)
-        if record.hash != _fingerprint(
-            record.recipe, record.profile, record.dataset, record.method, tuple(record.seeds), imported
-        ):
+        names = (record.recipe, record.profile, record.dataset, record.method)
+        if record.hash != _fingerprint(*names, tuple(record.seeds), imported):
             return "its recipe has changed"
         recipe = _recipe(record.recipe, record.profile)
     except ValueError as error:
@@ -78,10 +74,8 @@ def _counting(folder: Path, recipe: str | None, profile: str | None) -> list[dic
             else:
                 found += records.rows(record)
     for (name, why), methods in left_out.items():
-        print(
-            f"left out: {len(methods)} records of {name} ({', '.join(dict.fromkeys(methods))}): {why}",
-            file=sys.stderr,
-        )
+        named = ", ".join(dict.fromkeys(methods))
+        print(f"left out: {len(methods)} records of {name} ({named}): {why}", file=sys.stderr)
     return found
 
 
@@ -100,11 +94,9 @@ def _named(rows: Iterable[dict]) -> dict[tuple, dict]:
 
     An adaptive solver's calls are a result and no part of it.
     """
-    found: dict[tuple, dict] = {}
-    for row in rows:
-        calls = None if row["sampler"] in records.UNGRIDDED else row["nfe"]
-        found[*(row[field] for field in NAME), calls] = row
-    return found
+    return {
+        (*(row[field] for field in NAME), row["nfe"] if tables.gridded(row) else None): row for row in rows
+    }
 
 
 def _beside(rows: Iterable[dict], reference_rows: Iterable[dict]) -> list[tuple[dict, dict | None]]:

@@ -31,14 +31,6 @@ TEXTS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="u
 SCOT = "SCoT (TraFlow v4)"
 METRICS = ("fid", "is", "recall")  # of the tables of quality, in this order
 PLACE = ("method", "sampler", "nfe", "kind")  # where a measurement stands in a table
-# the students of the recipe that are the paper's ablations, before "-5000" and the like
-ABLATIONS = {
-    "SCoT, consistency only": "traflow_v4_no_velocity",
-    "SCoT, full": "traflow_v4",
-    "SCoT, velocity weight adaptive": "traflow_v4_adaptive",
-    "SCoT, velocity weight none": "traflow_v4_fixed",
-    "SCoT, velocity weight clipped": "traflow_v4",
-}
 
 
 def _order(row: Published) -> tuple:
@@ -110,7 +102,7 @@ def ablation(measured: list[dict], text: dict) -> Table:
     quoting = published("imagenet64", text["ablation"])
     here, rows, students = {p: found(measured, "imagenet64", p) for p in PROFILES}, [], set()
     for row in quoting:
-        student = f"{ABLATIONS[row.method]}-{row.iterations}"
+        student = f"{TEXTS['ablations'][row.method]}-{row.iterations}"
         students.add(student)
         # Table 6 does not tell its number of calls; its cells go with Table 5's at two
         place = dict(zip(PLACE, (student, "jumps", int(row.nfe or 2), row.metric)))
