@@ -105,31 +105,30 @@ def _beside(rows: Iterable[dict], reference_rows: Iterable[dict]) -> list[tuple[
     return [(row, known.get(name)) for name, row in _named(rows).items() if row["sampler"] != "training"]
 
 
-def _ratio(row: dict, there: dict | None) -> str:
-    return f"{row['value'] / there['value']:.3f}" if there and there["value"] else "-"
+def _numbers(row: dict, there: dict | None, spread: bool) -> list[str]:
+    """What is shown of a measurement here, its reference, and their ratio."""
+    shown = [
+        tables.number(one["value"], one["spread"] if spread else None) if one else tables.NOT_RUN
+        for one in (row, there)
+    ]
+    return [*shown, f"{row['value'] / there['value']:.3f}" if there and there["value"] else "-"]
 
 
 def beside(
     rows: Iterable[dict], reference_rows: Iterable[dict], metric: str
 ) -> tuple[list[str], list[list[str]]]:
     """Header and lines of a table: each number of this machine beside the reference's, and their ratio."""
-    lines = []
-    for row, there in _beside((row for row in rows if row["metric"] == metric), reference_rows):
-        numbers = [
-            tables.number(one["value"], one["spread"]) if one else tables.NOT_RUN for one in (row, there)
-        ]
-        lines.append([tables.title(row), str(row["nfe"]), *numbers, _ratio(row, there)])
+    lines = [
+        [tables.title(row), str(row["nfe"]), *_numbers(row, there, spread=True)]
+        for row, there in _beside((row for row in rows if row["metric"] == metric), reference_rows)
+    ]
     return ["method", "calls", "here", "reference", "here / reference"], lines
 
 
 def _deviations(rows: list[dict]) -> dict[tuple, float]:
-    """The standard deviation over seeds as a share of the value, by GROUP.
-
-    Over methods and calls, from records of several seeds.
-    """
-    several = [
-        row for row in _named(rows).values() if len(row["seeds"]) > 1 and row["spread"] and row["value"]
-    ]
+    """The standard deviation over seeds as a share of the value, by GROUP, from records of several seeds."""
+    named = _named(rows).values()
+    several = [row for row in named if len(row["seeds"]) > 1 and row["spread"] and row["value"]]
     return {
         group: fmean((row["spread"] / row["value"]) ** 2 * len(row["seeds"]) for row in found) ** 0.5
         for group, found in tables.grouped(several, *GROUP).items()
@@ -137,9 +136,7 @@ def _deviations(rows: list[dict]) -> dict[tuple, float]:
 
 
 def comparison(profile: str) -> tuple[list[str], list[list[str]]]:
-    """Header and lines of the table that a reproduction ends in.
-
-    Every number of this machine beside the committed one, and the verdict.
+    """Header and lines of what a reproduction ends in: each number, the committed one, the verdict.
 
     A number of a student trained here differs if it is more than DIFFERENT standard deviations over seeds
     away (of its recipe and metric, from the committed records of profile "seeds"); one of a loaded model if
@@ -148,11 +145,10 @@ def comparison(profile: str) -> tuple[list[str], list[list[str]]]:
     own = [row for row in here(profile=profile) if COMPARED.match(row["metric"])]
     deviations, lines = _deviations(reference(profile=SEEDS)), []
     for row, there in _beside(own, reference(profile=profile)):
-        numbers = [tables.number(one["value"]) if one else tables.NOT_RUN for one in (row, there)]
         deviation = deviations.get(tuple(row[field] for field in GROUP))
         verdict = _verdict(row, there, deviation) if there else "no reference"
         named = [row["recipe"], row["dataset"], tables.title(row), str(row["nfe"]), row["metric"]]
-        lines.append([*named, *numbers, _ratio(row, there), verdict])
+        lines.append([*named, *_numbers(row, there, spread=False), verdict])
     named = ["recipe", "data", "method", "calls", "metric"]
     return [*named, "here", "reference", "here / reference", "verdict"], lines
 

@@ -6,9 +6,10 @@ from ..evaluation.records import Record, read
 from ..files import paths
 from .published import published
 from .rendering import template
-from .tables import markdown, number
+from .tables import number
 
 PROFILES = ("gpu", "paper")
+LOSSES = ("velocity", "consistency")  # whose speed the paper gives
 RECIPES = ("cifar10", "fashion_mnist", "celeba64", "imagenet64", "ffhq64")
 
 
@@ -20,16 +21,19 @@ def page() -> str:
     for name in RECIPES:
         if name not in missing and not _of(gpu, name, "jumps"):
             missing.append(f"{name} in part")
+    told = published("cifar10", metric="throughput")
+    beside = [record for loss in LOSSES for record in paper if record.method == loss]
     return template("gpu.md.j2").render(
         provenance=gpu[0].provenance,
         # of a training that took smaller passes than its recipe asks for without having tried larger ones
         carried=any(record.training.get("micro_batch") and not record.training["refused"] for record in gpu),
         missing=missing,
-        beside=_beside_the_paper(paper),
-        paper=next(record for record in paper if record.method == "consistency").training,
-        training={name: _training(rows) for name in RECIPES if (rows := _of(gpu, name, "training"))},
-        batch=calls[0].n_generated,
-        rounding=_rounding(calls),
+        beside=beside,
+        told={loss: next(row.value for row in told if f"{loss} loss" in row.method) for loss in LOSSES},
+        training={name: _of(gpu, name, "training") for name in RECIPES},
+        calls=sorted(calls, key=lambda record: (record.profile, record.dataset, record.method)),
+        cost=_cost,
+        number=number,
     )
 
 
@@ -43,42 +47,12 @@ def _file(profile: str) -> Path:
 
 
 def _of(found: list[Record], dataset: str, sampler: str) -> list[Record]:
-    return [record for record in found if (record.dataset, record.sampler) == (dataset, sampler)]
+    """The records of one data set and sampler, the teacher's first."""
+    chosen = [record for record in found if (record.dataset, record.sampler) == (dataset, sampler)]
+    return sorted(chosen, key=lambda record: (record.method != "teacher", record.method))
 
 
-def _cost(record: Record) -> list[str]:
-    """Speed and memory, as far as they were measured."""
+def _cost(record: Record) -> str:
+    """The columns of speed and memory, as far as they were measured."""
     metrics = [record.metrics.get(name) for name in ("images_per_second", "peak_memory_gib")]
-    return [number(values[0]) if values else "" for values in metrics]
-
-
-def _beside_the_paper(found: list[Record]) -> str:
-    told = [row for row in published("cifar10", metric="throughput")]
-    rows = []
-    for loss in ("velocity", "consistency"):
-        printed = next(row.value for row in told if f"{loss} loss" in row.method)
-        rows.append([loss, printed, *_cost(next(record for record in found if record.method == loss))])
-    return markdown(["loss", "the paper's images/s", "ours", "peak memory (GiB)"], rows)
-
-
-def _training(found: list[Record]) -> str:
-    rows = []
-    for record in sorted(found, key=lambda record: (record.method != "teacher", record.method)):
-        facts = record.training
-        whole = facts["micro_batch"] or facts["batch"]
-        refused = f" ({', '.join(map(str, facts['refused']))} did not fit)" if facts["refused"] else ""
-        rows.append([record.method, str(facts["batch"]), f"{whole}{refused}", *_cost(record)])
-    speed = f"images/s ({found[0].training['precision']})"
-    return markdown(["method", "batch", "in one pass", speed, "peak memory (GiB)"], rows)
-
-
-def _rounding(calls: list[Record]) -> str:
-    rows = []
-    for record in sorted(calls, key=lambda record: (record.profile, record.dataset, record.method)):
-        network = [f"{record.dataset}, profile {record.profile}", number((record.parameters or 0) / 1e6)]
-        error = f"{record.metrics['relative_error'][0]:.1e}"
-        if exact := record.metrics.get("relative_error_without_tf32"):
-            error += f" (without TF32 {exact[0]:.1e})"
-        rows.append([*network, record.training["precision"], *_cost(record), error])
-    header = ["network", "parameters (M)", "precision", "images/s", "peak memory (GiB)", "relative error"]
-    return markdown(header, rows)
+    return " | ".join(number(values[0]) if values else "" for values in metrics)

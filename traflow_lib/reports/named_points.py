@@ -10,9 +10,7 @@ STARS = ("ours-paper", "this kit")
 
 
 def draw(points: list[tuple[float, float, str, str]], axis: plt.Axes, size: float = 7) -> None:
-    """Points (x, y, name, kind of method) on log axes, each named beside it.
-
-    A name stands as near as it can where no other name or point is.
+    """Points (x, y, name, kind of method) on log axes, each named as near as no other name or point is.
 
     Set the figure's size and the axis' limits before: the names are placed in them.
     """

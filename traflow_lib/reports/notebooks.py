@@ -37,10 +37,8 @@ def _content(file: Path) -> dict:
 def run(name: str, profile: str, seed: int | None = None, teacher: Path | None = None) -> Path:
     """Execute one notebook at a profile, showing what its cells print; returns the executed copy.
 
-    Two of the same take turns.
-
-    A failing cell raises RuntimeError naming notebook, cell and error; the notebook up to there is kept
-    beside the executed ones.
+    Two of the same take turns. A failing cell raises RuntimeError naming notebook, cell and error; the
+    notebook up to there is kept beside the executed ones.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -86,9 +84,7 @@ def _running(partial: Path) -> int | None:
 
 
 def working_copy() -> tuple[Path, list[str]]:
-    """The course below runs/, to work in without changing the repository.
-
-    Its folder, and the notebooks there that are other than the repository's.
+    """The course below runs/, to work in: its folder, and the notebooks there that the reader has changed.
 
     What is there stays as the reader left it; what is missing is copied.
     """

@@ -4,34 +4,17 @@ Each is of one recipe, data set and profile.
 """
 
 import re
+from pathlib import Path
+
+import yaml
 
 from ..experiments.recipes import EQUAL_TIME
 from . import tables
 from .cells import DASH, NOT_RUN, Cell, Table, recorded
 
-PROFILES = ("laptop", "hour", "gpu")
-RECIPES = (
-    "04_traflow_2d",
-    "bench_2d",
-    "06_digits",
-    "bench_digits",
-    "fashion_mnist",
-    "cifar10",
-    "celeba64",
-    "ffhq64",
-    "imagenet64",
-)
+DECLARED = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+PROFILES, RECIPES = DECLARED["profiles"], DECLARED["recipes"]
 SWEEPS = re.compile(r"(steps|pairs)-\d+$")  # students of other budgets than their recipe's
-LOSSES = {  # of recipe 05_ablations: what was dropped, and how the velocity loss was weighted
-    "losses": (
-        "losses dropped one at a time (counterpart of Tables 4 and 5)",
-        r"(chord|path)\.\w+$|v4\.(clipped|no_velocity|no_denoising)$",
-    ),
-    "weighting": (
-        "weighting of the losses (counterpart of Table 6)",
-        r"v4\.(clipped|adaptive|fixed)$|weights\.|path\.all$",
-    ),
-}
 
 
 def _metrics(rows: list[dict]) -> list[str]:
@@ -95,10 +78,7 @@ def _facts(row: dict) -> dict[str, Cell]:
 
 
 def lengths(rows: list[dict], name: str) -> Table:
-    """Quality at one call against the number of training steps (counterpart of Tables 4 and 5).
-
-    Of the sweep and its full-length student.
-    """
+    """Quality at one call against training steps, of the sweep and its full-length student."""
     chosen = [
         row
         for row in rows
@@ -134,9 +114,9 @@ def build(measured: list[dict]) -> list[Table]:
             title = f"{dataset}, recipe {recipe}{conditional} (counterpart of Tables 2 and 3)"
             made.append(compare(equal, f"{recipe}__{dataset}", title))
         for recipe, dataset in [key for key in mine if key[0] == "05_ablations"]:
-            for name, (title, methods) in LOSSES.items():
-                if chosen := [row for row in mine[recipe, dataset] if re.match(methods, row["method"])]:
-                    made.append(compare(chosen, f"{recipe}__{dataset}__{name}", f"{dataset}: {title}"))
+            for name, of in DECLARED["ablations"].items():
+                if chosen := [row for row in mine[recipe, dataset] if re.match(of["methods"], row["method"])]:
+                    made.append(compare(chosen, f"{recipe}__{dataset}__{name}", f"{dataset}: {of['title']}"))
         for (recipe, dataset), rows in mine.items():
             if any(row["method"].startswith("steps-") for row in rows):
                 made.append(lengths(rows, f"{recipe}__{dataset}__steps"))

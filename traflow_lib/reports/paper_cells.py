@@ -33,10 +33,11 @@ def title_of(metric: str) -> str:
     return {"fid": "FID", "sfid": "sFID", "is": "IS"}.get(metric, metric)
 
 
-def found(measured: list[dict], dataset: str, profile: str) -> list[dict]:
-    """What was measured on the real data set and may stand beside published numbers, with its kind."""
-    real = matching(measured, dataset=dataset, profile=profile, stand_in=False)
-    return [row | {"kind": kind} for row in real if (kind := kind_of(row["metric"]))]
+def found(measured: list[dict], dataset: str) -> dict[str, list[dict]]:
+    """What was measured on the real data set and may stand beside published numbers, by profile."""
+    real = matching(measured, dataset=dataset, stand_in=False)
+    kinds = [row | {"kind": kind} for row in real if (kind := kind_of(row["metric"]))]
+    return {profile: matching(kinds, profile=profile) for profile in PROFILES}
 
 
 def matching(rows: list[dict], **wanted) -> list[dict]:

@@ -13,18 +13,7 @@ import yaml
 from ..experiments import fid, recipes
 from . import tables
 from .cells import Cell, Table, one, quoted, recorded
-from .paper_cells import (
-    NOTEBOOKS,
-    OURS,
-    PROFILES,
-    QUOTED,
-    found,
-    matching,
-    ours,
-    quotation,
-    title_of,
-    unfilled,
-)
+from .paper_cells import NOTEBOOKS, OURS, QUOTED, found, matching, ours, quotation, title_of, unfilled
 from .published import Published, published
 
 TEXTS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
@@ -38,12 +27,9 @@ def _order(row: Published) -> tuple:
 
 
 def quality(measured: list[dict], text: dict) -> Table:
-    """Methods by metric and calls.
-
-    Published ones first, then this kit's own, those of the recipe also where nothing was measured yet.
-    """
+    """Methods by metric and calls: published ones, then this kit's own, also those not yet measured."""
     dataset = text["dataset"]
-    here = {profile: found(measured, dataset, profile) for profile in PROFILES}
+    here = found(measured, dataset)
     quoting = [row for row in published(dataset) if row.metric in METRICS and not row.iterations]
     rows, counterparts = [], set()
     for row in sorted(quoting, key=_order):
@@ -67,10 +53,7 @@ def quality(measured: list[dict], text: dict) -> Table:
 
 
 def _own_rows(here: dict[str, list[dict]], dataset: str, shown: set[tuple]) -> list[dict[str, Cell | str]]:
-    """A row a PLACE of this kit that is not in `shown`.
-
-    Those its recipe asks for, and what else was measured.
-    """
+    """A row a PLACE that the recipe asks for or that was measured, but for those in `shown`."""
     calls: dict[tuple, Cell] = {}
     for profile, measured in here.items():
         recipe = recipes.load(dataset, profile)
@@ -95,12 +78,9 @@ def _own_rows(here: dict[str, list[dict]], dataset: str, shown: set[tuple]) -> l
 
 
 def ablation(measured: list[dict], text: dict) -> Table:
-    """One of Tables 4 to 6: a row a (metric, calls, iterations).
-
-    Ours only with as many samples as the paper's.
-    """
+    """One of Tables 4 to 6: a row a (metric, calls, iterations); ours only with as many samples."""
     quoting = published("imagenet64", text["ablation"])
-    here, rows, students = {p: found(measured, "imagenet64", p) for p in PROFILES}, [], set()
+    here, rows, students = found(measured, "imagenet64"), [], set()
     for row in quoting:
         student = f"{TEXTS['ablations'][row.method]}-{row.iterations}"
         students.add(student)
@@ -118,10 +98,7 @@ def ablation(measured: list[dict], text: dict) -> Table:
 
 
 def _ablation_command(profile: str, students: list[str], quoting: list[Published]) -> str:
-    """The command that trains and measures a table's students.
-
-    And which of the table's cells the recipe's settings cannot fill.
-    """
+    """The command that measures a table's students, and which cells the recipe's settings cannot fill."""
     asked = fid.settings(recipes.load("imagenet64", profile), students[0])
     methods = " ".join(f"--method {student}" for student in students)
     command = f"`python -m traflow_lib bench --recipe imagenet64 --profile {profile} {methods}`"

@@ -69,10 +69,7 @@ def clouds(
 def trajectories(
     panels: dict[str, Tensor], limit: float = 3.0, lines: int = 60, height: float = 2.9, columns: int = 6
 ) -> Figure:
-    """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), one panel each.
-
-    At most `columns` stand in a row.
-    """
+    """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), a panel each, `columns` in a row."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(height * columns, height * rows), squeeze=False)
@@ -105,12 +102,9 @@ def image_rows(rows: dict[str, Tensor], columns: int = 12, size: float = 0.62) -
 
 
 def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None = None) -> None:
-    """Metric against network calls on log axes, one line a (method, sampler).
+    """Metric against network calls on log axes, one line a (method, sampler), with error bars over seeds.
 
-    Error bars where several seeds were run.
-
-    rows: from evidence.reference; a teacher's adaptive solver and rows without calls are drawn as horizontal
-    lines.
+    rows: from evidence.reference; what has no number of calls is a horizontal line.
     """
     chosen = [row for row in rows if row["metric"] == metric]
     for points in tables.grouped(chosen, "method", "sampler").values():
@@ -127,9 +121,7 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
 
 
 def against_macs(rows: list[dict], metric: str, axis: plt.Axes, label: str | None = None) -> None:
-    """Metric against the multiply-accumulates of a whole sample, on log axes.
-
-    They are the calls times those of a call; one line a (method, sampler).
+    """Metric against the multiply-accumulates of a whole sample (calls times those of one), on log axes.
 
     rows: from evidence.reference, of one data set; those without multiply-accumulates or calls are left out.
     """
@@ -159,10 +151,7 @@ def _line(points: dict[float, dict], axis: plt.Axes) -> None:
 def consistency_against_straightness(rows: list[dict], axis: plt.Axes) -> None:
     """One point a method: how crooked its trajectories are against how much two calls disagree with one.
 
-    Error bars over seeds. Log axes.
-
-    rows: from records.load, of one data set; both metrics belong to the student, so its record of any number
-    of calls will do.
+    rows: of one data set; both metrics belong to the student, so its record of any number of calls will do.
     """
     jumps = [row for row in rows if row["sampler"] == "jumps"]
     for (method,), found in tables.grouped(jumps, "method").items():

@@ -17,17 +17,9 @@ PAGE = "index.html"
 DOCUMENT = "all_tables.tex"
 LONG = 24  # characters: longer entries are broken into lines
 # what TeX reads as something else
-SPECIAL = str.maketrans(
-    {character: f"\\{character}" for character in "&%$#_{}"}
-    | {character: f"${character}$" for character in "<>|"}
-    | {
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-        "±": r"$\pm$",
-        "`": "",
-    }
-)
+SPECIAL = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {sign: f"${sign}$" for sign in "<>|"}
+SPECIAL |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+SPECIAL |= {"±": r"$\pm$", "`": ""}
 # TeX needs the braces that Jinja's own brackets are made of
 TEX_BRACKETS = {"block_start_string": "<%", "block_end_string": "%>"}
 TEX_BRACKETS |= {"variable_start_string": "<<", "variable_end_string": ">>"}
@@ -88,7 +80,7 @@ def template(name: str) -> Template:
         autoescape=name.endswith("html.j2"),
         **(TEX_BRACKETS if name.endswith("tex.j2") else {}),
     )
-    made.filters |= {"tex": lambda text: text.translate(SPECIAL), "file": _file}
+    made.filters |= {"tex": lambda text: text.translate(str.maketrans(SPECIAL)), "file": _file}
     made.filters["anchor"] = lambda table: f"{table.folder}-{table.name}".replace("/", "-").replace("_", "-")
     made.globals |= {"long": LONG, "missing": (NOT_RUN, DASH), "prose": PROSE}
     return made.get_template(name)

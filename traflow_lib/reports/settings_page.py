@@ -27,22 +27,17 @@ HEADINGS = {
 
 def page() -> str:
     """docs/settings.md: every setting with its type, range, default and meaning."""
-    sections = [
-        (
-            heading,
-            model,
-            [(key, of.annotation, None, of.description) for key, of in model.model_fields.items()],
-        )
-        for model, heading in HEADINGS.items()
-    ]
+    sections = []
+    for model, heading in HEADINGS.items():
+        fields = model.model_fields.items()
+        sections.append((heading, model, [(key, of.annotation, None, of.description) for key, of in fields]))
     sections.append(("train", TrainConfig, _training()))
     for name in objectives.names():
         objective = objectives.get(name)
         declared = typing.get_type_hints(type(objective))
         declared |= {key: Literal[values] for key, values in objective.allowed().items()}
-        lines = [
-            (key, declared[key], value, _meaning(objective, key)) for key, value in vars(objective).items()
-        ]
+        options = vars(objective).items()
+        lines = [(key, declared[key], value, _meaning(objective, key)) for key, value in options]
         sections.append((f"options of `{name}`", type(objective), lines))
     for kind, network in nets.KINDS.items():
         arguments = [one for one in inspect.signature(network).parameters.values() if one.name != "s_input"]
@@ -100,7 +95,5 @@ def _type(annotation: Any) -> str:
 def _limits(limit: Any) -> str:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     parts = getattr(limit, "metadata", [])
-    found = [
-        f"{signs[name]} {getattr(part, name)}" for part in parts for name in signs if hasattr(part, name)
-    ]
-    return ", ".join(found)
+    found = [(sign, getattr(part, name, None)) for part in parts for name, sign in signs.items()]
+    return ", ".join(f"{sign} {value}" for sign, value in found if value is not None)

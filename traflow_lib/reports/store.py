@@ -20,9 +20,7 @@ LINKED = re.compile(r"(?<!runs/)results/(?:figures|tables)/[\w/-]+\.\w+")
 
 
 def store(profile: str) -> list[Path]:
-    """Copy the executed notebooks, the records, and the figures and tables that README and docs link.
-
-    Returns what was written.
+    """Copy executed notebooks, records, and figures and tables that README and docs link; returns the files.
 
     ValueError where the checkout holds changes that are not committed, or a record comes from such a state: a
     reference names its commit. Committed records whose recipe has changed are dropped.
@@ -50,9 +48,9 @@ def store(profile: str) -> list[Path]:
 
 
 def with_tables(text: str) -> str:
-    """A text with every marked table as the committed records have it: recipe, profile, data set, metric.
+    """A text with every marked table as the committed records have it.
 
-    And some methods, or all.
+    A mark names recipe, profile, data set, metric and some methods, or none for all.
     """
 
     def table(found: re.Match) -> str:
@@ -65,9 +63,7 @@ def with_tables(text: str) -> str:
             and not row["method"].endswith(recipes.EQUAL_TIME)
             and (not methods or row["method"] in methods.split())
         ]
-        return mark + tables.markdown(
-            *(tables.pivot(rows, metric) if rows else ([metric], [[tables.NOT_RUN]]))
-        )
+        return mark + tables.markdown(*tables.pivot(rows, metric) if rows else ([metric], [[tables.NOT_RUN]]))
 
     return MARKED.sub(table, text)
 
@@ -106,10 +102,7 @@ def linked() -> set[str]:
 
 
 def write_linked() -> list[Path]:
-    """The committed figures (this machine's, where it made them) and tables (of the committed records).
-
-    Others go.
-    """
+    """The linked figures (this machine's, where it made them) and tables (of the committed records) alone."""
     wanted, out = linked(), paths.runs() / "reference-tables"
     write_tables(evidence.reference(), out)
     written = []

@@ -64,23 +64,20 @@ def grid(measured: list[dict], calls: list[int], *fields: str) -> list[dict[tupl
     if len(grouped(measured, "profile", *fields)) > 1:
         kinds = " and ".join(field.replace("dataset", "data set") for field in fields)
         raise ValueError(f"a table holds one {kinds} at one profile; filter the records first")
-    models = grouped(measured, "method", "sampler")
-    first = ("real data", "teacher")
+    places = {"real data": 0, "teacher": 1}
+    models = sorted(
+        grouped(measured, "method", "sampler").items(), key=lambda item: places.get(item[0][0], 2)
+    )
+    only = calls[0] if calls else 0
     return [
-        {(row["metric"], row["nfe"] if gridded(row) else (calls or [0])[0]): row for row in models[model]}
-        for model in sorted(
-            models, key=lambda model: first.index(model[0]) if model[0] in first else len(first)
-        )
+        {(row["metric"], row["nfe"] if gridded(row) else only): row for row in rows} for _, rows in models
     ]
 
 
 def pivot(
     measured: list[dict], metric: str, columns: list[str] | None = None
 ) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of one data set and profile.
-
-    A row a (method, sampler), a column an NFE, cells of `metric`.
-    """
+    """Header and rows of one data set and profile: a row a (method, sampler), a column a number of calls."""
     chosen = [row for row in measured if row["metric"] == metric]
     calls = list(map(int, columns)) if columns else calls_of(chosen)
     rows = []
@@ -96,9 +93,7 @@ def pivot(
 
 
 def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, float, float, bool]]:
-    """Methods of one data set by their mean `metric` at `nfe` calls.
-
-    (name, value, standard error, level with the first).
+    """Methods of one data set by `metric` at `nfe` calls: (name, mean, standard error, level with the first).
 
     A method with several samplers is represented by its best. Level: within TIE standard errors of the
     difference of the means.
@@ -120,24 +115,20 @@ def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, floa
 def write_all(measured: list[dict], out: Path) -> list[Path]:
     """Every table of one metric that the records allow, as Markdown under out/<profile>/.
 
-    One file a (profile, recipe, data set, metric).
+    One file a (profile, recipe, data set, metric), and one of students trained for equal time.
     """
     for old in out.glob("*/*__*.md"):  # its records may be gone
         old.unlink()
+    budgeted = [row | {"budget": "equal time" * row["method"].endswith(EQUAL_TIME)} for row in measured]
     files = []
-    for key, group in grouped(measured, "profile", "recipe", "dataset", "metric").items():
-        profile, recipe, dataset, metric = key
-        for timed, budget in ((False, ""), (True, "equal time")):
-            rows = [row for row in group if row["method"].endswith(EQUAL_TIME) is timed]
-            if not rows:
-                continue
-            name = "__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-"))))
-            file = out / profile / f"{name}.md"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            heading = f"# {dataset}: {metric}{', ' * timed}{budget}"
-            table = markdown(*pivot(rows, metric))
-            file.write_text("\n\n".join([heading, _note(rows), table]), encoding="utf-8")
-            files.append(file)
+    for key, rows in grouped(budgeted, "profile", "recipe", "dataset", "metric", "budget").items():
+        profile, recipe, dataset, metric, budget = key
+        name = "__".join(filter(None, (recipe, dataset, metric, budget.replace(" ", "-"))))
+        file = out / profile / f"{name}.md"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        heading = f"# {dataset}: {', '.join(filter(None, (metric, budget)))}"
+        file.write_text("\n\n".join([heading, _note(rows), markdown(*pivot(rows, metric))]), encoding="utf-8")
+        files.append(file)
     return files
 
 
