@@ -15,8 +15,9 @@ from traflow_lib import cli
 from traflow_lib.evaluation import records
 from traflow_lib.experiments import recipes
 from traflow_lib.files import paths
-from traflow_lib.reports import cost_tables, evidence, own_tables, paper_cells, paper_tables, rendering
+from traflow_lib.reports import cells, cost_tables, evidence, own_tables, paper_cells, paper_tables, rendering
 
+OURS = list(paper_cells.OURS.values())  # columns of what was measured here, gpu and paper
 FID = {
     "dataset": "cifar10",
     "recipe": "evaluate-inception-clean-train-50000",
@@ -63,7 +64,7 @@ def entries(made):
         (table, name, entry)
         for table in made
         for row in table.rows
-        for name, cell in zip(table.header, row)
+        for name, cell in row.items()
         for entry in cell.entries
     ]
 
@@ -82,7 +83,7 @@ def check_sources(made, folders):
             assert number.text == resolve(number), f"{table.name}, {name}: {number}"
             assert number.text in rest
             rest = rest.replace(number.text, "", 1)
-        assert name in table.prose or not re.search(r"\d", rest), (
+        assert name in cells.PROSE or not re.search(r"\d", rest), (
             f"{table.name}, {name}: '{entry.text}' has digits without a source"
         )
 
@@ -111,9 +112,9 @@ def test_our_fids_stand_in_their_profiles_column(results):
     made = every_table()
     table = next(table for table in made if table.name == "table_2_cifar10")
     ours = {
-        row[3].text: [cell.full_text for cell in row[-3:-1]]
+        row["calls"].text: [row[column].full_text for column in OURS]
         for row in table.rows
-        if row[1].text == paper_tables.SCOT
+        if row["method"].text == paper_tables.SCOT
     }
     assert ours["1"] == ["2.50 ± 0.02 (fid-clean, n = 50,000)", "not run"]
     assert ours["2"] == [
@@ -124,9 +125,10 @@ def test_our_fids_stand_in_their_profiles_column(results):
     (timed,) = [
         row
         for row in costs.rows
-        if (row[0].text, row[1].text) == ("cifar10", "this kit: traflow_v4, all its losses")
+        if (row["data set"].text, row["network or loss"].text)
+        == ("cifar10", "this kit: traflow_v4, all its losses")
     ]
-    assert timed[8].text.startswith("128 (batch 512, 56.1M parameters, ")
+    assert timed[OURS[0]].text.startswith("128 (batch 512, 56.1M parameters, ")
     check_sources(made, [results / "records"])
 
 
@@ -145,8 +147,8 @@ def test_the_throughput_benchmark_stands_beside_the_papers(results):
         | {"profile": "gpu", "method": "velocity loss, bf16", "metrics": {"images_per_second": [300.0]}}
     )
     table = cost_tables.cost(own())
-    (row,) = [row for row in table.rows if row[1].text == "this kit: velocity loss, bf16"]
-    assert row[8].text.startswith("300 (56.1M parameters, ") and row[9].text == "not run"
+    (row,) = [row for row in table.rows if row["network or loss"].text == "this kit: velocity loss, bf16"]
+    assert row[OURS[0]].text.startswith("300 (56.1M parameters, ") and row[OURS[1]].text == "not run"
     check_sources([table], [results / "records"])
 
 
@@ -155,9 +157,9 @@ def test_deleting_a_record_turns_its_cell_into_not_run(results):
 
     def shown():
         return [
-            row[-3].text
+            row[OURS[0]].text
             for row in paper_tables.build(own())[0].rows
-            if row[1].text == paper_tables.SCOT and row[3].text == "1"
+            if (row["method"].text, row["calls"].text) == (paper_tables.SCOT, "1")
         ]
 
     assert shown() == ["2.50 ± 0.02 (fid-clean, n = 50,000)"]
@@ -183,11 +185,12 @@ def test_other_methods_and_metrics_get_rows_of_their_own(results):
     saved(profile="gpu", method="compact_7.0M", metrics={"recall-clean": [0.5]}, errors={})
     table = paper_tables.build(own())[0]
     (row,) = [
-        row for row in table.rows if row[0].text == "recall" and row[1].text == "this kit: compact_7.0M"
+        row
+        for row in table.rows
+        if (row["metric"].text, row["method"].text) == ("recall", "this kit: compact_7.0M")
     ]
-    assert [cell.text for cell in row[2:4]] == ["56.1", "1"] and row[
-        -3
-    ].text == "0.500 (recall-clean, n = 50,000)"
+    assert [row[name].text for name in ("params (M)", "calls")] == ["56.1", "1"]
+    assert row[OURS[0]].text == "0.500 (recall-clean, n = 50,000)"
 
 
 def test_what_was_not_run_comes_with_its_command(results):
@@ -209,13 +212,14 @@ def table_called(name):
 
 def test_ablations_take_students_of_their_iterations(results):
     saved(profile="paper", dataset="imagenet64", method="traflow_v4_fixed-5000", nfe=2, n_generated=6000)
-    filled = [(row[1].text, row[3].text) for row in table_called("table_6_ablation").rows if row[-2].record]
+    rows = table_called("table_6_ablation").rows
+    filled = [(row["method"].text, row["iterations"].text) for row in rows if row[OURS[1]].record]
     assert filled == [("SCoT, velocity weight none", "5000")]
 
 
 def test_an_ablation_with_another_number_of_samples_stays_out(results):
     saved(profile="paper", dataset="imagenet64", method="traflow_v4_fixed-5000", nfe=2, n_generated=50000)
-    assert not [row for row in table_called("table_6_ablation").rows if row[-2].record]
+    assert not [row for row in table_called("table_6_ablation").rows if row[OURS[1]].record]
 
 
 WITH_ABLATION = {"n": 6000, "metrics": ["fid", "sfid", "is", "pr"]}
@@ -330,7 +334,7 @@ def test_own_tables_keep_recipes_apart_and_mark_stand_in_data(results):
     made = own_tables.build(own())
     assert [table.name for table in made] == ["celeba64__shapes64", "imagenet64__shapes64"]
     assert all(
-        "stand-in data" in table.title and all("stand-in" in row[1].text for row in table.rows)
+        "stand-in data" in table.title and all("stand-in" in row["data"].text for row in table.rows)
         for table in made
     )
     assert "class-conditional" in made[1].title and "class-conditional" not in made[0].title

@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass, field
 
+NOT_RUN = "not run"
+DASH = "-"
+# columns that hold words, whose digits are names and not results
+PROSE = {"data set", "data", "metric", "method", "setting", "network or loss", "quantity"}
+PROSE |= {"source", "evidence", "note"}
+
 
 @dataclass(frozen=True)
 class Number:
@@ -45,35 +51,44 @@ class Cell:
 
 @dataclass
 class Table:
-    """name: of its files, unique in its folder; folder: "paper" or "own/<profile>".
+    """name: of its files, unique in its folder; folder: "paper" or "own/<profile>"; notes: lines below it.
 
-    prose: columns that hold words, whose digits are names and not results; notes: lines below the table.
+    rows: each by column; words may be given as a plain text, and what a row leaves out is a dash.
     """
 
     name: str
     folder: str
     title: str
     header: list[str]
-    rows: list[list[Cell]]
-    prose: frozenset[str] = frozenset()
+    rows: list[dict[str, Cell]]
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self):
-        if any(len(row) != len(self.header) for row in self.rows):
-            raise ValueError(f"table {self.name}: every row needs {len(self.header)} cells")
+        for row in self.rows:
+            if unknown := row.keys() - set(self.header):
+                raise ValueError(
+                    f"table {self.name}: no column {min(unknown)}; it has {', '.join(self.header)}"
+                )
+        rows = [{name: row.get(name, DASH) for name in self.header} for row in self.rows]
+        self.rows = [
+            {name: Cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+            for row in rows
+        ]
+
+
+def one(text: str, kind: str, where: str, field: str) -> Cell:
+    """A cell that is one number, without a link."""
+    return Cell(text, (Number(text, kind, where, field),))
 
 
 def quoted(row, field: str) -> Cell:
     """A field of a published row, as it was printed; a dash where there is none."""
     text = getattr(row, field)
-    return Cell(text, (Number(text, "published", row.id, field),)) if text else Cell("-")
+    return one(text, "published", row.id, field) if text else Cell(DASH)
 
 
-def source(row: dict) -> str:
-    """Where a measurement's record is: "file#key"."""
-    return f"{row['file']}#{row['key']}"
-
-
-def one(text: str, kind: str, where: str, field: str) -> Cell:
-    """A cell that is one number; those of records link to it."""
-    return Cell(text, (Number(text, kind, where, field),), where if kind == "record" else "")
+def recorded(row: dict, text: str, numbers: dict[str, str], link: bool = True) -> Cell:
+    """What a measurement's record holds; numbers: those in `text`, by the field they come from."""
+    where = f"{row['file']}#{row['key']}"
+    found = tuple(Number(shown, "record", where, field) for field, shown in numbers.items())
+    return Cell(text, found, where if link else "")

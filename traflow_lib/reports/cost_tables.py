@@ -3,239 +3,149 @@
 Ours are the recipes that follow Table 8, and networks counted and trainings timed here.
 """
 
+from functools import reduce
+
 from .. import objectives
 from ..evaluation.cost import of_standard
 from ..experiments import recipes
 from ..nets import sizes
 from ..training.config import TrainConfig
-from .cells import Cell, Number, Table, one, quoted, source
-from .paper_cells import NOTEBOOKS, OURS, PROFILES, PROSE, QUOTED, SAME, quotation
+from .cells import DASH, NOT_RUN, Cell, Table, one, quoted, recorded
+from .paper_cells import NOTEBOOKS, OURS, PROFILES, QUOTED, SAME, matching, quotation, unfilled
+from .paper_tables import TEXTS
 from .published import SETTING, Published, published
-from .tables import NOT_RUN, number
+from .tables import number
 
-# where a recipe holds the settings of Table 8; the student is a network that is counted
-KEYS = {
-    "teacher": "teacher.file",
-    "learning rate": "student.train.lr",
-    "batch": "student.train.batch",
-    "iterations": "student.train.steps",
-    "solver": "pairs.method",
-    "solver steps": "pairs.steps",
-    "EMA of the target": "student.train.ema.1",
-    "EMA of the student": "student.train.ema.0",
-    "precision": "precision",
-}
-RUN = NOTEBOOKS | {
-    "fashion_mnist": "07_fashion_mnist"
-}  # data sets whose training is timed, and what trains on them
-DISTANCES = {"l2": "squared error", "pseudo_huber": "pseudo-Huber", "lpips": "LPIPS", "cauchy": "Cauchy"}
-NOTES = {  # what a setting of ours leaves out, by data set and setting or by setting
-    ("imagenet64", "teacher"): "ours: NVIDIA's release, another training of the same network",
-    "precision": (
-        "ours: by autocast, with weights and their averages in float32; the derivative of the velocity loss "
-        "is taken in float32 throughout"
-    ),
-}
-METHODS = {
-    "fashion_mnist": "traflow"
-}  # which method is asked for where the recipe does not train the paper's
+SETTINGS = TEXTS["settings"]
+# data sets whose training is timed, and what trains on them
+RUN = NOTEBOOKS | {"fashion_mnist": "07_fashion_mnist"}
+# which method is asked for where the recipe does not train the paper's
+METHODS = {"fashion_mnist": "traflow"}
 
 
-def lookup(recipe: dict, key: str):
-    """The setting at a dotted key such as student.train.ema.1."""
-    value = recipe
-    for part in key.split("."):
-        value = value[int(part)] if isinstance(value, list) else value[part]
-    return value
-
-
-def distance_of(recipe: dict, method: str) -> str:
-    """The distance D of a method of a recipe, by the name that objectives know it by."""
+def _distance(recipe: dict, method: str) -> str:
+    """The distance D of a method of a recipe, in words."""
     student = recipes.student(recipe, method)
-    return objectives.get(student["objective"], **student.get("options", {})).distance
+    return SETTINGS["distances"][objectives.get(student["objective"], **student.get("options", {})).distance]
 
 
-def _note(row: Published, recipe: dict) -> Cell:
+def _note(row: Published, recipe: dict) -> str:
     """The published row's note, and what there is to say of ours."""
     setting = row.metric.removeprefix(SETTING)
-    notes = [row.note, NOTES.get((row.dataset, setting)), NOTES.get(setting)]
+    notes = [row.note, *(SETTINGS["ours"].get(name) for name in (f"{row.dataset} {setting}", setting))]
     if setting == "distance D":
-        others = [
-            f"{method} {DISTANCES[distance_of(recipe, method)]}"
-            for method in recipe["methods"]
-            if method != "traflow_v4"
-        ]
-        notes.append(f"ours: of traflow_v4; {', '.join(others)}")
-    return Cell("; ".join(filter(None, notes)))
+        others = [name for name in recipe["methods"] if name != "traflow_v4"]
+        told = ", ".join(f"{name} {_distance(recipe, name)}" for name in others)
+        notes.append(f"ours: of traflow_v4; {told}")
+    return "; ".join(filter(None, notes))
 
 
-def _ours(row: Published, recipe: dict) -> Cell:
-    setting = row.metric.removeprefix(SETTING)
-    if setting in KEYS:
-        value = lookup(recipe, KEYS[setting])
-        return one(
-            f"{value:g}" if isinstance(value, float) else str(value),
-            "recipe",
-            f"{row.dataset} paper",
-            KEYS[setting],
-        )
-    network = sizes.STUDENTS[row.dataset]
-    if setting == "distance D":
-        return Cell(DISTANCES[distance_of(recipe, "traflow_v4")])
+def _ours(row: Published, recipe: dict) -> Cell | str:
+    setting, network = row.metric.removeprefix(SETTING), sizes.STUDENTS[row.dataset]
+    if key := SETTINGS["keys"].get(setting):
+        # a part such as ema.1 is a place in a list
+        value = reduce(lambda at, part: at[int(part) if part.isdigit() else part], key.split("."), recipe)
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        return one(text, "recipe", f"{row.dataset} paper", key)
     if setting == "student parameters (M)":
         return one(f"{of_standard(network, True)[0] / 1e6:.1f}", "network", network, "student parameters")
+    if setting == "distance D":
+        return _distance(recipe, "traflow_v4")
     if setting == "optimiser":
-        return Cell(recipe["student"]["train"].get("optimizer", TrainConfig.optimizer).capitalize())
-    return Cell({"student": "the teacher's network with s-embedding"}[setting])
+        return recipe["student"]["train"].get("optimizer", TrainConfig.optimizer).capitalize()
+    return SETTINGS["words"][setting]
 
 
 def settings() -> Table:
     """Table 8: a row a setting; ours from the recipes' profile `paper`."""
     rows, used = [], {dataset: recipes.load(dataset, "paper") for dataset in sizes.STUDENTS}
+    column = "ours, recipe at profile paper"
     for row in [row for row in published() if row.dataset in used and row.metric.startswith(SETTING)]:
-        cells = [*quotation(row), _ours(row, used[row.dataset]), _note(row, used[row.dataset])]
-        rows.append(
-            [
-                Cell(row.dataset),
-                Cell(f"{row.metric.removeprefix(SETTING)}{', main text' * (row.table == 'main text')}"),
-                *cells,
-            ]
-        )
-    notes = [
-        "As printed: from the paper's Table 8 and the text around it, in the words of this kit's notes; "
-        "'same': nothing corrects it.",
-        "Ours are settings, not results: the profile `paper` of traflow_lib/recipes/cifar10.yaml and "
-        "imagenet64.yaml.",
-        "Parameters of ours are counted with the input for s, which the paper's 55.7M and 295.9M seem to "
-        "leave out.",
-    ]
-    header = ["data set", "setting", *QUOTED, "ours, recipe at profile paper", "note"]
-    prose, title = PROSE | {"setting"}, "Table 8: training settings"
-    return Table("table_8_settings", "paper", title, header, rows, prose, notes)
+        setting = f"{row.metric.removeprefix(SETTING)}{', main text' * (row.table == 'main text')}"
+        own = {column: _ours(row, used[row.dataset]), "note": _note(row, used[row.dataset])}
+        rows.append({"data set": row.dataset, "setting": setting, **quotation(row), **own})
+    header = ["data set", "setting", *QUOTED, column, "note"]
+    return Table("table_8_settings", "paper", "Table 8: training settings", header, rows, SETTINGS["notes"])
 
 
-def _networks() -> list[list[Cell]]:
+def _networks() -> list[dict[str, Cell | str]]:
     """Parameters and multiply-accumulates of the standard networks, published and counted."""
     rows, paper = [], {row.params_m for row in published() if row.method.startswith("SCoT")}
     for name, (dataset, size, _) in sizes.NETWORKS.items():
+        parameters, macs = of_standard(name)
         quoting = [row for row in published(dataset) if row.params_m == size]
         source = next((row for row in quoting if row.gmacs), quoting[0] if quoting else None)
-        for quantity, field, counted in zip(
-            ("parameters (M)", "MACs (G)"), ("params_m", "gmacs"), of_standard(name)
+        in_paper = next((row for row in quoting if row.table and size in paper), None)
+        for quantity, field, counted, kind in (
+            ("parameters (M)", "params_m", parameters / 1e6, "parameters"),
+            ("MACs (G)", "gmacs", macs / 1e9, "macs"),
         ):
-            printed = next((quoted(row, field) for row in quoting if row.table and size in paper), Cell("-"))
-            own = quoted(source, field) if source else Cell("-")
-            origin = [Cell(source.source), Cell(source.evidence)] if own.numbers else [Cell("-"), Cell("-")]
-            own = Cell(SAME) if own.numbers and own.text == printed.text else own
-            count = one(
-                f"{counted / (1e6 if field == 'params_m' else 1e9):.1f}",
-                "network",
-                name,
-                "parameters" if field == "params_m" else "macs",
-            )
-            rows.append(
-                [
-                    Cell(dataset),
-                    Cell(name),
-                    Cell(quantity),
-                    printed,
-                    own,
-                    *origin,
-                    count,
-                    Cell("-"),
-                    Cell("-"),
-                    Cell(),
-                ]
-            )
+            row = {"data set": dataset, "network or loss": name, "quantity": quantity, "note": ""}
+            row["counted"] = one(f"{counted:.1f}", "network", name, kind)
+            row["as printed"] = printed = quoted(in_paper, field) if in_paper else Cell(DASH)
+            if source and (own := quoted(source, field)).numbers:
+                row |= {"source": source.source, "evidence": source.evidence}
+                row["its source says"] = SAME if own.text == printed.text else own
+            rows.append(row)
     return rows
 
 
 def _speed(row: dict, value: str, field: str) -> Cell:
     """A speed with the size of the network, its batch where the record tells it, and the device."""
-    facts = [
-        ("batch {}", str(row["training"].get("batch", "")), "training.batch"),
-        ("{}M parameters", f"{row['parameters'] / 1e6:.1f}", "parameters (M)"),
-        ("{}", row["provenance"]["device"], "provenance.device"),
-    ]
-    facts = [fact for fact in facts if fact[1]]
-    numbers = (
-        Number(value, "record", source(row), field),
-        *(Number(text, "record", source(row), name) for _, text, name in facts),
-    )
-    return Cell(f"{value} ({', '.join(form.format(text) for form, text, _ in facts)})", numbers, source(row))
+    batch, device = str(row["training"].get("batch", "")), row["provenance"]["device"]
+    size = f"{row['parameters'] / 1e6:.1f}"
+    numbers = {field: value, "training.batch": batch, "parameters (M)": size, "provenance.device": device}
+    facts = ", ".join([f"batch {batch}"] * bool(batch) + [f"{size}M parameters", device])
+    return recorded(row, f"{value} ({facts})", {name: text for name, text in numbers.items() if text})
 
 
-def _speeds(measured: list[dict], profile: str) -> dict[tuple[str, str], Cell]:
+def _speeds(measured: list[dict]) -> dict[tuple[str, str], Cell]:
     """Training speeds of one profile by data set and what was timed.
 
     A whole training of a method, or one variant of the throughput benchmark.
     """
     cells: dict[tuple[str, str], Cell] = {}
-    for row in [row for row in measured if row["profile"] == profile and row["parameters"]]:
+    for row in [row for row in measured if row["parameters"]]:
         training = row["training"]
         if row["recipe"] == "gpu-check" and row["method"] not in ("velocity", "consistency"):
             continue  # the paper tells the speed of these two; docs/gpu.md has all
-        if (
-            row["metric"] == "images_per_second" and row["sampler"] == "training"
-        ):  # its images are procedural, which no speed depends on
-            cells[row["dataset"], row["method"]] = _speed(
-                row, number(row["value"], row["spread"]), row["metric"]
-            )
-        elif (
-            not row["stand_in"]
-            and row["method"] != "teacher"
-            and all(training.get(key) for key in ("steps", "batch", "seconds"))
-        ):
+        trained = all(training.get(key) for key in ("steps", "batch", "seconds"))
+        if row["metric"] == "images_per_second" and row["sampler"] == "training":
+            # its images are procedural, which no speed depends on
+            speed = _speed(row, number(row["value"], row["spread"]), row["metric"])
+            cells[row["dataset"], row["method"]] = speed
+        elif trained and not row["stand_in"] and row["method"] != "teacher":
             value = number(training["steps"] * training["batch"] / training["seconds"])
-            cells.setdefault(
-                (row["dataset"], f"{row['method']}, all its losses"), _speed(row, value, "throughput")
-            )
+            key = (row["dataset"], f"{row['method']}, all its losses")
+            cells.setdefault(key, _speed(row, value, "throughput"))
     return cells
 
 
-def _throughput(measured: list[dict]) -> list[list[Cell]]:
-    rows, quantity, dash = [], Cell("training images/s"), Cell("-")
-    for row in published(metric="throughput"):
-        rows.append(
-            [Cell(row.dataset), Cell(row.method), quantity, *quotation(row), dash, dash, dash, Cell(row.note)]
-        )
-    found = [_speeds(measured, profile) for profile in PROFILES]
-    asked = {(dataset, f"{METHODS.get(dataset, 'traflow_v4')}, all its losses") for dataset in RUN}
-    for dataset, timed in sorted(asked | found[0].keys() | found[1].keys()):
-        ours = [
-            Cell("this kit"),
-            Cell("records"),
-            dash,
-            *(cells.get((dataset, timed), Cell(NOT_RUN)) for cells in found),
-            Cell(),
-        ]
-        rows.append([Cell(dataset), Cell(f"this kit: {timed}"), quantity, dash, dash, *ours])
-    return rows
+def _throughput(measured: list[dict]) -> list[dict[str, Cell | str]]:
+    rows = [
+        {"data set": row.dataset, "network or loss": row.method, **quotation(row), "note": row.note}
+        for row in published(metric="throughput")
+    ]
+    found = {OURS[profile]: _speeds(matching(measured, profile=profile)) for profile in PROFILES}
+    timed = {(dataset, f"{METHODS.get(dataset, 'traflow_v4')}, all its losses") for dataset in RUN}
+    for dataset, what in sorted(timed.union(*found.values())):
+        row = {"data set": dataset, "network or loss": f"this kit: {what}", "note": ""}
+        row |= {column: cells.get((dataset, what), Cell(NOT_RUN)) for column, cells in found.items()}
+        rows.append(row | {"source": "this kit", "evidence": "records"})
+    return [row | {"quantity": "training images/s"} for row in rows]
 
 
 def cost(measured: list[dict]) -> Table:
     """Table 11, taken to be the cost of networks and training."""
-    rows = _networks() + _throughput(measured)
-    notes = [
-        "The text of the paper's Table 11 was not at hand. It is taken to be the table of costs: the "
-        "parameters are those of Tables 2 and 3, "
-        "the throughputs those given with the training settings. Multiply-accumulates the paper prints are "
-        "not known.",
-        "Counted: matrix products and convolutions of one call on one image, attention included, without the "
-        "input for s.",
-        "The paper times one loss at a time, as benchmarks/throughput.py does on procedural images; 'all its "
-        "losses' is a whole training.",
-    ]
+    rows, notes = _networks() + _throughput(measured), [*TEXTS["cost"]]
     for dataset, notebook in RUN.items():
         commands = [
             f"`python -m traflow_lib notebook {notebook} --profile {profile}`"
-            for i, profile in enumerate(PROFILES)
-            if any((row[0].text, row[8 + i].text) == (dataset, NOT_RUN) for row in rows)
+            for profile in unfilled([row for row in rows if row["data set"] == dataset])
         ]
         notes += [f"Not run on {dataset}: {' and '.join(commands)} would."] if commands else []
-    header = ["data set", "network or loss", "quantity", *QUOTED, "counted", *OURS, "note"]
-    prose, title = PROSE | {"network or loss", "quantity"}, "Cost, taken to be Table 11"
-    return Table("table_11_cost", "paper", title, header, rows, prose, notes)
+    header = ["data set", "network or loss", "quantity", *QUOTED, "counted", *OURS.values(), "note"]
+    return Table("table_11_cost", "paper", "Cost, taken to be Table 11", header, rows, notes)
 
 
 def build(measured: list[dict]) -> list[Table]:

@@ -10,8 +10,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-
-import pandas as pd
+from statistics import fmean
 
 from ..evaluation import records
 from ..evaluation.records import Record
@@ -26,15 +25,12 @@ DIFFERENT = 3  # standard deviations over seeds by which a number may differ fro
 SAME = 0.01  # by how much (relative) a number of a model that is loaded, not trained, may differ
 SEEDS = "seeds"  # the profile whose records tell how much laptop's numbers vary with the seed
 # recipe, method and calls of the numbers that `make reproduce` prints whatever their verdict
-SHOWN = [
-    (name, "traflow", calls)
-    for name in ("00_quickstart", "04_traflow_2d", "06_digits", "fashion_mnist")
-    for calls in ("1", "2")
-]
+SHOWN_RECIPES = ("00_quickstart", "04_traflow_2d", "06_digits", "fashion_mnist")
+SHOWN = [(name, "traflow", calls) for name in SHOWN_RECIPES for calls in ("1", "2")]
 # what is compared with the reference
 COMPARED = re.compile(r"(paired_rmse|sliced_w2|off_support)$|fi?d-")
 GROUP = ["recipe", "dataset", "metric"]  # whose measurements vary alike with the seed
-NAME = [*GROUP, "method", "sampler", "calls"]
+NAME = [*GROUP, "method", "sampler"]
 
 
 def stale(record: Record) -> str | None:
@@ -43,9 +39,8 @@ def stale(record: Record) -> str | None:
         return None
     try:
         imported = record.teacher and json.dumps(record.teacher, sort_keys=True)
-        if record.hash != _fingerprint(
-            record.recipe, record.profile, record.dataset, record.method, tuple(record.seeds), imported
-        ):
+        names = (record.recipe, record.profile, record.dataset, record.method)
+        if record.hash != _fingerprint(*names, tuple(record.seeds), imported):
             return "its recipe has changed"
         recipe = _recipe(record.recipe, record.profile)
     except ValueError as error:
@@ -79,10 +74,8 @@ def _counting(folder: Path, recipe: str | None, profile: str | None) -> list[dic
             else:
                 found += records.rows(record)
     for (name, why), methods in left_out.items():
-        print(
-            f"left out: {len(methods)} records of {name} ({', '.join(dict.fromkeys(methods))}): {why}",
-            file=sys.stderr,
-        )
+        named = ", ".join(dict.fromkeys(methods))
+        print(f"left out: {len(methods)} records of {name} ({named}): {why}", file=sys.stderr)
     return found
 
 
@@ -96,101 +89,73 @@ def reference(recipe: str | None = None, profile: str | None = None) -> list[dic
     return _counting(paths.committed("records"), recipe, profile)
 
 
-def _named(rows: Iterable[dict]) -> pd.DataFrame:
-    """Measurements with what is measured twice if two have it in common (NAME).
+def _named(rows: Iterable[dict]) -> dict[tuple, dict]:
+    """Measurements by what is measured twice if two have it in common: NAME and the calls.
 
     An adaptive solver's calls are a result and no part of it.
     """
-    rows = list(rows)
-    found = tables.frame(rows)
-    found["calls"] = found["nfe"].where(found["gridded"], -1)
-    found["title"] = [tables.title(row) for row in rows]
-    return found.drop_duplicates(NAME, keep="last")
+    return {
+        (*(row[field] for field in NAME), row["nfe"] if tables.gridded(row) else None): row for row in rows
+    }
 
 
-def _beside(rows: Iterable[dict], reference_rows: Iterable[dict]) -> pd.DataFrame:
-    """Measurements but those of cost, each with the reference's value and their ratio as shown."""
-    kept = [*NAME, "value", "spread", "checkpoint_sha256"]
-    own, known = _named(rows), _named(reference_rows)[kept]
-    both = own[own["sampler"] != "training"].merge(known, how="left", on=NAME, suffixes=("", "_there"))
-    both["ratio"] = [
-        f"{here / there:.3f}" if there and there == there else "-"
-        for here, there in zip(both["value"], both["value_there"])
+def _beside(rows: Iterable[dict], reference_rows: Iterable[dict]) -> list[tuple[dict, dict | None]]:
+    """Measurements but those of cost, each with the reference's, None where there is none."""
+    known = _named(reference_rows)
+    return [(row, known.get(name)) for name, row in _named(rows).items() if row["sampler"] != "training"]
+
+
+def _numbers(row: dict, there: dict | None, spread: bool) -> list[str]:
+    """What is shown of a measurement here, its reference, and their ratio."""
+    shown = [
+        tables.number(one["value"], one["spread"] if spread else None) if one else tables.NOT_RUN
+        for one in (row, there)
     ]
-    return both
-
-
-def _shown(values: pd.Series, spreads: pd.Series | None = None) -> list[str]:
-    """Numbers as a table shows them, with their spread where there is one."""
-    spreads = [None] * len(values) if spreads is None else spreads
-    known = [None if spread is None or pd.isna(spread) else spread for spread in spreads]
-    pairs = zip(values, known)
-    return [tables.NOT_RUN if pd.isna(value) else tables.number(value, spread) for value, spread in pairs]
-
-
-def _lines(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    return list(table.columns), table.astype(str).values.tolist()
+    return [*shown, f"{row['value'] / there['value']:.3f}" if there and there["value"] else "-"]
 
 
 def beside(
     rows: Iterable[dict], reference_rows: Iterable[dict], metric: str
 ) -> tuple[list[str], list[list[str]]]:
     """Header and lines of a table: each number of this machine beside the reference's, and their ratio."""
-    both = _beside((row for row in rows if row["metric"] == metric), reference_rows)
-    columns = {
-        "method": both["title"],
-        "calls": both["nfe"],
-        "here": _shown(both["value"], both["spread"]),
-        "reference": _shown(both["value_there"], both["spread_there"]),
-        "here / reference": both["ratio"],
+    lines = [
+        [tables.title(row), str(row["nfe"]), *_numbers(row, there, spread=True)]
+        for row, there in _beside((row for row in rows if row["metric"] == metric), reference_rows)
+    ]
+    return ["method", "calls", "here", "reference", "here / reference"], lines
+
+
+def _deviations(rows: list[dict]) -> dict[tuple, float]:
+    """The standard deviation over seeds as a share of the value, by GROUP, from records of several seeds."""
+    named = _named(rows).values()
+    several = [row for row in named if len(row["seeds"]) > 1 and row["spread"] and row["value"]]
+    return {
+        group: fmean((row["spread"] / row["value"]) ** 2 * len(row["seeds"]) for row in found) ** 0.5
+        for group, found in tables.grouped(several, *GROUP).items()
     }
-    return _lines(pd.DataFrame(columns))
-
-
-def _spreads(rows: list[dict]) -> pd.DataFrame:
-    """Column deviation: the standard deviation over seeds as a share of the value, by GROUP.
-
-    Over methods and calls, from records of several seeds.
-    """
-    found = _named(rows)
-    several = found[found["seeds"].map(len).gt(1) & found["spread"].gt(0) & found["value"].ne(0)]
-    square = (several["spread"] / several["value"]) ** 2 * several["seeds"].map(len)
-    deviation = square.groupby([several[name] for name in GROUP]).mean() ** 0.5
-    return deviation.rename("deviation").reset_index()
 
 
 def comparison(profile: str) -> tuple[list[str], list[list[str]]]:
-    """Header and lines of the table that a reproduction ends in.
-
-    Every number of this machine beside the committed one, and the verdict.
+    """Header and lines of what a reproduction ends in: each number, the committed one, the verdict.
 
     A number of a student trained here differs if it is more than DIFFERENT standard deviations over seeds
     away (of its recipe and metric, from the committed records of profile "seeds"); one of a loaded model if
     it is off by more than SAME.
     """
     own = [row for row in here(profile=profile) if COMPARED.match(row["metric"])]
-    both = _beside(own, reference(profile=profile))
-    both = both.merge(_spreads(reference(profile=SEEDS)), how="left", on=GROUP)
-    columns = {
-        "recipe": both["recipe"],
-        "data": both["dataset"],
-        "method": both["title"],
-        "calls": both["nfe"],
-        "metric": both["metric"],
-        "here": _shown(both["value"]),
-        "reference": _shown(both["value_there"]),
-        "here / reference": both["ratio"],
-        "verdict": [_verdict(row) for _, row in both.iterrows()],
-    }
-    return _lines(pd.DataFrame(columns))
+    deviations, lines = _deviations(reference(profile=SEEDS)), []
+    for row, there in _beside(own, reference(profile=profile)):
+        deviation = deviations.get(tuple(row[field] for field in GROUP))
+        verdict = _verdict(row, there, deviation) if there else "no reference"
+        named = [row["recipe"], row["dataset"], tables.title(row), str(row["nfe"]), row["metric"]]
+        lines.append([*named, *_numbers(row, there, spread=False), verdict])
+    named = ["recipe", "data", "method", "calls", "metric"]
+    return [*named, "here", "reference", "here / reference", "verdict"], lines
 
 
-def _verdict(row: pd.Series) -> str:
-    if pd.isna(row["value_there"]):
-        return "no reference"
-    loaded = row["checkpoint_sha256"] == row["checkpoint_sha256_there"]
-    if not loaded and pd.isna(row["deviation"]):
+def _verdict(row: dict, there: dict, deviation: float | None) -> str:
+    loaded = row["checkpoint_sha256"] == there["checkpoint_sha256"]
+    if not loaded and deviation is None:
         return "spread not known"
-    allowed = SAME if loaded else DIFFERENT * row["deviation"]
-    off = abs(row["value"] - row["value_there"])
-    return "same" if off <= allowed * abs(row["value_there"]) else "DIFFERS"
+    allowed = SAME if loaded else DIFFERENT * deviation
+    return "same" if abs(row["value"] - there["value"]) <= allowed * abs(there["value"]) else "DIFFERS"

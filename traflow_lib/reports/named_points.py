@@ -3,41 +3,23 @@
 import matplotlib.pyplot as plt
 from matplotlib.transforms import Bbox
 
-GROUPS = {
-    "ours-paper": "#d55e00",
-    "trajectory": "#e69f00",
-    "consistency": "#7b3294",
-    "rectified-flow": "#009e73",
-    "progressive": "#66a61e",
-    "compact": "#56b4e9",
-    "distribution-matching": "#f781bf",
-    "knowledge-distillation": "#8c510a",
-    "teacher": "#0072b2",
-    "solver": "#999999",
-    "this kit": "#000000",
-}
+from .plots import PALETTE
+
+COLOURS = PALETTE["published"]
+STARS = ("ours-paper", "this kit")
 
 
 def draw(points: list[tuple[float, float, str, str]], axis: plt.Axes, size: float = 7) -> None:
-    """Points (x, y, name, group of GROUPS) on log axes, each named beside it.
-
-    A name stands as near as it can where no other name or point is.
+    """Points (x, y, name, kind of method) on log axes, each named as near as no other name or point is.
 
     Set the figure's size and the axis' limits before: the names are placed in them.
     """
     axis.set(xscale="log", yscale="log")
-    for group in dict.fromkeys(point[3] for point in points):
-        chosen = [point for point in points if point[3] == group]
-        look = {"marker": "*", "s": 90} if group in ("ours-paper", "this kit") else {"s": 20}
-        label = "the paper (SCoT)" if group == "ours-paper" else group
-        axis.scatter(
-            [point[0] for point in chosen],
-            [point[1] for point in chosen],
-            color=GROUPS[group],
-            label=label,
-            zorder=3,
-            **look,
-        )
+    for kind in dict.fromkeys(point[3] for point in points):
+        x, y = zip(*(point[:2] for point in points if point[3] == kind))
+        look = {"marker": "*", "s": 90} if kind in STARS else {"s": 20}
+        label = "the paper (SCoT)" if kind == "ours-paper" else kind
+        axis.scatter(x, y, color=COLOURS[kind], label=label, zorder=3, **look)
     axis.figure.draw_without_rendering()  # settles the layout
     pixel = axis.figure.dpi / 72
     places = [axis.transData.transform(point[:2]) for point in points]
@@ -46,28 +28,19 @@ def draw(points: list[tuple[float, float, str, str]], axis: plt.Axes, size: floa
         ((dx, dy) for dx in (9, -9, 30, -30) for dy in range(-60, 61, 5)),
         key=lambda offset: offset[0] ** 2 + offset[1] ** 2,
     )
-    for (x, y, name, group), place in sorted(zip(points, places), key=lambda pair: -pair[0][1]):
+    for (x, y, name, kind), place in sorted(zip(points, places), key=lambda pair: -pair[0][1]):
         text = axis.annotate(
             name, (x, y), fontsize=size, va="center", textcoords="offset points", xytext=(0, 0)
         )
         text.set_in_layout(False)
         drawn = text.get_window_extent()
         boxes = {(dx, dy): _beside(place, drawn, dx * pixel, dy * pixel) for dx, dy in offsets}
-        free = (
-            key
-            for key, box in boxes.items()
-            if _inside(box, axis.bbox) and not any(box.overlaps(other) for other in taken)
-        )
+        free = (at for at, box in boxes.items() if _inside(box, axis.bbox) and not box.count_overlaps(taken))
         dx, dy = next(free, offsets[0])
         text.set(position=(dx, dy), ha="left" if dx > 0 else "right")
         taken.append(boxes[dx, dy])
-        axis.annotate(
-            "",
-            (x, y),
-            (dx * 0.9, dy),
-            textcoords="offset points",
-            arrowprops={"arrowstyle": "-", "color": GROUPS[group], "linewidth": 0.5},
-        )
+        line = {"arrowstyle": "-", "color": COLOURS[kind], "linewidth": 0.5}
+        axis.annotate("", (x, y), (dx * 0.9, dy), textcoords="offset points", arrowprops=line)
 
 
 def _beside(place, drawn: Bbox, dx: float, dy: float) -> Bbox:
@@ -80,4 +53,4 @@ def _beside(place, drawn: Bbox, dx: float, dy: float) -> Bbox:
 
 
 def _inside(box: Bbox, outer: Bbox) -> bool:
-    return box.x0 >= outer.x0 and box.x1 <= outer.x1 and box.y0 >= outer.y0 and box.y1 <= outer.y1
+    return outer.contains(box.x0, box.y0) and outer.contains(box.x1, box.y1)

@@ -18,8 +18,7 @@ def names(profile: str | None = None) -> list[str]:
 
 def profiles(name: str) -> list[str]:
     """The profiles a notebook has, as its metadata says; smoke and laptop where it says nothing."""
-    metadata = json.loads(_source(name).read_text(encoding="utf-8"))["metadata"]
-    return metadata.get("traflow", {}).get("profiles", ["smoke", "laptop"])
+    return _content(_source(name))["metadata"].get("traflow", {}).get("profiles", ["smoke", "laptop"])
 
 
 def executed(name: str, profile: str) -> Path:
@@ -31,13 +30,15 @@ def _source(name: str) -> Path:
     return paths.root() / "notebooks" / f"{name}.ipynb"
 
 
+def _content(file: Path) -> dict:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
 def run(name: str, profile: str, seed: int | None = None, teacher: Path | None = None) -> Path:
     """Execute one notebook at a profile, showing what its cells print; returns the executed copy.
 
-    Two of the same take turns.
-
-    A failing cell raises RuntimeError naming notebook, cell and error; the notebook up to there is kept
-    beside the executed ones.
+    Two of the same take turns. A failing cell raises RuntimeError naming notebook, cell and error; the
+    notebook up to there is kept beside the executed ones.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -50,23 +51,14 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
     partial = out.with_name(f"{name}.failed.ipynb")
     out.parent.mkdir(parents=True, exist_ok=True)
     source, kept = _source(name), f"[kept: {partial}]"
-    parameters = (
-        {"profile": profile}
-        | ({} if seed is None else {"seed": seed})
-        | ({"teacher": str(teacher.resolve())} if teacher else {})
-    )
+    parameters = {"profile": profile, "seed": seed, "teacher": teacher and str(teacher.resolve())}
+    parameters = {key: value for key, value in parameters.items() if value is not None}
     if unknown := set(parameters) - set(papermill.inspect_notebook(str(source))):
         raise ValueError(f"notebook {name} has no parameter {', '.join(unknown)}")
-    options = {
-        "kernel_name": "python3",
-        "cwd": str(source.parent),
-        "progress_bar": False,
-        "stdout_file": sys.stdout,
-        "stderr_file": sys.stderr,
-    }
-    options["extra_arguments"] = [
-        "--IPKernelApp.log_level=CRITICAL"
-    ]  # without the kernel's remarks on its own transport and end
+    options = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": False}
+    options |= {"stdout_file": sys.stdout, "stderr_file": sys.stderr}
+    # without the kernel's remarks on its own transport and end
+    options["extra_arguments"] = ["--IPKernelApp.log_level=CRITICAL"]
     # the kernel starts in notebooks/: places relative to this folder are told to it as absolute ones, and
     # text is UTF-8 whatever the locale
     paths.fix_places()
@@ -75,33 +67,24 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
         try:
             papermill.execute_notebook(str(source), str(partial), parameters, **options)
         except papermill.PapermillExecutionError as error:
-            line = error.source.strip().splitlines()[0] if error.source.strip() else ""
-            raise RuntimeError(
-                f"notebooks/{name}.ipynb, cell {error.cell_index} ('{line}'): {error.ename}: {error.evalue} "
-                f"{kept}"
-            ) from None
+            line = next(iter(error.source.strip().splitlines()), "")
+            place, why = f"{error.cell_index} ('{line}')", f"{error.ename}: {error.evalue}"
+            raise RuntimeError(f"notebooks/{name}.ipynb, cell {place}: {why} {kept}") from None
         except DeadKernelError:
-            raise RuntimeError(
-                f"notebooks/{name}.ipynb, cell {_running(partial)}: its kernel was killed, often for want of "
-                f"memory {kept}"
-            ) from None
+            place, why = _running(partial), "its kernel was killed, often for want of memory"
+            raise RuntimeError(f"notebooks/{name}.ipynb, cell {place}: {why} {kept}") from None
         partial.replace(out)
     return out
 
 
 def _running(partial: Path) -> int | None:
     """The cell at which a notebook was cut off."""
-    states = [
-        cell["metadata"].get("papermill", {}).get("status")
-        for cell in json.loads(partial.read_text(encoding="utf-8"))["cells"]
-    ]
+    states = [cell["metadata"].get("papermill", {}).get("status") for cell in _content(partial)["cells"]]
     return states.index("running") if "running" in states else None
 
 
 def working_copy() -> tuple[Path, list[str]]:
-    """The course below runs/, to work in without changing the repository.
-
-    Its folder, and the notebooks there that are other than the repository's.
+    """The course below runs/, to work in: its folder, and the notebooks there that the reader has changed.
 
     What is there stays as the reader left it; what is missing is copied.
     """
@@ -118,22 +101,13 @@ def working_copy() -> tuple[Path, list[str]]:
 
 def durations(profile: str) -> str:
     """What each notebook executed at a profile took, and all together, as a Markdown table."""
-    seconds = {}
-    for name in names():
-        if executed(name, profile).exists():
-            seconds[name] = json.loads(executed(name, profile).read_text(encoding="utf-8"))["metadata"][
-                "papermill"
-            ]["duration"]
-    rows = [
-        [name, _time(value)]
-        for name, value in [*seconds.items(), ("one after another", sum(seconds.values()))]
-    ]
+    found = {name: executed(name, profile) for name in names() if executed(name, profile).exists()}
+    seconds = {name: _content(file)["metadata"]["papermill"]["duration"] for name, file in found.items()}
+    rows = []
+    for name, taken in [*seconds.items(), ("one after another", sum(seconds.values()))]:
+        minutes, rest = divmod(round(taken), 60)
+        rows.append([name, f"{minutes} min {rest:02d} s"])
     return tables.markdown([f"notebook, profile {profile}", "time"], rows)
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
 
 
 def store(profile: str) -> list[Path]:
@@ -153,17 +127,16 @@ def store(profile: str) -> list[Path]:
         notebook.cells = [
             cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])
         ]
-        count = 0
         for cell in notebook.cells:
             for key in ("papermill", "execution"):
                 cell.metadata.pop(key, None)
-            if cell.cell_type == "code":
-                count += 1
-                cell.execution_count = count
-                cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-                for output in cell.outputs:
-                    if "execution_count" in output:
-                        output.execution_count = count
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for count, cell in enumerate(code, start=1):
+            cell.execution_count = count
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                if "execution_count" in output:
+                    output.execution_count = count
         nbformat.write(notebook, _source(name))
         stored.append(_source(name))
     return stored

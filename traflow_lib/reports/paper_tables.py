@@ -6,174 +6,116 @@ Table 8 (settings) and Table 11 (taken to be the cost) are in cost_tables. Table
 methods; 7, 9 and 10 were not at hand.
 """
 
-from ..experiments import recipes
-from .ablation_tables import ablation
-from .cells import Cell, Number, Table, one, quoted, source
-from .paper_cells import (
-    IN_BRACKETS,
-    OURS,
-    PROFILES,
-    PROSE,
-    QUOTED,
-    found,
-    how_to_run,
-    kind_of,
-    matching,
-    measured_cell,
-    quotation,
-    title_of,
-)
+from pathlib import Path
+
+import yaml
+
+from ..experiments import fid, recipes
+from . import tables
+from .cells import Cell, Table, one, quoted, recorded
+from .paper_cells import NOTEBOOKS, OURS, QUOTED, found, matching, ours, quotation, title_of, unfilled
 from .published import Published, published
 
-KITS_OWN = (
-    "`traflow` is this kit's own form of the method: one regression of jumps onto the teacher's states, "
-    "without the paper's output and "
-    "consistency losses as terms of their own (`traflow_anchored` and the compact students keep the output "
-    "loss). `traflow_v1` and `traflow_v4` "
-    "are this kit's readings of the paper's two versions; of the first only the abstract was at hand."
-)
+TEXTS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 SCOT = "SCoT (TraFlow v4)"
+METRICS = ("fid", "is", "recall")  # of the tables of quality, in this order
+PLACE = ("method", "sampler", "nfe", "kind")  # where a measurement stands in a table
 
 
 def _order(row: Published) -> tuple:
-    return ("fid", "is", "recall").index(row.metric), int(row.nfe), float(row.value or row.printed), row.id
+    return METRICS.index(row.metric), int(row.nfe), float(row.value or row.printed), row.id
 
 
-def quality(measured: list[dict], dataset: str, name: str, title: str, notes: list[str]) -> Table:
-    """Methods by metric and calls.
-
-    Published ones first, then this kit's own, those of the recipe also where nothing was measured yet.
-    """
-    ours = {profile: found(measured, dataset, profile) for profile in PROFILES}
-    rows = []
-    for row in sorted(
-        (row for row in published(dataset) if row.metric in ("fid", "is", "recall") and not row.iterations),
-        key=_order,
-    ):
-        here = [
-            measured_cell(matching(ours[profile], "traflow_v4", int(row.nfe), row.metric))
-            for profile in PROFILES
-        ]
-        cells = here if row.method == SCOT else [Cell("-"), Cell("-")]
-        rows.append(
-            [
-                title_of(row.metric),
-                Cell(row.method),
-                quoted(row, "params_m"),
-                quoted(row, "nfe"),
-                *quotation(row),
-                *cells,
-                Cell(row.note),
-            ]
-        )
-    shown = {
-        ("traflow_v4", "jumps", int(row.nfe), row.metric) for row in published(dataset) if row.method == SCOT
-    }
-    rows += _own_rows(ours, dataset, shown)
-    header = ["metric", "method", "params (M)", "calls", *QUOTED, *OURS, "note"]
-    brackets = [IN_BRACKETS] if any(row[4].text.startswith("(") for row in rows) else []
-    stated = [
-        "A dash: not printed, not known, or no counterpart in this kit. Ours name the metric with its "
-        "evaluator and the number of generated images n."
+def quality(measured: list[dict], text: dict) -> Table:
+    """Methods by metric and calls: published ones, then this kit's own, also those not yet measured."""
+    dataset = text["dataset"]
+    here = found(measured, dataset)
+    quoting = [row for row in published(dataset) if row.metric in METRICS and not row.iterations]
+    rows, counterparts = [], set()
+    for row in sorted(quoting, key=_order):
+        cells = {"metric": title_of(row.metric), "method": row.method, "note": row.note}
+        cells |= {"params (M)": quoted(row, "params_m"), "calls": quoted(row, "nfe"), **quotation(row)}
+        if row.method == SCOT:
+            place = ("traflow_v4", "jumps", int(row.nfe), row.metric)
+            cells |= ours(here, **dict(zip(PLACE, place)))
+            counterparts.add(place)
+        rows.append(cells)
+    rows += _own_rows(here, dataset, counterparts)
+    header = ["metric", "method", "params (M)", "calls", *QUOTED, *OURS.values(), "note"]
+    brackets = [TEXTS["in brackets"]] if any(row.reading == "inferred" for row in quoting) else []
+    commands = [
+        f"Not run at profile {profile}; to run it: `python -m traflow_lib notebook {NOTEBOOKS[dataset]} "
+        f"--profile {profile}`"
+        for profile in unfilled(rows)
     ]
-    return Table(
-        name,
-        "paper",
-        title,
-        header,
-        rows,
-        PROSE,
-        [*notes, *brackets, *stated, KITS_OWN, *how_to_run(rows, dataset)],
-    )
+    notes = [*text["notes"], *brackets, *TEXTS["of every data set"], *commands]
+    return Table(text["name"], "paper", text["title"], header, rows, notes)
 
 
-def _own_rows(ours: dict[str, list[dict]], dataset: str, shown: set) -> list[list[Cell]]:
-    """A row a (method, sampler, calls) of this kit that is not in `shown`.
-
-    Those its recipe asks for, and what else was measured.
-    """
+def _own_rows(here: dict[str, list[dict]], dataset: str, shown: set[tuple]) -> list[dict[str, Cell | str]]:
+    """A row a PLACE that the recipe asks for or that was measured, but for those in `shown`."""
     calls: dict[tuple, Cell] = {}
-    for profile in PROFILES:
+    for profile, measured in here.items():
         recipe = recipes.load(dataset, profile)
-        for method in recipe["methods"]:
-            for i, nfe in enumerate(recipe["evaluate"]["nfe"]):
-                calls.setdefault(
-                    (method, "jumps", nfe, "fid"),
-                    one(str(nfe), "recipe", f"{dataset} {profile}", f"evaluate.nfe.{i}"),
-                )
-        for row in ours[profile]:
-            key = (row["method"], row["sampler"], row["nfe"], kind_of(row["metric"]))
-            calls.setdefault(
-                key, Cell(str(row["nfe"]), (Number(str(row["nfe"]), "record", source(row), "nfe"),))
-            )
+        for i, nfe in enumerate(recipe["evaluate"]["nfe"]):
+            asked = one(str(nfe), "recipe", f"{dataset} {profile}", f"evaluate.nfe.{i}")
+            for method in recipe["methods"]:
+                calls.setdefault((method, "jumps", nfe, "fid"), asked)
+        for row in measured:
+            nfe = str(row["nfe"])
+            calls.setdefault(tuple(row[name] for name in PLACE), recorded(row, nfe, {"nfe": nfe}, link=False))
     rows = []
     for key in sorted(calls.keys() - shown, key=lambda key: (key[3] != "fid", key[3], key)):
-        method, sampler, nfe, metric = key
-        here = [matching(ours[profile], method, nfe, metric, sampler) for profile in PROFILES]
-        sized = [row for row in [*here[0], *here[1]] if row["parameters"]]
-        size = (
-            one(f"{sized[0]['parameters'] / 1e6:.1f}", "record", source(sized[0]), "parameters (M)")
-            if sized
-            else Cell("-")
-        )
-        title = Cell(f"this kit: {method}{f', {sampler}' * (sampler != 'jumps')}")
-        rows.append(
-            [
-                title_of(metric),
-                title,
-                size,
-                calls[key],
-                Cell("-"),
-                Cell("-"),
-                Cell("this kit"),
-                Cell("records"),
-                *map(measured_cell, here),
-                Cell(),
-            ]
-        )
+        place = dict(zip(PLACE, key))
+        cells = {"metric": title_of(place["kind"]), "method": f"this kit: {tables.title(place)}", "note": ""}
+        cells |= {"calls": calls[key], "source": "this kit", "evidence": "records", **ours(here, **place)}
+        mine = [row for measured in here.values() for row in matching(measured, **place)]
+        if sized := [row for row in mine if row["parameters"]]:
+            size = f"{sized[0]['parameters'] / 1e6:.1f}"
+            cells["params (M)"] = recorded(sized[0], size, {"parameters (M)": size})
+        rows.append(cells)
     return rows
+
+
+def ablation(measured: list[dict], text: dict) -> Table:
+    """One of Tables 4 to 6: a row a (metric, calls, iterations); ours only with as many samples."""
+    quoting = published("imagenet64", text["ablation"])
+    here, rows, students = found(measured, "imagenet64"), [], set()
+    for row in quoting:
+        student = f"{TEXTS['ablations'][row.method]}-{row.iterations}"
+        students.add(student)
+        # Table 6 does not tell its number of calls; its cells go with Table 5's at two
+        place = dict(zip(PLACE, (student, "jumps", int(row.nfe or 2), row.metric)))
+        cells = {"metric": title_of(row.metric), "method": row.method, "note": row.note}
+        cells |= {"calls": quoted(row, "nfe"), "iterations": quoted(row, "iterations")}
+        cells |= {"n": quoted(row, "n_samples"), "as printed": quotation(row)["as printed"]}
+        rows.append(cells | ours(here, **place, n_generated=int(row.n_samples)))
+    header = ["metric", "method", "calls", "iterations", "n", "as printed", *OURS.values(), "note"]
+    source = f"Printed numbers: {quoting[0].source}, {quoting[0].evidence}; no spread is known."
+    commands = [_ablation_command(profile, sorted(students), quoting) for profile in unfilled(rows)]
+    notes = [*text["notes"], source, *commands]
+    return Table(text["name"], "paper", text["title"], header, rows, notes)
+
+
+def _ablation_command(profile: str, students: list[str], quoting: list[Published]) -> str:
+    """The command that measures a table's students, and which cells the recipe's settings cannot fill."""
+    asked = fid.settings(recipes.load("imagenet64", profile), students[0])
+    methods = " ".join(f"--method {student}" for student in students)
+    command = f"`python -m traflow_lib bench --recipe imagenet64 --profile {profile} {methods}`"
+    measured = {*asked["metrics"], *(("precision", "recall") if "pr" in asked["metrics"] else ())}
+    wanted = dict.fromkeys(row.metric for row in quoting)
+    missing = [title_of(metric) for metric in wanted if metric not in measured]
+    without = f", without {' and '.join(missing)}" if missing else ""
+    if {row.n_samples for row in quoting} != {str(asked["n"])}:
+        return (
+            f"Not run at profile {profile}, and no command fills these cells yet: {command} measures "
+            f"{asked['n']:,} images{without}."
+        )
+    return f"Not run at profile {profile}; to run it{without}: {command}"
 
 
 def build(measured: list[dict]) -> list[Table]:
     """Tables 2 to 6, and CelebA-64 and FFHQ-64. measured: from evidence.here or evidence.reference."""
-    evaluators = (
-        "Published FIDs come from different evaluators (clean-fid, TensorFlow's Inception, EDM's statistics) "
-        "and compare only roughly."
-    )
-    field = "Rows that the paper does not print are those this kit has collected, not the whole literature."
-    no_celeba = (
-        "Of the first version only the abstract was at hand, and no published number on CelebA at 64x64: "
-        "none is quoted."
-    )
-    calls = "The number of calls is not known; ours are at two, where Table 5 has equal cells."
     return [
-        quality(
-            measured, "cifar10", "table_2_cifar10", "Table 2: CIFAR-10, unconditional", [evaluators, field]
-        ),
-        quality(
-            measured, "imagenet64", "table_3_imagenet64", "Table 3: ImageNet at 64x64", [evaluators, field]
-        ),
-        ablation(
-            measured,
-            "4",
-            "Table 4: consistency loss alone, ImageNet-64",
-            ["Table 5 is the same with all losses."],
-        ),
-        ablation(
-            measured,
-            "5",
-            "Table 5: all losses, ImageNet-64",
-            ["Table 4 is the same with the consistency loss alone."],
-        ),
-        ablation(measured, "6", "Table 6: weight of the velocity loss, ImageNet-64", [calls]),
-        quality(
-            measured, "celeba64", "v1_celeba64", "CelebA at 64x64, named by the first version", [no_celeba]
-        ),
-        quality(
-            measured,
-            "ffhq64",
-            "v1_ffhq64",
-            "FFHQ at 64x64, named by the first version",
-            [evaluators, field, "Its own numbers were not at hand."],
-        ),
+        quality(measured, text) if "dataset" in text else ablation(measured, text) for text in TEXTS["tables"]
     ]

@@ -4,92 +4,68 @@ Each has what the paper prints and what the method's own source says.
 """
 
 import csv
-from dataclasses import dataclass, fields
+import re
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ..files import paths
+from ..files.checks import first_fault
 
-METRICS = ("fid", "sfid", "is", "precision", "recall", "throughput")
 SETTING = "setting: "  # prefix of a metric that is a setting of the training, in words or a number
-READINGS = ("read", "inferred")
-UNKNOWN = "not known"  # the evidence of a number without a source
+NUMBER = r"\d*\.?\d*"
+METRIC = rf"^(fid|sfid|is|precision|recall|throughput|{SETTING}.+)$"
+
+Words = Annotated[str, Field(min_length=1)]
+Number = Annotated[str, Field(pattern=f"^{NUMBER}$")]
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(BaseModel, frozen=True, extra="forbid"):
     """One published number, as strings so that every digit stays as it was printed.
 
     "" where something does not apply or is not known.
 
     id: stable name of the row; table: where the paper (version 4) prints it, "" if it does not; nfe: network
-    calls a sample; iterations:
-    of training; n_samples: generated for the metric; printed: what the paper says; reading: of `printed`,
+    calls a sample; iterations: of training; n_samples: generated for the metric; printed: what the paper
+    says; reading: of `printed`,
     "read" where this kit's notes on the paper say what it prints (settings in the notes' own words),
     "inferred" where they give one number for the paper's cell and for the method's own source, so that the
     two are taken to be the same; value: what the method's own source says; params_m and gmacs: millions of
-    parameters and 10^9 multiply-accumulates a call; source, evidence: of `value`, and how it was read.
+    parameters and 10^9 multiply-accumulates a call; source, evidence: of `value`, and how it was read ("not
+    known" of a number without a source).
     """
 
-    id: str
+    id: Words
     table: str
-    dataset: str
-    method: str
-    kind: str
-    nfe: str
-    iterations: str
-    n_samples: str
-    metric: str
+    dataset: Words
+    method: Words
+    kind: Words
+    nfe: Number
+    iterations: Number
+    n_samples: Number
+    metric: Annotated[str, Field(pattern=METRIC)]
     printed: str
-    reading: str
+    reading: Literal["", "read", "inferred"]
     value: str
-    params_m: str
-    gmacs: str
-    source: str
-    evidence: str
+    params_m: Number
+    gmacs: Number
+    source: Words
+    evidence: Words
     note: str
 
-    def __post_init__(self):
-        if empty := [
-            name
-            for name in ("id", "dataset", "method", "kind", "metric", "source", "evidence")
-            if not getattr(self, name)
-        ]:
-            raise ValueError(f"{empty[0]} is empty")
+    @model_validator(mode="after")
+    def _fits_together(self):
         if not (self.printed or self.value):
             raise ValueError("neither printed nor value holds a number")
         if self.printed and not self.table:
             raise ValueError("a printed number needs the table it stands in")
-        if bool(self.printed) != bool(self.reading) or self.reading not in ("", *READINGS):
-            raise ValueError(
-                f"reading is '{self.reading}'; it must be {' or '.join(READINGS)} where a number is printed, "
-                "and empty elsewhere"
-            )
-        is_setting = self.metric.startswith(SETTING)
-        if not is_setting and self.metric not in METRICS:
-            raise ValueError(
-                f"unknown metric '{self.metric}'; there are {', '.join(METRICS)} and '{SETTING}...'"
-            )
-        for name in (
-            "nfe",
-            "iterations",
-            "n_samples",
-            "params_m",
-            "gmacs",
-            *(() if is_setting else ("printed", "value")),
-        ):
-            _check_number(name, getattr(self, name))
-
-    @property
-    def is_misprint(self) -> bool:
-        """The paper prints something else than the method's own source says, if that is known."""
-        return bool(self.printed) and self.printed != self.value and self.evidence != UNKNOWN
-
-
-def _check_number(name: str, text: str) -> None:
-    try:
-        float(text or 0)
-    except ValueError:
-        raise ValueError(f"{name} is '{text}'; a number was expected") from None
+        if bool(self.printed) != bool(self.reading):
+            raise ValueError("reading must be there where a number is printed, and empty elsewhere")
+        words = [text for text in (self.printed, self.value) if not re.fullmatch(NUMBER, text)]
+        if words and not self.metric.startswith(SETTING):
+            raise ValueError(f"'{words[0]}' is no number, which {self.metric} is")
+        return self
 
 
 def published(
@@ -100,24 +76,18 @@ def published(
     Raises ValueError naming file and line where a field is missing, unknown or cannot be what it should be.
     """
     file = file or paths.committed("published.csv")
-    known = [field.name for field in fields(Published)]
     rows: dict[str, Published] = {}
     with open(file, newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
-        if wrong := sorted(set(known) ^ set(reader.fieldnames or [])):
-            raise ValueError(
-                f"{file.name}, line 1: the fields are {', '.join(known)}; missing or unknown: "
-                f"{', '.join(wrong)}"
-            )
         for line in reader:
+            place = f"{file.name}, line {reader.line_num}"
             try:
-                if None in line or None in line.values():
-                    raise ValueError(f"a row has {len(known)} fields")
-                row = Published(**line)
-                if row.id in rows:
-                    raise ValueError(f"the id {row.id} was there before")
-            except ValueError as error:
-                raise ValueError(f"{file.name}, line {reader.line_num}: {error}") from None
+                row = Published.model_validate(line)
+            except ValidationError as error:
+                keys, value, message = first_fault(error, line)
+                raise ValueError(f"{place}: {f'{keys[0]} is {value!r}: ' if keys else ''}{message}") from None
+            if row.id in rows:
+                raise ValueError(f"{place}: the id {row.id} was there before")
             rows[row.id] = row
     wanted = {"dataset": dataset, "table": table, "metric": metric}
     return [

@@ -8,33 +8,22 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 
 from . import tables
-from .cells import Cell, Table
+from .cells import DASH, NOT_RUN, PROSE, Cell, Table
 
 PAGE = "index.html"
 DOCUMENT = "all_tables.tex"
 LONG = 24  # characters: longer entries are broken into lines
-SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"}
-SPECIAL |= {
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-    "<": "$<$",
-    ">": "$>$",
-    "|": "$|$",
-    "±": r"$\pm$",
-    "`": "",
-}
-PREAMBLE = r"""\documentclass{article}
-\usepackage[a3paper,landscape,margin=12mm]{geometry}
-\usepackage{booktabs,longtable,array}
-\setlength{\tabcolsep}{3pt}
-\begin{document}
-\scriptsize
-"""
-WRAPPED = r">{\raggedright\arraybackslash}p{3.2cm}"
+# what TeX reads as something else
+SPECIAL = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {sign: f"${sign}$" for sign in "<>|"}
+SPECIAL |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+SPECIAL |= {"±": r"$\pm$", "`": ""}
+# TeX needs the braces that Jinja's own brackets are made of
+TEX_BRACKETS = {"block_start_string": "<%", "block_end_string": "%>"}
+TEX_BRACKETS |= {"variable_start_string": "<<", "variable_end_string": ">>"}
+TEX_BRACKETS |= {"comment_start_string": "<#", "comment_end_string": "#>"}
 
 
 def markdown(table: Table, to_records: str = "../../records") -> str:
@@ -50,7 +39,7 @@ def markdown(table: Table, to_records: str = "../../records") -> str:
         )
         return "; ".join(links).replace("|", "\\|")
 
-    body = tables.markdown(table.header, [[show(cell) for cell in row] for row in table.rows])
+    body = tables.markdown(table.header, [list(map(show, row.values())) for row in table.rows])
     return "\n\n".join([f"# {table.title}", body.rstrip(), *table.notes]) + "\n"
 
 
@@ -60,16 +49,10 @@ def _file(entry: Cell) -> str:
 
 def comma_separated(table: Table) -> str:
     """The cells as they are shown, with a last column that names the records of the row."""
-    shown = pd.DataFrame([[cell.full_text for cell in row] for row in table.rows], columns=table.header)
-    shown["records"] = [
-        "; ".join(dict.fromkeys(entry.record for cell in row for entry in cell.entries if entry.record))
-        for row in table.rows
-    ]
+    shown = pd.DataFrame(table.rows, columns=table.header).map(lambda cell: cell.full_text)
+    records = [[entry.record for cell in row.values() for entry in cell.entries] for row in table.rows]
+    shown["records"] = ["; ".join(dict.fromkeys(filter(None, names))) for names in records]
     return shown.to_csv(index=False, lineterminator="\n")
-
-
-def _tex(text: str) -> str:
-    return text.translate(str.maketrans(SPECIAL))
 
 
 def latex(table: Table) -> str:
@@ -77,38 +60,30 @@ def latex(table: Table) -> str:
 
     For a document that loads booktabs, longtable and array.
     """
-    columns = [[name, *(cell.full_text for cell in cells)] for name, *cells in zip(table.header, *table.rows)]
-    kinds = "".join(WRAPPED if max(map(len, texts)) > LONG else "l" for texts in columns)
-    return _environment("tex").get_template("table.tex.j2").render(table=table, columns=kinds)
+    texts = {name: [name, *(row[name].full_text for row in table.rows)] for name in table.header}
+    wrapped = [max(map(len, column)) > LONG for column in texts.values()]
+    return template("table.tex.j2").render(table=table, wrapped=wrapped)
 
 
 def html(made: list[Table], to_records: str = "../records") -> str:
     """One page of all tables that needs no other file; measured numbers link to their records."""
-    return _environment("html").get_template("page.html.j2").render(tables=made, to_records=to_records)
+    return template("page.html.j2").render(tables=made, to_records=to_records)
 
 
 @cache
-def _environment(kind: str) -> Environment:
-    """Jinja for HTML (whatever is put in is escaped) or LaTeX (other brackets, since TeX needs braces)."""
-    brackets = {
-        "block_start_string": "<%",
-        "block_end_string": "%>",
-        "variable_start_string": "<<",
-        "variable_end_string": ">>",
-        "comment_start_string": "<#",
-        "comment_end_string": "#>",
-    }
-    own = {"autoescape": True} if kind == "html" else {"trim_blocks": True, **brackets}
-    made = Environment(loader=PackageLoader(__package__), keep_trailing_newline=True, **own)
-    made.filters["tex"] = _tex
-    made.globals |= {"anchor": anchor, "file_of": _file, "tex": _tex, "zip": zip, "long": LONG}
-    made.globals["missing"] = (tables.NOT_RUN, "-")
-    return made
-
-
-def anchor(table: Table) -> str:
-    """The name of a table's section on the page, and of its label."""
-    return f"{table.folder}-{table.name}".replace("/", "-").replace("_", "-")
+def template(name: str) -> Template:
+    """One of templates/: for HTML (what is put in is escaped), Markdown or TeX (whose brackets differ)."""
+    made = Environment(
+        loader=PackageLoader(__package__),
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        autoescape=name.endswith("html.j2"),
+        **(TEX_BRACKETS if name.endswith("tex.j2") else {}),
+    )
+    made.filters |= {"tex": lambda text: text.translate(str.maketrans(SPECIAL)), "file": _file}
+    made.filters["anchor"] = lambda table: f"{table.folder}-{table.name}".replace("/", "-").replace("_", "-")
+    made.globals |= {"long": LONG, "missing": (NOT_RUN, DASH), "prose": PROSE}
+    return made.get_template(name)
 
 
 def write(made: list[Table], folder: Path) -> list[Path]:
@@ -118,8 +93,7 @@ def write(made: list[Table], folder: Path) -> list[Path]:
     """
     for old in ("paper", "own"):
         shutil.rmtree(folder / old, ignore_errors=True)
-    inputs = "\n".join(rf"\input{{{table.folder}/{table.name}}}\clearpage" for table in made)
-    files = {folder / PAGE: html(made), folder / DOCUMENT: f"{PREAMBLE}{inputs}\n\\end{{document}}\n"}
+    files = {folder / PAGE: html(made), folder / DOCUMENT: template("document.tex.j2").render(tables=made)}
     for table in made:
         place, up = folder / table.folder / table.name, "../" * (table.folder.count("/") + 2)
         files |= {

@@ -9,14 +9,8 @@ from .. import nets, objectives
 from ..evaluation.scoring import Scoring
 from ..experiments import schema
 from ..training.config import TrainConfig
+from .rendering import template
 
-TITLE = """# Settings
-
-Every setting that a recipe (`traflow_lib/recipes/*.yaml`) may hold. A recipe's own settings stand at its top;
-a profile below `profiles:` changes some of them key by key, and `like: other` starts from another profile.
-Whatever is not listed here is refused when the recipe is loaded. This page is written by
-`python -m traflow_lib settings`.
-"""
 HEADINGS = {
     schema.Recipe: "A recipe",
     schema.Data: "data",
@@ -34,54 +28,50 @@ HEADINGS = {
 
 def page() -> str:
     """docs/settings.md: every setting with its type, range, default and meaning."""
-    profiles = [f"| `{name}` | {profile.meaning} |" for name, profile in schema.PROFILES.items()]
-    parts = [TITLE, "\n".join(["| profile | |", "|---|---|", *profiles]) + "\n"]
+    sections = []
     for model, heading in HEADINGS.items():
         types = typing.get_type_hints(model, include_extras=True)
-        lines = [
+        rows = [
             (name, types[name], None if field.is_required() else field.default, field.description)
             for name, field in model.model_fields.items()
         ]
-        parts.append(_section(heading, model.__doc__, lines))
-    hints = typing.get_type_hints(TrainConfig, include_extras=True)
-    lines = []
-    for field in dataclasses.fields(TrainConfig):
-        default = "required" if field.default is dataclasses.MISSING else field.default
-        about = next(part for part in hints[field.name].__metadata__ if hasattr(part, "description"))
-        lines.append((field.name, hints[field.name], default, about.description))
-    parts.append(_section("train", TrainConfig.__doc__, lines))
+        sections.append((heading, model, rows))
+    sections.append(("train", TrainConfig, _training()))
     for name in objectives.names():
         objective = objectives.get(name)
         declared = typing.get_type_hints(type(objective))
         declared |= {key: Literal[values] for key, values in objective.allowed().items()}
-        lines = [
-            (key, declared[key], value, _meaning(objective, key)) for key, value in vars(objective).items()
-        ]
-        parts.append(_section(f"options of `{name}`", type(objective).__doc__.split("\n\n")[0], lines))
+        options = vars(objective).items()
+        lines = [(key, declared[key], value, _meaning(objective, key)) for key, value in options]
+        sections.append((f"options of `{name}`", type(objective), lines))
     for kind, network in nets.KINDS.items():
-        arguments = inspect.signature(network).parameters.values()
-        lines = [
-            (one.name, one.annotation, "required" if one.default is one.empty else one.default, "")
-            for one in arguments
-            if one.name != "s_input"
-        ]
-        parts.append(_section(f"net of kind `{kind}`", network.__doc__.split("\n\n")[0], lines))
-    return "\n".join(parts)
-
-
-def _section(heading: str, about: str | None, lines: list[tuple]) -> str:
-    rows = [
-        f"## {heading}",
-        "",
-        " ".join((about or "").split()),
-        "",
-        "| key | type | default | meaning |",
-        "|---|---|---|---|",
+        arguments = [one for one in inspect.signature(network).parameters.values() if one.name != "s_input"]
+        lines = [(one.name, one.annotation, _default(one.default, one.empty), "") for one in arguments]
+        sections.append((f"net of kind `{kind}`", network, lines))
+    shown = [
+        (heading, _about(declared), [(key, _type(kind), *rest) for key, kind, *rest in lines])
+        for heading, declared, lines in sections
     ]
-    for name, annotation, default, meaning in lines:
-        shown = "" if default is None else f"`{default}`"
-        rows.append(f"| `{name}` | {_type(annotation)} | {shown} | {meaning or ''} |")
-    return "\n".join(rows) + "\n"
+    return template("settings.md.j2").render(profiles=schema.PROFILES, sections=shown)
+
+
+def _training() -> list[tuple]:
+    """The settings of a training, each with the description in its type."""
+    hints, lines = typing.get_type_hints(TrainConfig, include_extras=True), []
+    for field in dataclasses.fields(TrainConfig):
+        about = next(part for part in hints[field.name].__metadata__ if hasattr(part, "description"))
+        default = _default(field.default, dataclasses.MISSING)
+        lines.append((field.name, hints[field.name], default, about.description))
+    return lines
+
+
+def _default(value: Any, missing: Any) -> Any:
+    return "required" if value is missing else value
+
+
+def _about(declared: type) -> str:
+    """The first paragraph of what a class says of itself."""
+    return " ".join((declared.__doc__ or "").split("\n\n")[0].split())
 
 
 def _meaning(objective: object, key: str) -> str:
@@ -92,30 +82,23 @@ def _meaning(objective: object, key: str) -> str:
 
 def _type(annotation: Any) -> str:
     """A type and its range in words."""
-    if typing.get_origin(annotation) is Annotated:
-        inner, *limits = typing.get_args(annotation)
-        words = [_limits(limit) for limit in limits]
-        return " ".join([_type(inner), *filter(None, words)])
-    parts = typing.get_args(annotation)
-    if typing.get_origin(annotation) is Literal:
+    kind, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if kind is Annotated:
+        inner, *limits = parts
+        return " ".join([_type(inner), *filter(None, map(_limits, limits))])
+    if kind is Literal:
         return ", ".join(f"`{part}`" for part in parts)
-    if typing.get_origin(annotation) is list:
+    if kind is list:
         return f"list of {_type(parts[0])}"
-    if typing.get_origin(annotation) is dict:
+    if kind is dict:
         return "block by name" if schema.block_in(parts[1]) else "block"
-    if parts and typing.get_origin(annotation) is not tuple:
+    if parts and kind is not tuple:
         return " or ".join(_type(part) for part in parts if part is not type(None))
-    if schema.block_in(annotation):
-        return "block"
-    return getattr(annotation, "__name__", str(annotation))
+    return "block" if schema.block_in(annotation) else getattr(annotation, "__name__", str(annotation))
 
 
 def _limits(limit: Any) -> str:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    found = [
-        f"{signs[name]} {getattr(part, name)}"
-        for part in getattr(limit, "metadata", [])
-        for name in signs
-        if hasattr(part, name)
-    ]
-    return ", ".join(found)
+    parts = getattr(limit, "metadata", [])
+    found = [(sign, getattr(part, name, None)) for part in parts for name, sign in signs.items()]
+    return ", ".join(f"{sign} {value}" for sign, value in found if value is not None)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from ..evaluation import records
+from ..experiments import recipes
 from ..files import paths
 from . import cost_tables, evidence, gpu_page, notebooks, own_tables, paper_tables, rendering, tables
 
@@ -19,9 +20,7 @@ LINKED = re.compile(r"(?<!runs/)results/(?:figures|tables)/[\w/-]+\.\w+")
 
 
 def store(profile: str) -> list[Path]:
-    """Copy the executed notebooks, the records, and the figures and tables that README and docs link.
-
-    Returns what was written.
+    """Copy executed notebooks, records, and figures and tables that README and docs link; returns the files.
 
     ValueError where the checkout holds changes that are not committed, or a record comes from such a state: a
     reference names its commit. Committed records whose recipe has changed are dropped.
@@ -31,14 +30,15 @@ def store(profile: str) -> list[Path]:
             "commit or undo your changes first, so that results name the code they come from: "
             f"{', '.join(dirty[:5])}"
         )
-    new = sorted((paths.results() / "records" / profile).glob("*.jsonl"))
-    stored = [
-        records.write(counting, paths.committed("records"))
-        for counting in [_clean(file) for file in new]
-        if counting
-    ]
+    # all files are looked at before anything is written
+    new = [_clean(file) for file in sorted((paths.results() / "records" / profile).glob("*.jsonl"))]
+    stored = [records.write(counting, paths.committed("records")) for counting in new if counting]
     for file in sorted(paths.committed("records").glob("*/*.jsonl")):
-        _drop_stale(file)
+        counting = _counting(file)
+        file.unlink()
+        if counting:
+            records.write(counting, paths.committed("records"))
+        file.with_suffix(".lock").unlink(missing_ok=True)
     stored += notebooks.store(profile)
     for file in _texts():
         file.write_text(with_tables(file.read_text(encoding="utf-8")), encoding="utf-8")
@@ -48,9 +48,9 @@ def store(profile: str) -> list[Path]:
 
 
 def with_tables(text: str) -> str:
-    """A text with every marked table as the committed records have it: recipe, profile, data set, metric.
+    """A text with every marked table as the committed records have it.
 
-    And some methods, or all.
+    A mark names recipe, profile, data set, metric and some methods, or none for all.
     """
 
     def table(found: re.Match) -> str:
@@ -58,16 +58,12 @@ def with_tables(text: str) -> str:
         rows = [
             row
             for row in evidence.reference(recipe, profile)
-            if row["dataset"] == dataset and "@" not in row["method"]
+            if (row["dataset"], row["metric"]) == (dataset, metric)
+            and row["sampler"] != "training"
+            and not row["method"].endswith(recipes.EQUAL_TIME)
+            and (not methods or row["method"] in methods.split())
         ]
-        rows = [
-            row
-            for row in rows
-            if row["sampler"] != "training" and (not methods or row["method"] in methods.split())
-        ]
-        if not any(row["metric"] == metric for row in rows):
-            return f"{mark}| {metric} |\n| --- |\n| {tables.NOT_RUN} |\n"
-        return mark + tables.markdown(*tables.pivot(rows, metric))
+        return mark + tables.markdown(*tables.pivot(rows, metric) if rows else ([metric], [[tables.NOT_RUN]]))
 
     return MARKED.sub(table, text)
 
@@ -79,18 +75,19 @@ def _texts() -> list[Path]:
 
 def _changes() -> list[str]:
     """Changed and untracked files of the checkout."""
-    status = subprocess.run(
-        ["git", "status", "--porcelain"], cwd=paths.root(), capture_output=True, text=True, check=True
-    )
+    command = ["git", "status", "--porcelain"]
+    status = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True, check=True)
     return [line[3:] for line in status.stdout.splitlines()]
 
 
-def _clean(file: Path) -> list[records.Record]:
-    """The records of one of this machine's files that count.
+def _counting(file: Path) -> list[records.Record]:
+    """The records of a file whose recipe has not changed."""
+    return [record for record in records.read(file) if not evidence.stale(record)]
 
-    All files are looked at before anything is written.
-    """
-    counting = [record for record in records.read(file) if not evidence.stale(record)]
+
+def _clean(file: Path) -> list[records.Record]:
+    """The records of one of this machine's files that count."""
+    counting = _counting(file)
     if unclean := [record.key for record in counting if record.provenance.get("git_dirty") is not False]:
         raise ValueError(
             f"{file.name}: {len(unclean)} records were made from uncommitted changes ({unclean[0]}); run "
@@ -99,24 +96,13 @@ def _clean(file: Path) -> list[records.Record]:
     return counting
 
 
-def _drop_stale(file: Path) -> None:
-    counting = [record for record in records.read(file) if not evidence.stale(record)]
-    file.unlink()
-    if counting:
-        records.write(counting, paths.committed("records"))
-    file.with_suffix(".lock").unlink(missing_ok=True)
-
-
 def linked() -> set[str]:
     """Figures and tables that README and docs link: what of them is committed."""
     return {name for file in _texts() for name in LINKED.findall(file.read_text(encoding="utf-8"))}
 
 
 def write_linked() -> list[Path]:
-    """The committed figures (this machine's, where it made them) and tables (of the committed records).
-
-    Others go.
-    """
+    """The linked figures (this machine's, where it made them) and tables (of the committed records) alone."""
     wanted, out = linked(), paths.runs() / "reference-tables"
     write_tables(evidence.reference(), out)
     written = []
