@@ -93,6 +93,14 @@ def test_a_gpu_profile_asks_for_a_gpu_memory_and_hours_and_the_tables_for_none(t
     assert "mem_mb=3000" in tables and "gpu=" not in tables
 
 
+def test_the_tables_wait_for_the_notebooks_before_them_and_for_no_later_one(tmp_path):
+    kit = course(tmp_path, {"01_one": "", LAST: "", "13_own": ""}, ["smoke"])
+    done = reproduce(kit, "smoke", "--dry-run", "--quiet", "host")
+    waits_for = re.search(r"rule paper_tables:\s+input: (.*)", done.stdout).group(1)
+    assert "01_one" in waits_for and "13_own" not in waits_for
+    assert "executed/smoke/13_own.ipynb" in done.stdout  # run all the same
+
+
 def test_a_killed_run_and_a_failed_one_do_only_the_rest_also_in_a_folder_with_a_space_and_an_umlaut(tmp_path):
     folder = course(
         tmp_path / "my kit ä",

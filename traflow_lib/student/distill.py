@@ -98,7 +98,7 @@ def distill(  # noqa: PLR0913 - what decides a student
         cache = _pairs(field, solved, shape, classes, out, own["teacher"])
         draw = None if data is None else data.sample_labelled
         loss = distillation_loss(objective, field, cache, settings.batch, device, data=draw, classes=classes)
-        log.info(f"{out}: {method} for {settings.steps:,} steps of {settings.batch}")
+        log.info(f"{out.name}: {method} for {settings.steps:,} steps of {settings.batch}")
         trained = fit(net.to(device), loss, settings, out / "training", seed=seed, title=method, recipe=name)
         kind = config if config and network is None else _described(net)
         header = {"network": kind, "fingerprint": name, "settings": own}
@@ -199,6 +199,6 @@ def _pairs(
         return OnlinePairs(field, shape, **options)
     file = out / f"pairs-{fingerprint([solved, teacher, shape])}.safetensors"
     if not file.exists():
-        log.info(f"{out}: solving {solved['n']:,} pairs")
+        log.info(f"{out.name}: solving {solved['n']:,} pairs")
         make_pairs(field, solved["n"], shape, solved["seed"], keep_path=True, file=file, **options)
     return PairCache.load(file)
