@@ -112,7 +112,7 @@ def test_without_timm_it_says_so(tmp_path):
 @pytest.mark.parametrize(
     "name, options, complaint",
     [
-        ("vgg", {}, "unknown extractor 'vgg'; there are inception, cnn, torchvision:MODEL=FILE"),
+        ("vgg", {}, "unknown extractor 'vgg'; there are inception, cnn, random, random:SEED"),
         ("torchvision:resnet18", {}, "unknown extractor"),
         ("torchvision:resnet18=nowhere.pth", {}, "there are no weights nowhere.pth for resnet18"),
         ("cnn", {"dataset": "imagenet64"}, "there is no classifier of 'imagenet64', only of digits"),

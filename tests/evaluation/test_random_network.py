@@ -7,6 +7,7 @@ from traflow_lib.data import images
 from traflow_lib.evaluation.features import to_uint8
 from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.evaluation.random_network import RandomNetwork, random_network
+from traflow_lib.experiments.extractors import load
 
 
 def test_same_weights_on_every_machine():
@@ -33,3 +34,11 @@ def test_ranks_digits_as_it_should():
     }.items()}  # fmt: skip
     away = [feature_distance(seen[name], seen["real"]) for name in ("half", "near", "far", "noise")]
     assert away == sorted(away), away
+
+
+def test_the_command_takes_it_by_name_for_any_data_set():
+    assert load("random", "digits").name == "random-cnn-seed0"
+    other = load("random:3", "shapes32")
+    assert other.name == "random-cnn-seed3" and other(torch.zeros(2, 3, 32, 32))["features"].shape == (2, 240)
+    with pytest.raises(ValueError, match="unknown extractor 'random:x'"):
+        load("random:x", "digits")

@@ -82,6 +82,12 @@ def test_the_same_call_again_loads_the_student_and_another_is_refused(teacher, t
         distill(velocity, pictures(), "distill", seed=1, **options)
 
 
+def test_a_torch_dataset_is_data_too(teacher, tmp_path):
+    data = torch.utils.data.TensorDataset(pictures(64).source, torch.zeros(64, dtype=torch.long))
+    options = {"steps": 2, "out": tmp_path / "set"} | QUICK
+    assert distill(as_velocity(teacher, noise_at=0), data, "distill", **options).shape == (1, 8, 8)
+
+
 def test_a_wrong_time_direction_is_caught_before_anything_is_solved(teacher, tmp_path):
     with pytest.raises(ValueError, match="noise_at=0"):
         distill(as_velocity(teacher), pictures(), steps=3, out=tmp_path / "wrong", **QUICK)

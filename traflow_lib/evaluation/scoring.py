@@ -27,7 +27,8 @@ class Scoring(Block):
     metrics: Annotated[list[Literal[METRICS]], Field(min_length=1)] = Field(["fid"], description="which")
     extractor: str = Field(
         "inception",
-        description="one of inception, cnn (the kit's), torchvision:MODEL=FILE or timm:MODEL=FILE",
+        description="one of inception, cnn (the kit's), random[:SEED] (of random weights), "
+        "torchvision:MODEL=FILE or timm:MODEL=FILE",
     )
     mode: Literal[MODES] = Field("clean", description="how Inception's images are resized")
     solver: Literal[(*CALLS_PER_STEP, "dopri5")] | None = Field(None, description="instead of jumps")

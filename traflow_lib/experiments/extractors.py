@@ -6,8 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..data import images
 from ..evaluation.features import Extractor, inception, timm_network, to_uint8, torchvision_network
 from ..evaluation.inception import MODES
+from ..evaluation.random_network import random_network
 from ..files.checks import finite
 from ..files.checksums import file_sha256
 from ..files.processes import processes
@@ -38,13 +40,16 @@ def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callab
         raise ValueError(f"--mode {mode} is Inception's ({', '.join(MODES)}); {name} has its own size")
     if name == "cnn":
         return _classifier(dataset, say)
+    if kind == "random" and (model.isdigit() or name == "random"):
+        return random_network(images.shape(dataset)[0], device, int(model or 0))
     if kind in ("torchvision", "timm") and "=" in model:
         model, _, file = model.partition("=")
         if not Path(file).is_file():
             raise FileNotFoundError(f"there are no weights {file} for {model}")
         return (torchvision_network if kind == "torchvision" else timm_network)(model, Path(file), device)
     raise ValueError(
-        f"unknown extractor '{name}'; there are inception, cnn, torchvision:MODEL=FILE and timm:MODEL=FILE"
+        f"unknown extractor '{name}'; there are inception, cnn, random, random:SEED, torchvision:MODEL=FILE "
+        "and timm:MODEL=FILE"
     )
 
 

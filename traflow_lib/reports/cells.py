@@ -16,7 +16,7 @@ class Number:
     kind "record": where is "file#key" of a record, the file below a records folder, field a metric, a field
     of the record, "training.steps" or the like, or "throughput" (images a second in training). "published": a
     row's id and a field of it. "recipe": "cifar10 paper" and a dotted key. "network": a name of
-    standard_nets.NETWORKS and "parameters" or "macs", counted.
+    nets.sizes.NETWORKS and "parameters" or "macs", counted.
     """
 
     text: str

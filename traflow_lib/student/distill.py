@@ -10,6 +10,7 @@ from torch import nn
 
 from .. import nets, objectives
 from ..data.image_set import Images
+from ..data.images import as_images
 from ..files.checksums import fingerprint
 from ..files.locks import exclusively
 from ..files.log import log
@@ -29,7 +30,7 @@ PAIRS = {"n": 10_000, "seed": 1, "method": "heun", "steps": 18, "online": False}
 
 def distill(  # noqa: PLR0913 - what decides a student
     teacher,
-    data: Images | None = None,
+    data=None,
     method: str = "traflow",
     *,
     steps: int = 20_000,
@@ -49,7 +50,8 @@ def distill(  # noqa: PLR0913 - what decides a student
     Args:
         teacher: as_velocity(...), load_teacher(...), a file of one, or any v(x, t), of a closed form for
             instance. Where there are data, the convention given to as_velocity is checked on them.
-        data: pictures; only methods that learn from real data need them, others take their shape from them.
+        data: pictures (ImageFolder, ImageArray, a torch Dataset, a folder's path ...: images.as_images). Only
+            methods that learn from real data need them, others take their shape from them.
         method: one of objectives.names().
         steps: of the optimiser.
         out: the folder for pairs, checkpoints, log and student.safetensors.
@@ -65,6 +67,7 @@ def distill(  # noqa: PLR0913 - what decides a student
     Raises:
         ValueError: something does not fit, or `out` holds a student of other settings; the message says what.
     """
+    data = None if data is None else as_images(data)
     field, config = _teacher(teacher)
     objective = objectives.get(method, **options or {})
     shape, solved = _shape(data, shape), _pair_settings(pairs or {})
