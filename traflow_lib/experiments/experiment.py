@@ -59,9 +59,9 @@ class Experiment:
         """
         return images.load(self.dataset, **self.recipe.get("data", {}))[0]
 
-    def data(self, n: int, seed: int) -> Tensor:
-        """n data points: a seeded sample of a toy, or random images of the set."""
-        return self.draw(n, Draws.seeded(seed))[0]
+    def data(self, n: int, seed: int | None = None) -> Tensor:
+        """n data points: of a toy, or random images of the set; seeded, or by torch's own generator."""
+        return self.draw(n, Draws() if seed is None else Draws.seeded(seed))[0]
 
     def draw(self, n: int, draws: Draws) -> tuple[Tensor, Tensor | None]:
         """n data points of this process's training batch and, of a conditional teacher, their classes."""
