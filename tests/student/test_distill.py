@@ -94,6 +94,29 @@ def test_a_wrong_time_direction_is_caught_before_anything_is_solved(teacher, tmp
     assert not (tmp_path / "wrong").exists()
 
 
+def test_the_same_call_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
+    def run(folder):
+        torch.manual_seed(0)
+        net, options = MLP(width=16, depth=2, s_input=True), {"batch": 16, "save_every": 4}
+        return distill(
+            FLOW, steps=12, out=tmp_path / folder, network=net, shape=(2,), train=options, pairs={"n": 50}
+        )
+
+    whole, calls, step = run("whole"), [], torch.optim.Adam.step
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return step(*arguments, **options)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(torch.optim.Adam, "step", interrupted)
+        run("parts")
+    again = run("parts")
+    assert again.header["training"]["steps"] == 12 and torch.equal(again.sample(5), whole.sample(5))
+
+
 @pytest.mark.parametrize("method", ["traflow", "distill", "cd"])
 def test_a_closed_form_teaches_a_network_that_is_given(method, tmp_path):
     torch.manual_seed(0)
