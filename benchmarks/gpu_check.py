@@ -118,7 +118,7 @@ def prepared(case: Case, profile: str) -> Experiment:
             "pairs": {"n": 64, "online": False},
         },
     )
-    experiment = Experiment(recipe, say=lambda line: None)
+    experiment = Experiment(recipe)
     classes = experiment.classes
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (512, *experiment.shape), dtype=torch.uint8, generator=generator)

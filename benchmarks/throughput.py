@@ -60,7 +60,7 @@ def speeds(recipe: dict, loss: str, variant: dict) -> tuple[Experiment, Model, l
         "students": {loss: LOSSES[loss]},
         "pairs": {"online": variant.get("online", False)},
     }
-    experiment = Experiment(recipes.merge(recipe, change), say=lambda line: None)
+    experiment = Experiment(recipes.merge(recipe, change))
     seed = int(time())  # never trained before, so that it is trained now
     model = experiment.model(loss, seed)
     return experiment, model, [line["samples_per_second"] for line in read_log(model.file.parent)[1:]]

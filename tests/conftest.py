@@ -1,11 +1,14 @@
 """Shared set-up: nothing the tests do may write in the repository, and two threads are all they take."""
 
+import logging
 import os
 
 import pytest
 import torch
 from image_files import cifar
 from inception_stand_in import stand_in  # noqa: F401 - a fixture for every test
+
+from traflow_lib.files.log import log
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,6 +30,17 @@ def _two_threads():
 def _seeded():
     """Every test starts from the same random state, whatever ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def said():
+    """The lines that the kit says while it works, as they come."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    log.addHandler(handler)
+    yield lines
+    log.removeHandler(handler)
 
 
 @pytest.fixture

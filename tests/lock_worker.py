@@ -28,14 +28,10 @@ CONFIG = {"kind": "mlp", "width": 8, "depth": 1}
 EXTRACTOR = Extractor("mean", "native", "0" * 64, 4, lambda x: x.float().flatten(1))
 
 
-def say(line: str) -> None:
-    print(line, flush=True)
-
-
 def make(folder: Path) -> None:
     """The time it takes to make something."""
     if processes().is_main_process:
-        say("made")
+        print("made", flush=True)
     while not (folder / "go").exists():
         time.sleep(0.05)
 
@@ -48,13 +44,13 @@ def network(folder: Path) -> torch.Tensor:
         )
 
     own = {"train": {"steps": 3, "batch": 4}, "net": CONFIG, "seed": 0}
-    networks = Networks("toy", torch.device("cpu"), say)
+    networks = Networks("toy", torch.device("cpu"))
     net = networks.trained("teacher", own, lambda: build(CONFIG), make_loss).net
     return nn.utils.parameters_to_vector(net.parameters())
 
 
 def pairs(folder: Path) -> torch.Tensor:
-    experiment = Experiment(recipes.load("00_quickstart", "smoke"), say=say)
+    experiment = Experiment(recipes.load("00_quickstart", "smoke"))
 
     def velocity(x, t):
         make(folder)
@@ -69,17 +65,11 @@ def features(folder: Path) -> torch.Tensor:
         make(folder)
         return torch.full((stop - start, 1, 2, 2), start, dtype=torch.uint8), 1
 
-    return collect(images, 4, {"what": "numbers"}, EXTRACTOR, say=say).features
+    return collect(images, 4, {"what": "numbers"}, EXTRACTOR).features
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     locks.PATIENCE = 0.5  # several exchanges while a test waits
-    say(
-        "sha256 "
-        + tensor_sha256(
-            {"network": network, "pairs": pairs, "features": features}[sys.argv[1]](
-                Path(sys.argv[2])
-            ).detach()
-        )
-    )
+    want = {"network": network, "pairs": pairs, "features": features}[sys.argv[1]]
+    print("sha256", tensor_sha256(want(Path(sys.argv[2])).detach()), flush=True)

@@ -41,16 +41,8 @@ class Images:
         return torch.arange(start, stop, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2), 3
 
 
-def run(images, n=10, batch=4, extractor=PLAIN, said=None, **options):
-    return collect(
-        images,
-        n,
-        {"what": "numbers"},
-        extractor,
-        batch=batch,
-        say=(said if said is not None else []).append,
-        **options,
-    )
+def run(images, n=10, batch=4, extractor=PLAIN, **options):
+    return collect(images, n, {"what": "numbers"}, extractor, batch=batch, **options)
 
 
 def test_features_come_in_order_with_their_moments():
@@ -60,19 +52,19 @@ def test_features_come_in_order_with_their_moments():
     assert torch.equal(found.mean, mean) and torch.equal(found.cov, cov) and found.mean.dtype == torch.float64
 
 
-def test_second_call_answers_from_the_cache_and_says_so():
-    first, images, said = run(Images()), Images(), []
-    second = run(images, said=said)
+def test_second_call_answers_from_the_cache_and_says_so(said):
+    first, images = run(Images()), Images()
+    second = run(images)
     assert images.asked == [] and torch.equal(second.features, first.features) and second.nfe == 3
     assert len(said) == 1 and said[0].startswith("10 features of numbers from the cache")
 
 
 @pytest.mark.parametrize("killed_at", [0, 4, 8])
-def test_killing_it_loses_at_most_one_batch(killed_at):
+def test_killing_it_loses_at_most_one_batch(killed_at, said):
     with pytest.raises(KeyboardInterrupt):
         run(Images(dies=killed_at))
-    images, said = Images(), []
-    found = run(images, said=said)
+    images = Images()
+    found = run(images)
     assert [start for start, _ in images.asked] == [start for start in (0, 4, 8) if start >= killed_at]
     assert found.features[:, 0].tolist() == list(range(10))
     assert said == (
@@ -80,14 +72,14 @@ def test_killing_it_loses_at_most_one_batch(killed_at):
     )
 
 
-def test_damaged_file_is_made_again():
+def test_damaged_file_is_made_again(said):
     run(Images())
     (file,) = (paths.runs() / "features").glob("*.safetensors")
     content = bytearray(file.read_bytes())
     content[-20] ^= 1
     file.write_bytes(content)
-    images, said = Images(), []
-    run(images, said=said)
+    images = Images()
+    run(images)
     assert images.asked and said[0] == f"{file.name} is damaged and made again"
     after = Images()
     run(after)

@@ -29,9 +29,7 @@ def test_pixels_are_those_a_file_would_hold():
 
 @pytest.fixture(scope="module")
 def digits_experiment():
-    return Experiment(
-        recipes.load("06_digits", "hour"), say=lambda line: None
-    )  # whose classifier is committed
+    return Experiment(recipes.load("06_digits", "hour"))  # whose classifier is committed
 
 
 def test_the_kits_classifier_as_an_extractor(digits_experiment):

@@ -31,7 +31,7 @@ def folder_of(tmp_path, n=6, size=8):
 def features(folder, batch=500):
     """The pixels themselves, flat, three channels each."""
     extractor = Extractor("pixels", "none", "0", 100, lambda x: x.expand(-1, 3, -1, -1).flatten(1).float())
-    return generate.of_folder(folder, extractor, batch=batch, say=lambda line: None).features
+    return generate.of_folder(folder, extractor, batch=batch).features
 
 
 @pytest.mark.parametrize("which", [0, 3])

@@ -91,11 +91,11 @@ def test_lines_and_records_tell_all_the_number_depends_on(capsys):
 
 def test_value_is_that_of_the_pieces():
     settings = Scoring.of(n=50, extractor="cnn", split="test", seeds=[7])
-    (record,) = evaluate.evaluate(str(STUDENT), "digits", settings, say=lambda line: None)
+    (record,) = evaluate.evaluate(str(STUDENT), "digits", settings)
     extractor, generator = load("cnn", "digits"), generate.Generator(STUDENT)
     fake, real = (
         extractor(to_uint8(generator(7, 1, 0, 50)[0])),
-        generate.reference("digits", "test", extractor, say=lambda line: None),
+        generate.reference("digits", "test", extractor),
     )
     assert record.metrics["fd-digits-cnn-uint8"][0] == pytest.approx(
         feature_distance(fake["features"], real.features), rel=1e-4
@@ -274,7 +274,7 @@ def test_an_adaptive_solvers_batch_is_part_of_the_question_and_a_fixed_grids_is_
 @pytest.mark.parametrize("solver", ["dopri5", "euler"])
 def test_a_broken_teacher_is_one_line_in_the_command_and_in_measure(solver, tmp_path, capsys):
     pytest.importorskip("torchdiffeq")
-    experiment = Experiment(recipes.load("06_digits", "smoke"), "digits", say=lambda line: None)
+    experiment = Experiment(recipes.load("06_digits", "smoke"), "digits")
     net, header = experiment.model("teacher").net, experiment.model("teacher").header
     with torch.no_grad():
         next(net.parameters()).mul_(float("nan"))

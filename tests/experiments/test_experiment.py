@@ -22,8 +22,8 @@ def _own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("TRAFLOW_RESULTS", str(tmp_path / "results"))
 
 
-def smoke(name="04_traflow_2d", dataset="8gaussians", say=lambda line: None, **change):
-    return Experiment(recipes.merge(recipes.load(name, "smoke"), change), dataset, say=say)
+def smoke(name="04_traflow_2d", dataset="8gaussians", **change):
+    return Experiment(recipes.merge(recipes.load(name, "smoke"), change), dataset)
 
 
 @pytest.mark.parametrize(
@@ -33,17 +33,16 @@ def smoke(name="04_traflow_2d", dataset="8gaussians", say=lambda line: None, **c
         ("06_digits", "digits", {"paired_rmse", "fd-digits-cnn"}),
     ],
 )
-def test_recipe_runs_from_nothing_to_records_and_then_only_loads(name, dataset, metrics):
+def test_recipe_runs_from_nothing_to_records_and_then_only_loads(name, dataset, metrics, said):
     pytest.importorskip("ot")
     pytest.importorskip("torchdiffeq")
-    said = []
-    first = bench.run(smoke(name, dataset, say=said.append), say=said.append)
+    first = bench.run(smoke(name, dataset))
     assert (
         sum("training teacher" in line for line in said) == 1 and sum("pairs" in line for line in said) == 1
     )
-    later = []
-    second = bench.run(smoke(name, dataset, say=later.append), again=True, say=later.append)
-    assert not [line for line in later if "training" in line or "solving" in line]
+    said.clear()
+    second = bench.run(smoke(name, dataset), again=True)
+    assert not [line for line in said if "training" in line or "solving" in line]
     assert [r.metrics for r in first] == [r.metrics for r in second]
     for record in first:
         lines = map(json.loads, (paths.results() / "records" / record.file).read_text().splitlines())
@@ -79,7 +78,7 @@ def test_variants_of_the_sweep_are_measured_at_one_call_with_the_first_seed():
     experiment = smoke(
         students={"short": {"objective": "distill", "train": {"steps": 2}}}, sweep=["short"], seeds=[3, 4]
     )
-    (record,) = bench.run(experiment, ["short"], say=lambda line: None)
+    (record,) = bench.run(experiment, ["short"])
     assert (record.nfe, record.seeds, record.training["steps"]) == (1, [3], 2)
 
 
@@ -118,9 +117,8 @@ def test_unknown_method_lists_what_exists():
         smoke().student("ctm")
 
 
-def test_closed_form_teacher_needs_no_training():
-    said = []
-    experiment = smoke(say=said.append, teacher={"kind": "exact"})
+def test_closed_form_teacher_needs_no_training(said):
+    experiment = smoke(teacher={"kind": "exact"})
     assert experiment.teacher() is experiment.toy.flow and not said
     assert experiment.student("traflow").sample(sample_noise(0, 0, 5, (2,))).isfinite().all()
 
@@ -130,9 +128,8 @@ def test_data_set_without_a_closed_form_says_which_has_one():
         smoke(dataset="checkerboard", teacher={"kind": "exact"}).teacher()
 
 
-def test_online_pairs_are_solved_at_every_step_and_never_kept():
-    said = []
-    jump = smoke(say=said.append, pairs={"online": True}).student("traflow_path")
+def test_online_pairs_are_solved_at_every_step_and_never_kept(said):
+    jump = smoke(pairs={"online": True}).student("traflow_path")
     assert jump.sample(sample_noise(0, 0, 5, (2,))).isfinite().all()
     assert not [line for line in said if "solving" in line] and not list(paths.runs().glob("*pairs*"))
 

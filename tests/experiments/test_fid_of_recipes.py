@@ -16,13 +16,13 @@ def experiment(tmp_path, monkeypatch):
         recipes.load("cifar10", "smoke"),
         {"fid": {"n": 24, "n_reference": 40, "split": "train", "metrics": ["fid", "is"]}},
     )
-    return Experiment(recipes.merge(recipe, {"evaluate": {"nfe": [1, 2]}}), say=lambda line: None)
+    return Experiment(recipes.merge(recipe, {"evaluate": {"nfe": [1, 2]}}))
 
 
 @pytest.mark.slow  # clean-fid's resizing and the stand-in Inception take most of a minute
-def test_teacher_and_students_under_one_protocol(experiment, stand_in):
+def test_teacher_and_students_under_one_protocol(experiment, stand_in, said):
     pytest.importorskip("cleanfid")
-    found = fid.run(experiment, ["teacher", "distill"], say=lambda line: None)
+    found = fid.run(experiment, ["teacher", "distill"])
     assert [(record.method, record.sampler) for record in found] == [
         ("teacher", "dopri5"),
         ("distill", "jumps"),
@@ -35,21 +35,18 @@ def test_teacher_and_students_under_one_protocol(experiment, stand_in):
         )
         assert (record.n_generated, record.n_reference) == (24, 40)
     assert len(records.load(paths.results() / "records" / "smoke")) == 6
-    said = []
-    again = fid.run(experiment, ["teacher", "distill"], say=said.append)
+    said.clear()
+    again = fid.run(experiment, ["teacher", "distill"])
     assert [record.metrics for record in again] == [record.metrics for record in found] and any(
         "from the cache" in line for line in said
     )
 
 
-def test_without_weights_or_a_fid_block_it_says_so_and_goes_on(experiment, monkeypatch, tmp_path):
+def test_without_weights_or_a_fid_block_it_says_so_and_goes_on(experiment, monkeypatch, tmp_path, said):
     monkeypatch.setenv("TRAFLOW_INCEPTION", str(tmp_path))
-    said = []
-    assert fid.run(experiment, say=said.append) == [] and said[0].startswith(
-        "not run: FID. TRAFLOW_INCEPTION is"
-    )
+    assert fid.run(experiment) == [] and said[0].startswith("not run: FID. TRAFLOW_INCEPTION is")
     del experiment.recipe["fid"]
-    assert fid.run(experiment, say=said.append) == [] and "another ruler" in said[1]
+    assert fid.run(experiment) == [] and "another ruler" in said[-1]
 
 
 def test_students_outside_the_contest_are_measured_as_the_ablation_block_says():

@@ -48,8 +48,8 @@ def test_recipe_runs_from_nothing_to_records(name):
         pytest.importorskip(package)
     recipe = recipes.load(name, "smoke")
     methods = ["traflow_v4", "compact"] if name == "imagenet64" else recipe["methods"]
-    experiment = Experiment(recipe, say=lambda line: None)
-    found = bench.run(experiment, methods, say=lambda line: None)
+    experiment = Experiment(recipe)
+    found = bench.run(experiment, methods)
     assert {record.method for record in found} == set(methods)
     assert recipe["stand_in_for"] == name
     for record in found:
@@ -85,7 +85,7 @@ def test_laptop_measures_with_committed_statistics_and_needs_no_image(name, monk
     assert measure.experiment.model("classifier").file.parent == paths.committed("checkpoints")
 
 
-def test_notebook_07_distills_and_measures_without_an_image(tmp_path, monkeypatch):
+def test_notebook_07_distills_and_measures_without_an_image(tmp_path, monkeypatch, said):
     monkeypatch.setattr(published_sets, "DEBIAN_FASHION_MNIST", tmp_path)
     monkeypatch.setenv("TRAFLOW_DATA", str(tmp_path))
     few = {
@@ -93,16 +93,13 @@ def test_notebook_07_distills_and_measures_without_an_image(tmp_path, monkeypatc
         "student": {"train": {"steps": 1, "batch": 2}},
         "evaluate": {"n": 3, "n_geometry": 1, "reference": {"steps": 1}},
     }
-    experiment, lines = (
-        Experiment(recipes.merge(recipes.load("fashion_mnist", "laptop"), few), say=lambda line: None),
-        [],
-    )
-    found = bench.run(experiment, ["teacher", "traflow", "distill"], again=True, say=lines.append)
+    experiment = Experiment(recipes.merge(recipes.load("fashion_mnist", "laptop"), few))
+    found = bench.run(experiment, ["teacher", "traflow", "distill"], again=True)
     assert {record.method for record in found} == {"teacher", "traflow", "distill"}
     assert all(
         "fd-fashion_mnist-cnn-uint8" in record.metrics and record.n_reference == 10_000 for record in found
     )
-    assert ["half-mirrored" in line for line in lines if line.startswith("not measured: real data, ")] == [
+    assert ["half-mirrored" in line for line in said if line.startswith("not measured: real data, ")] == [
         False,
         True,
     ]
@@ -118,14 +115,14 @@ def test_students_that_notebook_07_shows_are_committed():
 
 def test_half_mirrored_data_are_as_far_from_the_data_as_they_are_lopsided():
     recipe = recipes.load("fashion_mnist", "smoke")
-    measure = Measure(Experiment(recipe, say=lambda line: None))
+    measure = Measure(Experiment(recipe))
     as_it_is = measure.mirrored()
     assert (as_it_is.method, as_it_is.sampler, as_it_is.nfe) == (
         "real data",
         "half-mirrored",
         0,
     ) and as_it_is.n_generated == 500
-    symmetric, lopsided = (Measure(Experiment(recipe, say=lambda line: None)) for _ in range(2))
+    symmetric, lopsided = (Measure(Experiment(recipe)) for _ in range(2))
     symmetric.ruler.real = torch.cat([measure.real[:, :, :, :16], measure.real[:, :, :, :16].flip(3)], dim=3)
     lopsided.ruler.real = torch.cat([measure.real[:, :, :, :16], -torch.ones(500, 1, 32, 16)], dim=3)
     for one in (symmetric, lopsided):
@@ -285,9 +282,7 @@ def test_checkpoint_of_a_release_is_the_teacher_of_a_recipe_and_students_start_a
     )
     assert "cifar10: distill, seed 0 in" in capsys.readouterr().out
     shrunken["student"]["train"]["lr"] = 0.0
-    experiment = Experiment(
-        shrunken | {"teacher": {"kind": "checkpoint", "file": str(file)}}, say=lambda line: None
-    )
+    experiment = Experiment(shrunken | {"teacher": {"kind": "checkpoint", "file": str(file)}})
     student, teacher, x = experiment.student("distill"), load_teacher(file), torch.randn(2, 3, 32, 32)
     assert torch.allclose(student.average_velocity(x, 0.7, 0.2), teacher(x, 0.7), atol=1e-6)
 
@@ -314,7 +309,7 @@ def test_compact_students_start_from_part_of_the_teacher_or_from_nothing(start, 
         recipes.load("cifar10", "smoke"),
         {"students": {"small": {"objective": "distill", "start": start, "net": options}}},
     )
-    student = Experiment(recipe, say=lambda line: None).student("small")
+    student = Experiment(recipe).student("small")
     assert student.net.width == options.get("width", 8)
 
 
@@ -323,7 +318,7 @@ def test_unknown_start_lists_what_exists():
         recipes.load("cifar10", "smoke"), {"students": {"small": {"objective": "distill", "start": "middle"}}}
     )
     with pytest.raises(ValueError, match="start is 'middle'; it must be one of teacher, truncated, random"):
-        Experiment(recipe, say=lambda line: None).student("small")
+        Experiment(recipe).student("small")
 
 
 def test_interrupted_training_is_only_resumed_when_asked(capsys, monkeypatch):

@@ -27,7 +27,7 @@ def pictures(tmp_path):
 def test_a_recipe_takes_a_folder_and_knows_its_contents(pictures, tmp_path):
     recipe = recipes.load("06_digits", "smoke")
     recipe = {key: value for key, value in recipe.items() if key not in ("classifier", "watch", "dataset")}
-    experiment = Experiment(recipe, f"folder:{pictures}@8", say=lambda line: None)
+    experiment = Experiment(recipe, f"folder:{pictures}@8")
     assert experiment.shape == (1, 8, 8) and experiment.data(3, seed=0).shape == (3, 1, 8, 8)
     model = experiment.model("traflow", 0)
     assert model.was_trained and model.file.parent.parent == tmp_path / "runs"

@@ -44,24 +44,23 @@ def test_everything_a_profile_needs_is_listed(tmp_path):
     assert readiness.has_data(recipe)
 
 
-def test_stand_in_data_need_no_file_and_are_named():
-    lines = []
-    readiness.check(recipes.load("cifar10", "laptop"), say=lines.append)
+def test_stand_in_data_need_no_file_and_are_named(said):
+    readiness.check(recipes.load("cifar10", "laptop"))
     assert (
-        len(lines) == 2
-        and lines[1].endswith("STAND-IN for cifar10")
-        and all(line.startswith("ok") for line in lines)
+        len(said) == 2
+        and said[1].endswith("STAND-IN for cifar10")
+        and all(line.startswith("ok") for line in said)
     )
 
 
-def test_notebook_07_goes_on_without_images_unless_something_trains_on_them(tmp_path, monkeypatch):
+def test_notebook_07_goes_on_without_images_unless_something_trains_on_them(tmp_path, monkeypatch, said):
     monkeypatch.setattr(published_sets, "DEBIAN_FASHION_MNIST", tmp_path / "nowhere")
-    lines, laptop = [], recipes.load("fashion_mnist", "laptop")
-    readiness.check(laptop, say=lines.append)
+    laptop = recipes.load("fashion_mnist", "laptop")
+    readiness.check(laptop)
     assert (
-        len(lines) == 2
-        and "MISSING data fashion_mnist" in lines[1]
-        and "python -m traflow_lib data fashion_mnist fetches it" in lines[1]
+        len(said) == 2
+        and "MISSING data fashion_mnist" in said[1]
+        and "python -m traflow_lib data fashion_mnist fetches it" in said[1]
     )
     assert not readiness.has_data(laptop)
     another_teacher = recipes.merge(laptop, {"teacher": {"seed": 1}})
@@ -73,7 +72,7 @@ def test_notebook_07_goes_on_without_images_unless_something_trains_on_them(tmp_
         with pytest.raises(
             FileNotFoundError, match="data fashion_mnist: python -m traflow_lib data fashion_mnist fetches it"
         ):
-            readiness.check(recipe, say=lines.append)
+            readiness.check(recipe)
 
 
 @pytest.mark.parametrize(
@@ -103,14 +102,13 @@ def test_a_server_that_falls_silent_is_given_up_in_one_line(tmp_path, monkeypatc
         held[0].close()
 
 
-def test_what_is_vital_stops_with_what_to_do_and_the_rest_is_said(tmp_path):
-    lines = []
+def test_what_is_vital_stops_with_what_to_do_and_the_rest_is_said(tmp_path, said):
     with pytest.raises(
         FileNotFoundError,
         match=r"cifar-10-python.tar.gz.*; teacher checkpoint: put https://.*edm-cifar10.*give another file",
     ):
-        readiness.check(recipes.load("cifar10", "paper"), say=lines.append)
-    assert [line.split()[1] for line in lines] == ["GPU:", "Inception"] and "FID stays 'not run'" in lines[1]
+        readiness.check(recipes.load("cifar10", "paper"))
+    assert [line.split()[1] for line in said] == ["GPU:", "Inception"] and "FID stays 'not run'" in said[1]
 
 
 def test_another_teacher_may_be_named(tmp_path):

@@ -15,5 +15,5 @@ def test_chosen_settings_are_the_winners_of_the_recorded_search(name, monkeypatc
 
     monkeypatch.setattr(bench.Measure, "student", refuse)
     recipe = recipes.load(name, "search")
-    found = bench.tune(Experiment(recipe, say=lambda line: None), say=lambda line: None)
+    found = bench.tune(Experiment(recipe))
     assert found == recipes.load(name, "hour")["chosen"]

@@ -221,6 +221,6 @@ def test_a_model_of_this_machine_from_before_fingerprints_changed_is_found(tmp_p
         own["net"],
         **facts,
     )
-    experiment = Experiment(recipes.load("04_traflow_2d", "laptop"), "8gaussians", say=lambda line: None)
+    experiment = Experiment(recipes.load("04_traflow_2d", "laptop"), "8gaussians")
     experiment.student("traflow")
     assert experiment.model("traflow").file.parent.name == "8gaussians-traflow-seed0-0123456789"

@@ -11,11 +11,12 @@ from torch import nn
 
 from .. import nets
 from ..data import images
+from ..files.log import log
 from ..nets.target_time import with_target_time
 from ..student import distill
 from ..teachers.adapter import as_velocity
 from ..teachers.convention import PREDICTS
-from .options import DataSet, Methods, Precision, Profile, Resume, experiments, recipe_help, say
+from .options import DataSet, Methods, Precision, Profile, Resume, experiments, recipe_help
 
 
 def run(
@@ -59,7 +60,7 @@ def run(
             for name in method or experiment.recipe["methods"]:
                 for number in seed or experiment.recipe["seeds"]:
                     file = experiment.model(name, number).file
-                    say(f"{experiment.dataset}: {name}, seed {number} in {file}")
+                    log.info(f"{experiment.dataset}: {name}, seed {number} in {file}")
         return
     if teacher is None or data is None:
         raise ValueError("distill needs --recipe, or --teacher and --data: see distill --help")
@@ -74,7 +75,7 @@ def run(
             torch.manual_seed(number)
             net = None if is_file else with_target_time(source, layer)
             distill(source, pictures, name, steps=steps, out=folder, network=net, seed=number, train=train)
-            say(f"{name}, seed {number} in {folder / 'student.safetensors'}")
+            log.info(f"{name}, seed {number} in {folder / 'student.safetensors'}")
 
 
 def _built(teacher: str, weights: Path | None) -> nn.Module:

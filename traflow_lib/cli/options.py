@@ -8,7 +8,6 @@ import typer
 from ..experiments import recipes
 from ..experiments.experiment import Experiment
 from ..experiments.schema import PROFILES
-from ..files.processes import processes
 from ..nets.precision import DTYPES
 
 recipe_help = f"One of {', '.join(recipes.names())}."
@@ -48,9 +47,3 @@ def experiments(
     if data and data not in datasets:
         raise ValueError(f"recipe {recipe} has no data set '{data}'; it has {', '.join(datasets)}")
     return [Experiment(loaded, dataset, resume=resume) for dataset in ([data] if data else datasets)]
-
-
-def say(line: str) -> None:
-    """Print once, however many processes there are."""
-    if processes().is_main_process:
-        print(line)

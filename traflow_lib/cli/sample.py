@@ -13,12 +13,12 @@ from ..batch import labelled
 from ..data import sample_files
 from ..evaluation.features import to_uint8
 from ..files.checks import finite
+from ..files.log import log
 from ..files.processes import processes
 from ..jump import JumpMap
 from ..pairs import sample_start
 from ..solvers import solve
 from ..teachers import VelocityField, load_network
-from .options import say
 
 FEW = 4  # calls: with fewer, a teacher's samples are hardly pictures
 
@@ -82,10 +82,12 @@ def run(
     sample_files.write(out, x, None if points else to_uint8(x), of)
     calls = max(part[3] for part in parts)
     by = f" by {solver}" if solver else ""
-    say(f"{samples} samples with {calls} call{'s' * (calls > 1)} each{by}, shape {tuple(x.shape)}, in {out}")
+    log.info(
+        f"{samples} samples with {calls} call{'s' * (calls > 1)} each{by}, shape {tuple(x.shape)}, in {out}"
+    )
     student = "objective" in header.get("settings", {}) or header.get("s_input")
     if not student and calls < FEW:
-        say(
+        log.info(
             f"{checkpoint.name} is a teacher, whose flow {calls} call{'s' * (calls > 1)} cannot follow; "
             "--solver heun --steps 20 can"
         )

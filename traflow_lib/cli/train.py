@@ -1,6 +1,7 @@
 """The command train."""
 
-from .options import DataSet, Precision, Profile, Recipe, Resume, Teacher, experiments, say
+from ..files.log import log
+from .options import DataSet, Precision, Profile, Recipe, Resume, Teacher, experiments
 
 
 def run(
@@ -13,4 +14,4 @@ def run(
 ) -> None:
     """Train (or find) the teacher of a recipe."""
     for experiment in experiments(recipe, profile, data, precision, teacher, resume):
-        say(f"{experiment.dataset}: teacher in {experiment.model('teacher').file}")
+        log.info(f"{experiment.dataset}: teacher in {experiment.model('teacher').file}")

@@ -5,11 +5,12 @@ Where they come from, what their checksums are, and how they are fetched.
 
 import os
 import socket
-import sys
 import urllib.request
 from hashlib import file_digest
 from http.client import HTTPException
 from pathlib import Path
+
+from ..files.log import log
 
 TIMEOUT = 10  # seconds in which a server has to answer, and a transfer to go on
 # environment variable: 1 accepts files that are not the published ones (subsets, your own)
@@ -79,8 +80,7 @@ def download(url: str, target: Path) -> None:
     waiting = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
     try:
-        if sys.stderr.isatty():
-            print(f"fetching {url}", file=sys.stderr)
+        log.info(f"fetching {url}")
         urllib.request.urlretrieve(url, part)  # complains if it ends too early
         verify(part, target.name)
         part.replace(target)

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..files import paths
 from ..files.checksums import file_sha256, fingerprint
 from ..files.locks import exclusively
+from ..files.log import log
 from ..files.parts import in_parts
 from ..files.processes import processes
 from ..files.tensors import save_tensors
@@ -54,7 +55,6 @@ def collect(
     *,
     spatial: bool = False,
     batch: int = BATCH,
-    say=print,
 ) -> Features:
     """Features of images 0..n-1.
 
@@ -72,14 +72,14 @@ def collect(
     everyone = processes()
     source = paths.in_a_name(facts.get("source", "images"))
     file = paths.runs() / "features" / f"{source}-{extractor.name}-{fingerprint(facts)}.safetensors"
-    with exclusively(file.stem, f"features of {facts['what']}", say):
+    with exclusively(file.stem, f"features of {facts['what']}"):
         if everyone.is_main_process and (file.exists() and not _is_whole(file)):
-            say(f"{file.name} is damaged and made again")
+            log.info(f"{file.name} is damaged and made again")
             file.unlink()
         everyone.wait_for_everyone()
         if file.exists():
             if everyone.is_main_process:
-                say(f"{n:,} features of {facts['what']} from the cache, {file.name}")
+                log.info(f"{n:,} features of {facts['what']} from the cache, {file.name}")
             return _read(file, facts)
 
         def extracted(start: int, stop: int) -> dict[str, Tensor]:
@@ -89,7 +89,7 @@ def collect(
         folder = file.with_suffix(".parts")
         found = in_parts(folder, n, batch, extracted, lambda parts: _join(parts, file, facts))
         if found:
-            say(f"{found:,} features of {facts['what']} were there from an interrupted run")
+            log.info(f"{found:,} features of {facts['what']} were there from an interrupted run")
         return _read(file, facts)
 
 

@@ -7,10 +7,10 @@ that gives every method the same number of trials; step_costs() measures what a 
 costs, which the equal-time budget is made of.
 """
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
-from math import log
 from statistics import median
 from time import time
 
@@ -18,6 +18,7 @@ from .. import objectives
 from ..evaluation import records
 from ..evaluation.records import Record
 from ..files import paths
+from ..files.log import log
 from ..solvers import CALLS_PER_STEP
 from .experiment import Experiment
 from .measure import Measure
@@ -29,9 +30,7 @@ def methods(recipe: dict) -> list[str]:
     return recipe["methods"] + [name + TIME for name in recipe.get("timed", [])]
 
 
-def run(
-    experiment: Experiment, only: list[str] | None = None, again: bool = False, say=print
-) -> list[Record]:
+def run(experiment: Experiment, only: list[str] | None = None, again: bool = False) -> list[Record]:
     """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE.
 
     Of images also the real data, against themselves: half against half, and half-mirrored where training
@@ -43,7 +42,6 @@ def run(
         experiment: what is measured.
         only: these methods; "teacher" is one of them, with the real data.
         again: measure also what has a record with the same settings (as notebooks do).
-        say: is given a line a method.
     """
     recipe, measure, found = experiment.recipe, Measure(experiment), []
 
@@ -68,7 +66,7 @@ def run(
             found.append(known or make())
             records.save(found[-1])  # a committed one counts as this machine's, too
         except FileNotFoundError as error:
-            say(f"not measured: real data, {sampler}; {error}")
+            log.info(f"not measured: real data, {sampler}; {error}")
 
     def student(method: str) -> None:
         single = method in recipe.get("sweep", [])
@@ -80,8 +78,8 @@ def run(
 
     for method in ["teacher", *methods(recipe), *recipe.get("sweep", [])] if only is None else only:
         teacher() if method == "teacher" else student(method)
-        say(f"{experiment.dataset}: {method} done")
-    say(f"{experiment.dataset}: {len(found)} records, profile {recipe['profile']}")
+        log.info(f"{experiment.dataset}: {method} done")
+    log.info(f"{experiment.dataset}: {len(found)} records, profile {recipe['profile']}")
     return found
 
 
@@ -100,7 +98,7 @@ def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, finge
     return None
 
 
-def tune(experiment: Experiment, only: list[str] | None = None, say=print) -> dict[str, dict]:
+def tune(experiment: Experiment, only: list[str] | None = None) -> dict[str, dict]:
     """The recipe's `search`, the same for every method: returns the best settings of each.
 
     The learning rate, then the distance, then the method's own main knob: each is set to its best value
@@ -117,22 +115,22 @@ def tune(experiment: Experiment, only: list[str] | None = None, say=print) -> di
             scores = {value: _trial(experiment, method, chosen | {key: value}) for value in values}
             chosen[key] = min(scores, key=scores.get)
         best[method] = chosen
-        say(f"{experiment.dataset}: {method} {chosen}, score {min(scores.values()):.3f}")
+        log.info(f"{experiment.dataset}: {method} {chosen}, score {min(scores.values()):.3f}")
     return best
 
 
 def _trial(experiment: Experiment, method: str, change: dict) -> float:
     """Score of one setting; train and record it unless that was done."""
     name = " ".join([method, *(f"{key}={value}" for key, value in change.items())])
-    trial = Experiment(experiment.recipe, experiment.dataset, say=lambda line: None)
+    trial = Experiment(experiment.recipe, experiment.dataset)
     search = experiment.recipe["search"]
     calls = search["calls"].get(method, experiment.recipe["evaluate"]["nfe"])
-    made = run(trial, [name], say=lambda line: None)
+    made = run(trial, [name])
     found = [record for record in made if record.sampler == "jumps" and record.nfe in calls]
-    return sum(log(value) for record in found for value in record.metrics["paired_rmse"]) / len(found)
+    return sum(math.log(value) for record in found for value in record.metrics["paired_rmse"]) / len(found)
 
 
-def step_costs(experiment: Experiment, repeats: int = 3, say=print) -> dict[str, float]:
+def step_costs(experiment: Experiment, repeats: int = 3) -> dict[str, float]:
     """Milliseconds a training step of each method takes, recorded, and returned relative to the cheapest.
 
     Needs an idle machine.
@@ -140,7 +138,7 @@ def step_costs(experiment: Experiment, repeats: int = 3, say=print) -> dict[str,
     recipe, steps = deepcopy(experiment.recipe), 200 if experiment.is_toy else 20
     recipe["student"]["train"] |= {"steps": steps, "warmup": 0}
     times: dict[str, list[float]] = {method: [] for method in recipe["methods"]}
-    trial, measure = Experiment(recipe, experiment.dataset, say=lambda line: None), Measure(experiment)
+    trial, measure = Experiment(recipe, experiment.dataset), Measure(experiment)
     fresh = int(time())  # seeds that were never trained, so that every call measures anew
     for repeat in range(repeats):
         for method in times:  # taking turns, so that a slow minute hits every method
@@ -151,5 +149,5 @@ def step_costs(experiment: Experiment, repeats: int = 3, say=print) -> dict[str,
         measure.record_cost(method, values)
     cheapest = min(median(values) for values in times.values())
     relative = {method: round(median(values) / cheapest, 2) for method, values in times.items()}
-    say(f"{experiment.dataset}: {relative}")
+    log.info(f"{experiment.dataset}: {relative}")
     return relative

@@ -1,6 +1,5 @@
 """The command evaluate: metrics of a checkpoint or of a folder of images, with all that they depend on."""
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,19 +11,14 @@ from ..evaluation.scores import errors, line, scores
 from ..evaluation.scoring import Scoring
 from ..files import paths
 from ..files.checksums import fingerprint
+from ..files.log import log
 from ..files.processes import processes
 from .extractors import load
 from .networks import Model, recorded
 
 
 def evaluate(
-    target: Path | str,
-    dataset: str,
-    settings: Scoring,
-    *,
-    method: str | None = None,
-    profile: str = "own",
-    say: Callable = print,
+    target: Path | str, dataset: str, settings: Scoring, *, method: str | None = None, profile: str = "own"
 ) -> list[Record]:
     """Measure a checkpoint at every number of calls, or images in a folder or file; returns the records.
 
@@ -36,21 +30,19 @@ def evaluate(
         settings: how.
         method: the name in the records, else the checkpoint's or the folder's.
         profile: under which the records are filed.
-        say: is given the lines.
 
     Raises:
         ValueError, FileNotFoundError, ImportError: in one line, what is wrong or missing.
     """
     target, main = Path(target), processes().is_main_process
-    say = say if main else lambda line: None
     split = settings.split or ("train" if "train" in images.splits(dataset) else "all")
-    extractor = load(settings.extractor, dataset, settings.mode, say)
+    extractor = load(settings.extractor, dataset, settings.mode)
     if "is" in settings.metrics and not extractor.logits:
         raise ValueError(
             f"{extractor.name} ({extractor.mode}) gives no class scores; is takes inception (clean, "
             "legacy_tensorflow) or cnn"
         )
-    options = {"spatial": "sfid" in settings.metrics, "batch": settings.batch, "say": say}
+    options = {"spatial": "sfid" in settings.metrics, "batch": settings.batch}
     models, shape, price = [], None, {}
     if target.is_dir() or target.suffix in sample_files.ARRAYS:
         sets = [("folder", 0, [0], [of_folder(target, extractor, settings.n, **options)])]
@@ -98,11 +90,11 @@ def evaluate(
             )
         )
         for metric in values[0]:
-            say(line(record, metric))
+            log.info(line(record, metric))
         records.save(record)
         done.append(record)
     if price:
-        say(f"{method or name}: {_priced(price)}")
+        log.info(f"{method or name}: {_priced(price)}")
     return done
 
 

@@ -18,6 +18,7 @@ from ..data import images, toys
 from ..evaluation.classifier import accuracy, classification_loss
 from ..files import paths
 from ..files.locks import exclusively
+from ..files.log import log
 from ..files.processes import processes
 from ..flow import velocity_loss
 from ..jump import JumpMap
@@ -35,17 +36,17 @@ from .progress import watcher
 class Experiment:
     """One recipe at one profile on one data set.
 
-    say: called with one line whenever something takes time (print in notebooks). resume: go on with a
+    resume: go on with a
     training that was interrupted; otherwise finding one is a ValueError.
     """
 
-    def __init__(self, recipe: dict, dataset: str | None = None, say=print, resume: bool = True):
+    def __init__(self, recipe: dict, dataset: str | None = None, resume: bool = True):
         self.recipe = recipe
         self.dataset = dataset or recipe.get("dataset") or recipe["datasets"][0]
         self.is_toy = self.dataset in toys.TOYS
         # a toy's networks are too small for an accelerator to pay
         self.device = torch.device("cpu") if self.is_toy else processes().device
-        self.models = Networks(self.dataset, self.device, say, resume)
+        self.models = Networks(self.dataset, self.device, resume)
         self.precision = recipe.get("precision", "fp32")
         self.toy = toys.get(self.dataset) if self.is_toy else None
         self.shape: tuple = (2,) if self.is_toy else images.shape(self.dataset)
@@ -175,9 +176,9 @@ class Experiment:
         name = f"{paths.in_a_name(self.dataset)}-pairs-{settings.identity(own)}.safetensors"
         file = paths.runs() / name
         if file not in self._pairs:
-            with exclusively(file.stem, f"teacher pairs of {self.dataset}", self.models.say):
+            with exclusively(file.stem, f"teacher pairs of {self.dataset}"):
                 if not file.exists():
-                    self.models.say(f"{self.dataset}: solving {own['n']:,} teacher pairs")
+                    log.info(f"{self.dataset}: solving {own['n']:,} teacher pairs")
                     make_pairs(
                         velocity, own["n"], self.shape, own["seed"], keep_path=True, file=file, **options
                     )

@@ -1,6 +1,5 @@
 """Feature extractors by name."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -26,7 +25,7 @@ CLASSIFIERS = {
 }
 
 
-def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callable = print) -> Extractor:
+def load(name: str, dataset: str | None = None, mode: str = "clean") -> Extractor:
     """The extractor of a name; mode: Inception's.
 
     dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says). ValueError,
@@ -39,7 +38,7 @@ def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callab
     if mode != "clean":
         raise ValueError(f"--mode {mode} is Inception's ({', '.join(MODES)}); {name} has its own size")
     if name == "cnn":
-        return _classifier(dataset, say)
+        return _classifier(dataset)
     if kind == "random" and (model.isdigit() or name == "random"):
         return random_network(images.shape(dataset)[0], device, int(model or 0))
     if kind in ("torchvision", "timm") and "=" in model:
@@ -53,14 +52,14 @@ def load(name: str, dataset: str | None = None, mode: str = "clean", say: Callab
     )
 
 
-def _classifier(dataset: str | None, say: Callable) -> Extractor:
+def _classifier(dataset: str | None) -> Extractor:
     if dataset not in CLASSIFIERS:
         known = ", ".join(CLASSIFIERS)
         raise ValueError(
             f"there is no classifier of '{dataset}', only of {known}; take --extractor inception or "
             "torchvision:MODEL=FILE"
         )
-    return of_experiment(Experiment(recipes.load(*CLASSIFIERS[dataset]), dataset, say=say))
+    return of_experiment(Experiment(recipes.load(*CLASSIFIERS[dataset]), dataset))
 
 
 def of_experiment(experiment: Experiment, as_files: bool = True) -> Extractor:

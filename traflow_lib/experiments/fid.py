@@ -1,10 +1,9 @@
 """FID and its kin of a recipe's teacher and students, as its `fid` block says; the paper has tables of it."""
 
-from collections.abc import Callable
-
 from ..evaluation import inception
 from ..evaluation.records import Record
 from ..evaluation.scoring import Scoring
+from ..files.log import log
 from .evaluate import evaluate
 from .experiment import Experiment
 
@@ -14,7 +13,7 @@ def settings(recipe: dict, method: str) -> dict:
     return recipe["fid"] | ({} if method in ("teacher", *recipe["methods"]) else recipe.get("ablation", {}))
 
 
-def run(experiment: Experiment, methods: list[str] | None = None, say: Callable = print) -> list[Record]:
+def run(experiment: Experiment, methods: list[str] | None = None) -> list[Record]:
     """Records of the teacher and of every method, or of those named, at the recipe's NFE.
 
     The teacher is solved by dopri5, methods have the first of the recipe's seeds. Features are kept, so a
@@ -23,12 +22,14 @@ def run(experiment: Experiment, methods: list[str] | None = None, say: Callable 
     """
     recipe, found = experiment.recipe, []
     if "fid" not in recipe:
-        say(f"not run: FID; profile {recipe['profile']} has another ruler, the classifier of its data set")
+        log.info(
+            f"not run: FID; profile {recipe['profile']} has another ruler, the classifier of its data set"
+        )
         return found
     try:
         inception.weights(inception.TORCHSCRIPT)
     except FileNotFoundError as error:
-        say(f"not run: FID. {error}")
+        log.info(f"not run: FID. {error}")
         return found
     for method in methods or ["teacher", *recipe["methods"]]:
         if method == "teacher":
@@ -37,5 +38,5 @@ def run(experiment: Experiment, methods: list[str] | None = None, say: Callable 
             own = {"nfe": recipe["evaluate"]["nfe"]}
         file = experiment.model(method, recipe["seeds"][0]).file
         how = Scoring.of(**own | settings(recipe, method))
-        found += evaluate(file, experiment.dataset, how, method=method, profile=recipe["profile"], say=say)
+        found += evaluate(file, experiment.dataset, how, method=method, profile=recipe["profile"])
     return found

@@ -51,7 +51,7 @@ class Measure:
         dataset = paths.in_a_name(self.experiment.dataset)
         file = paths.runs() / f"{dataset}-reference-{settings.identity(deciding)}.safetensors"
         what = f"the teacher's endpoints on {self.experiment.dataset}"
-        with exclusively(file.stem, what, self.experiment.models.say):
+        with exclusively(file.stem, what):
             if not file.exists():
                 x, nfe = self.solve(**self.settings["reference"])
                 save_tensors(file, {"x": x, "nfe": torch.tensor(nfe)})

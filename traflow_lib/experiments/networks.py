@@ -16,6 +16,7 @@ from ..evaluation import cost
 from ..files import paths
 from ..files.checksums import file_sha256
 from ..files.locks import exclusively
+from ..files.log import log
 from ..files.processes import processes
 from ..teachers import load_network, save_network
 from ..training import fit
@@ -44,14 +45,13 @@ class Model:
 class Networks:
     """The networks of one data set on one device.
 
-    say: called with one line before a training. resume: go on with a training that was interrupted; otherwise
+    resume: go on with a training that was interrupted; otherwise
     finding one is a ValueError.
     """
 
-    def __init__(self, dataset: str, device: torch.device, say: Callable = print, resume: bool = True):
+    def __init__(self, dataset: str, device: torch.device, resume: bool = True):
         self.process = processes()
         self.dataset, self.device, self.resume = dataset, device, resume
-        self.say = say if self.process.is_main_process else lambda line: None
         self._loaded: dict[Path, Model] = {}
 
     def imported(self, file: Path) -> Model:
@@ -83,7 +83,7 @@ class Networks:
         if known := self.found(role, own):
             return known
         name = self._name(role, settings.identity(own))
-        with exclusively(name, f"{self.dataset} {role}", self.say):
+        with exclusively(name, f"{self.dataset} {role}"):
             if known := self.found(role, own):  # another process was at it
                 return known
             file, train = paths.runs() / name / "model.safetensors", TrainConfig.of(own["train"])
@@ -92,7 +92,7 @@ class Networks:
                     f"{file.parent} holds an interrupted training of {role}; add --resume to go on with it, "
                     "or delete the folder"
                 )
-            self.say(f"{self.dataset}: training {role} for {train.steps:,} steps")
+            log.info(f"{self.dataset}: training {role} for {train.steps:,} steps")
             loss = make_loss(train)
             torch.manual_seed(own["seed"])
             trained = fit(

@@ -4,7 +4,6 @@ By the notebooks and by the command doctor.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from .. import objectives
 from ..data import fetch, images
 from ..evaluation import inception
+from ..files.log import log
 from . import settings
 from .networks import Networks
 from .schema import PROFILES
@@ -49,7 +49,7 @@ def needs(recipe: dict) -> list[Need]:
     return found
 
 
-def check(recipe: dict, say: Callable = print) -> None:
+def check(recipe: dict) -> None:
     """Say all needs, a line each.
 
     Raises:
@@ -60,7 +60,7 @@ def check(recipe: dict, say: Callable = print) -> None:
         if need.vital and not need.found:
             missing.append(need)
         else:
-            say(str(need))
+            log.info(str(need))
     if missing:
         raise FileNotFoundError("; ".join(f"{need.what}: {need.note}" for need in missing))
 

@@ -3,7 +3,7 @@
 Training a network, solving pairs, collecting features, executing a notebook.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from accelerate.utils import gather_object
 from filelock import FileLock, Timeout
 
 from . import paths
+from .log import log
 from .processes import processes
 
 # seconds of waiting between two exchanges of a job's processes, well below the time-outs of their barriers
@@ -18,7 +19,7 @@ PATIENCE = 60
 
 
 @contextmanager
-def exclusively(name: str | Path, what: str, say: Callable = print) -> Iterator[None]:
+def exclusively(name: str | Path, what: str) -> Iterator[None]:
     """Keep every other process that shares runs/ out of the block of the same name, or file.
 
     One that has to wait says in one line what for.
@@ -33,7 +34,7 @@ def exclusively(name: str | Path, what: str, say: Callable = print) -> Iterator[
     try:
         while not any(gather_object([main and _taken(lock, patience)])):
             if main and not patience:
-                say(f"waiting for {what}: another process is at it")
+                log.info(f"waiting for {what}: another process is at it")
             patience = PATIENCE
         yield
     finally:

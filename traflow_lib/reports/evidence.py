@@ -6,7 +6,6 @@ part of, must be that of the recipe as it stands. What does not count is named a
 
 import json
 import re
-import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..evaluation import records
 from ..evaluation.records import Record
 from ..experiments import recipes, settings
 from ..files import paths
+from ..files.log import log
 from . import tables
 
 # how names of recipes begin that are none: records of the command evaluate and of benchmarks/, which say all
@@ -75,7 +75,7 @@ def _counting(folder: Path, recipe: str | None, profile: str | None) -> list[dic
                 found += records.rows(record)
     for (name, why), methods in left_out.items():
         named = ", ".join(dict.fromkeys(methods))
-        print(f"left out: {len(methods)} records of {name} ({named}): {why}", file=sys.stderr)
+        log.warning(f"left out: {len(methods)} records of {name} ({named}): {why}")
     return found
 
 

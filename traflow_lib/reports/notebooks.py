@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..files import paths
+from ..files.log import log
 from . import tables
 
 
@@ -120,7 +121,7 @@ def store(profile: str) -> list[Path]:
     stored = []
     for name in names():
         if not executed(name, profile).exists():
-            print(f"skipped {name}: not executed at profile {profile}", file=sys.stderr)
+            log.warning(f"skipped {name}: not executed at profile {profile}")
             continue
         notebook = nbformat.read(executed(name, profile), as_version=4)
         notebook.metadata.pop("papermill", None)

@@ -6,12 +6,12 @@ The one command that writes into results/ and notebooks/.
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from ..evaluation import records
 from ..experiments import recipes
 from ..files import paths
+from ..files.log import log
 from . import cost_tables, evidence, gpu_page, notebooks, own_tables, paper_tables, rendering, tables
 
 # a table in README or docs: the comment says of which records, the lines below it are written by store
@@ -114,7 +114,7 @@ def write_linked() -> list[Path]:
             shutil.copy(source, target)
             written.append(target)
         elif not target.exists():
-            print(f"missing: {name}, which README or docs link", file=sys.stderr)
+            log.warning(f"missing: {name}, which README or docs link")
     for kind in ("figures", "tables"):
         for file in paths.committed(kind).rglob("*.*"):
             if file.relative_to(paths.root()).as_posix() not in wanted:

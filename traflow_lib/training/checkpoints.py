@@ -1,11 +1,12 @@
 """What a training leaves in its folder: checkpoints, written whole or not at all, and the log."""
 
 import os
-import sys
 from pathlib import Path
 
 import torch
 from accelerate.utils import gather_object
+
+from ..files.log import log
 
 
 class Checkpoints:
@@ -61,9 +62,7 @@ class Checkpoints:
             try:
                 content = torch.load(file, weights_only=True, map_location="cpu")
             except Exception as error:  # whatever a damaged zip or pickle raises
-                print(
-                    f"{file} is damaged ({type(error).__name__}); trying the one before it", file=sys.stderr
-                )
+                log.warning(f"{file} is damaged ({type(error).__name__}); trying the one before it")
                 continue
             if content["identity"] != self.identity:
                 raise ValueError(

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..files.log import log
 from ..files.processes import mean_over_processes, processes
 from ..nets.precision import DTYPES
 from ..randomness import Draws
@@ -116,7 +117,7 @@ def fit(
         disable=process > 0 or not sys.stderr.isatty(),
         leave=False,
     )
-    with _Termination() as termination, Log(folder, config, process) as log, bar:
+    with _Termination() as termination, Log(folder, config, process) as lines, bar:
         while step < config.steps:
             for group in optimizer.param_groups:
                 group["lr"] = config.lr_at(step)
@@ -143,14 +144,13 @@ def fit(
             step += 1
             bar.update()
             elapsed = time.perf_counter() - start
-            log.add(step, elapsed, {"loss": terms.pop("loss"), "gradient_norm": norm, **terms})
+            lines.add(step, elapsed, {"loss": terms.pop("loss"), "gradient_norm": norm, **terms})
             if step % config.save_every == 0 or step == config.steps or asked:
                 file = saved.save(step, elapsed)
             if asked and step < config.steps:
-                print(
+                log.warning(
                     f"{title}: asked to end at step {step} of {config.steps}; the same command goes on from "
-                    f"{file}",
-                    file=sys.stderr,
+                    f"{file}"
                 )
                 raise Interrupted(143)
             if (
@@ -160,7 +160,7 @@ def fit(
                 and (step % config.watch_every == 0 or step == config.steps)
             ):
                 with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-                    log.watched(step, watch(step, averages))
+                    lines.watched(step, watch(step, averages))
     statistics = {
         "steps": step,
         "seconds": round(time.perf_counter() - start, 3),
