@@ -97,8 +97,12 @@ def load(
         images = Images(pixels, labels, flip, tensor_sha256(pixels))
     elif drawn := stand_ins.parse(name):
         found = stand_ins.Drawn(stand_ins.SPLITS[split], *drawn)
-        # the same code draws the others
-        images = Images(found, found.labels, flip, tensor_sha256(found[:64]))
+        sample = tensor_sha256(found[:64])  # the same code draws the others
+        images = Images(found, found.labels, flip, sample)
+        if not name.startswith("shapes"):  # a batch of the others takes longer to draw than to train on
+            from .cache import cached
+
+            images = cached(f"{name}-{split}", [name, split, sample], found.chunks, flip)
     elif own := folder_in(name):
         images = ImageFolder(*own, flip=flip)
     else:

@@ -1,13 +1,14 @@
 """Stand-in data sets without files: shapes, cartoon faces and objects of any size, drawn when asked for."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import drawn
+from .readers import Chunk
 
 NAMES = (
     "shapes<size>, shapes<size>x<channels>, faces<size> and objects<size> (shapes32x1, faces64, objects32)"
@@ -55,3 +56,8 @@ class Drawn:
         _, channels, size, _ = self.shape
         pixels = torch.from_numpy(self.draw(chosen.reshape(-1).numpy(), size, channels))
         return pixels.reshape(*chosen.shape, *self.shape[1:])
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All of them with their labels, a thousand at a time."""
+        for start in range(0, len(self.numbers), 1000):
+            yield self[start : start + 1000].numpy(), self.labels[start : start + 1000].numpy()
