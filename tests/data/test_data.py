@@ -23,14 +23,15 @@ def test_no_checkerboard_sample_is_off_its_support():
 
 @pytest.mark.parametrize("name", toys.TOYS)
 def test_a_good_part_of_the_square_is_off_a_toys_support(name):
-    share = toys.get(name).off_support(4 * torch.rand(50_000, 2, generator=seeded()) - 2)
-    assert 0.25 <= share <= 0.9
+    toy = toys.get(name)
+    share = toy.off_support(4 * torch.rand(20_000, toy.dim, generator=seeded()) - 2)
+    assert 0.25 <= share <= (0.9 if toy.dim == 2 else 1)
 
 
 @pytest.mark.parametrize("name", toys.TOYS)
 def test_toy_samples_are_pairs_of_floats_that_the_seed_decides(name):
     toy = toys.get(name)
-    assert toy.sample(7, seeded()).shape == (7, 2) and toy.sample(7, seeded()).dtype == torch.float32
+    assert toy.sample(7, seeded()).shape == (7, toy.dim) and toy.sample(7, seeded()).dtype == torch.float32
     assert torch.equal(toy.sample(7, seeded()), toy.sample(7, seeded())) and not torch.equal(
         toy.sample(7, seeded()), toy.sample(7, seeded(1))
     )
@@ -53,6 +54,22 @@ def test_eight_gaussians_samples_belong_to_its_closed_form():
     assert ((nearest.indices.bincount() - 1_000).abs() <= 150).all()
     assert nearest.values.square().mean().item() == pytest.approx(2 * toys.MODE_STD**2, rel=0.05)
     assert torch.allclose(toy.flow(toys.MODES, 1.0), toys.MODES, atol=1e-5)  # x - E[x_0], whose mean is zero
+
+
+@pytest.mark.parametrize("name", [name for name, toy in toys.TOYS.items() if toy.flow])
+def test_samples_of_a_mixture_are_as_likely_as_its_closed_form_says(name):
+    """The mean of d log p(x) . x over samples is minus the dimension, whatever the density (by parts)."""
+    toy = toys.get(name)
+    x = toy.sample(40_000, seeded()).double().requires_grad_()
+    (score,) = torch.autograd.grad(toy.flow.log_prob(x, 0.0).sum(), x)
+    found = (score * x).sum(1)
+    assert abs(found.mean() + toy.dim) < 4 * found.std() / len(x) ** 0.5
+
+
+def test_points_of_the_subspace_lie_near_four_of_its_dimensions():
+    x = toys.get("subspace32").sample(20_000, seeded())
+    spread = torch.linalg.svdvals(x - x.mean(0)) / len(x) ** 0.5
+    assert spread[3] > 0.5 and spread[4:].max() < 0.06
 
 
 def test_digits_are_1797_images_between_minus_one_and_one():
@@ -85,7 +102,7 @@ def test_every_class_gives_a_fifth_of_its_digits_to_the_test():
 
 
 @pytest.mark.parametrize("get, message", [
-    (lambda: toys.get("moons"), "unknown 2-D data set 'moons'; there are .*checkerboard"),
+    (lambda: toys.get("moons"), "unknown toy data set 'moons'; there are .*checkerboard"),
     (lambda: images.load("mnist"), "unknown image data set 'mnist'; there are .*digits"),
     (lambda: images.load("digits", "valid"), "unknown split 'valid' of digits; there are all, train, test"),
 ], ids=["toy", "images", "split"])  # fmt: skip

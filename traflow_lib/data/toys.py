@@ -1,4 +1,7 @@
-"""2-D data: densities that can be sampled without end, each with a test for being on its support."""
+"""Toy data: densities that can be sampled without end, each with a test for being on its support.
+
+In the plane, but for one in 32 dimensions.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from ..flow import GaussianMixtureFlow
 
 @dataclass(frozen=True)
 class Toy:
-    """sample(n, generator) -> [n, 2].
+    """sample(n, generator) -> [n, dim].
 
     on_support(x) -> bool [n], True inside the region that holds at least 99 % of the data; flow: the exact
     velocity if it is known.
@@ -21,6 +24,7 @@ class Toy:
     sample: Callable[..., Tensor]
     on_support: Callable[[Tensor], Tensor]
     flow: GaussianMixtureFlow | None = None
+    dim: int = 2
 
     def off_support(self, x: Tensor) -> float:
         """Share of points outside that region."""
@@ -41,15 +45,21 @@ def _on_checkerboard(x: Tensor) -> Tensor:
 RADIUS_99 = (
     3.035  # standard deviations around a point in the plane that hold 99 % of a Gaussian: sqrt(-2 ln 0.01)
 )
-MODES = 2 * torch.stack(
-    [torch.cos(torch.arange(8) * torch.pi / 4), torch.sin(torch.arange(8) * torch.pi / 4)], dim=1
-)
-MODE_STD = 0.15
 
 
-def _near_a_mode(x: Tensor) -> Tensor:
-    return torch.cdist(x, MODES.to(x)).min(dim=1).values <= RADIUS_99 * MODE_STD
+def _mixture(name: str, modes: Tensor, std: float) -> Toy:
+    """Round Gaussians of one width around `modes` [K, 2]."""
+    flow = GaussianMixtureFlow(modes, (std**2 * torch.eye(2)).expand(len(modes), 2, 2))
 
+    def near_a_mode(x: Tensor) -> Tensor:
+        return torch.cdist(x, modes.to(x)).min(dim=1).values <= RADIUS_99 * std
+
+    return Toy(name, flow.sample, near_a_mode, flow)
+
+
+ANGLES = torch.arange(8) * torch.pi / 4
+MODES, MODE_STD = 2 * torch.stack([torch.cos(ANGLES), torch.sin(ANGLES)], dim=1), 0.15
+GRID = torch.cartesian_prod(torch.arange(-2.0, 3.0), torch.arange(-2.0, 3.0))
 
 SPIRAL_STD = 0.06
 
@@ -72,14 +82,78 @@ def _near_a_spiral(x: Tensor) -> Tensor:
     return torch.cdist(x, torch.cat([arm, -arm])).min(dim=1).values <= RADIUS_99 * SPIRAL_STD
 
 
-_MIXTURE = GaussianMixtureFlow(MODES, (MODE_STD**2 * torch.eye(2)).expand(8, 2, 2))
+ARMS, TWIST = 5, 1.4  # of the pinwheel; TWIST: radians for each unit of distance from its middle
+ARM_MIDDLE, ARM_STD = 1.25, torch.tensor([0.35, 0.09])  # along the arm and across it, before the twist
+
+
+def _turned(x: Tensor, angle: Tensor) -> Tensor:
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([cos * x[:, 0] - sin * x[:, 1], sin * x[:, 0] + cos * x[:, 1]], dim=1)
+
+
+def _pinwheel(n: int, generator: torch.Generator | None = None) -> Tensor:
+    arm = torch.randint(0, ARMS, (n,), generator=generator)
+    x = ARM_STD * torch.randn(n, 2, generator=generator) + torch.tensor([ARM_MIDDLE, 0.0])
+    return _turned(x, 2 * torch.pi * arm / ARMS + TWIST * x.norm(dim=1))
+
+
+def _on_an_arm(x: Tensor) -> Tensor:
+    straight = _turned(
+        x, -TWIST * x.norm(dim=1)
+    )  # the twist keeps distances from the middle, so it can be undone
+    found = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    for arm in range(ARMS):
+        along, across = _turned(straight, torch.full((len(x),), -2 * torch.pi * arm / ARMS).to(x)).unbind(1)
+        distance = ((along - ARM_MIDDLE) / ARM_STD[0]) ** 2 + (across / ARM_STD[1]) ** 2
+        found |= distance <= RADIUS_99**2
+    return found
+
+
+RADII, RING_STD = torch.tensor([0.8, 1.8]), 0.06
+
+
+def _rings(n: int, generator: torch.Generator | None = None) -> Tensor:
+    """Two circles with one density along both."""
+    radius = RADII[torch.multinomial(RADII, n, replacement=True, generator=generator)]
+    radius = radius + RING_STD * torch.randn(n, generator=generator)
+    angle = 2 * torch.pi * torch.rand(n, generator=generator)
+    return radius[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
+
+
+def _on_a_ring(x: Tensor) -> Tensor:
+    apart = (x.norm(dim=1, keepdim=True) - RADII.to(x)).abs().min(dim=1).values
+    return apart <= 2.576 * RING_STD  # standard deviations that hold 99 % of a Gaussian on a line
+
+
+def _subspace(dim: int = 32, inner: int = 4, components: int = 8) -> Toy:
+    """Gaussians on a random subspace of `inner` dimensions, nearly flat across it."""
+    generator = torch.Generator().manual_seed(0)
+    basis, upper = torch.linalg.qr(torch.randn(dim, inner, generator=generator, dtype=torch.float64))
+    basis = basis * upper.diagonal().sign()  # the one decomposition whose diagonal is positive
+    means = 1.5 * torch.randn(components, inner, generator=generator, dtype=torch.float64)
+    means = (means - means.mean(0)) @ basis.T
+    cov = 0.05**2 * torch.eye(dim, dtype=torch.float64) + 0.3**2 * basis @ basis.T
+    flow = GaussianMixtureFlow(means.float(), cov.float().expand(components, dim, dim))
+    inverse, quantile = cov.inverse(), 53.49  # the latter: 99 % of a chi-square of 32 degrees of freedom
+
+    def near_a_component(x: Tensor) -> Tensor:
+        apart = x[:, None].double() - means.to(x.device)
+        distance = torch.einsum("nkd,de,nke->nk", apart, inverse.to(x.device), apart)
+        return distance.min(dim=1).values <= quantile
+
+    return Toy(f"subspace{dim}", flow.sample, near_a_component, flow, dim)
+
 
 TOYS = {
     toy.name: toy
     for toy in (
         Toy("checkerboard", _checkerboard, _on_checkerboard),
-        Toy("8gaussians", _MIXTURE.sample, _near_a_mode, _MIXTURE),
+        _mixture("8gaussians", MODES, MODE_STD),
         Toy("two_spirals", _two_spirals, _near_a_spiral),
+        _mixture("25gaussians", GRID, 0.1),
+        Toy("pinwheel", _pinwheel, _on_an_arm),
+        Toy("rings", _rings, _on_a_ring),
+        _subspace(),
     )
 }
 
@@ -87,5 +161,5 @@ TOYS = {
 def get(name: str) -> Toy:
     """The toy called `name`; ValueError lists what exists."""
     if name not in TOYS:
-        raise ValueError(f"unknown 2-D data set '{name}'; there are {', '.join(TOYS)}")
+        raise ValueError(f"unknown toy data set '{name}'; there are {', '.join(TOYS)}")
     return TOYS[name]

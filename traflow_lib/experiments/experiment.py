@@ -36,8 +36,7 @@ from .progress import watcher
 class Experiment:
     """One recipe at one profile on one data set.
 
-    resume: go on with a
-    training that was interrupted; otherwise finding one is a ValueError.
+    resume: go on with a training that was interrupted; otherwise finding one is a ValueError.
     """
 
     def __init__(self, recipe: dict, dataset: str | None = None, resume: bool = True):
@@ -49,7 +48,7 @@ class Experiment:
         self.models = Networks(self.dataset, self.device, resume)
         self.precision = recipe.get("precision", "fp32")
         self.toy = toys.get(self.dataset) if self.is_toy else None
-        self.shape: tuple = (2,) if self.is_toy else images.shape(self.dataset)
+        self.shape: tuple = (self.toy.dim,) if self.toy else images.shape(self.dataset)
         self._pairs: dict[Path, PairCache] = {}
 
     @cached_property

@@ -9,7 +9,7 @@ import json
 from functools import cache
 
 from .. import nets, objectives
-from ..data import images
+from ..data import images, toys
 from ..files import paths
 from ..files.checksums import fingerprint
 from ..training.config import TrainConfig
@@ -75,6 +75,12 @@ def _arguments(kind: str) -> dict:
     return {name: argument.default for name, argument in arguments.items() if name not in ("net", "s_input")}
 
 
+def _net(recipe: dict, dataset: str) -> dict:
+    """The recipe's network, as wide at both ends as the points of a toy are."""
+    toy = toys.TOYS.get(dataset)
+    return recipe["net"] | ({"dim": toy.dim} if toy else {})
+
+
 def training(block: dict, recipe: dict) -> dict:
     """A `train` block with every option; its precision is the recipe's unless it has its own."""
     config = TrainConfig.of({"precision": recipe.get("precision", "fp32")} | block)
@@ -112,7 +118,7 @@ def teacher(recipe: dict, dataset: str, imported: dict | None = None) -> dict:
     return {
         "kind": "trained",
         **data(recipe, dataset),
-        "net": network(recipe["net"]),
+        "net": network(_net(recipe, dataset)),
         "seed": block["seed"],
         "train": training(block["train"], recipe),
     }
@@ -135,7 +141,7 @@ def student(recipe: dict, dataset: str, method: str, seed: int, imported: dict |
     """All that decides a student, stage by stage (one stage unless its method trains in several)."""
     of_pairs, found = pairs(recipe, dataset, imported), []
     for stage in recipes.stages(recipes.student(recipe, method)):
-        base = imported["net"] if imported else recipe["net"]
+        base = imported["net"] if imported else _net(recipe, dataset)
         change = stage.get("net", {})
         config = recipes.merge(base, {"net": change} if base.get("kind") == "edm" else change)
         found.append(
