@@ -114,7 +114,7 @@ def rows(field, part: slice | Tensor):
 
 
 def sample_times(
-    n: int, law: str, ends: float, intervals: int | None = None, draws: Draws | None = None
+    n: int, ends: float, intervals: int | None = None, law: str = "three", draws: Draws | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Times s <= u <= t [n] each, s < t, by one of LAWS.
 

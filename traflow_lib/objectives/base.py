@@ -114,7 +114,7 @@ def on_states(batch: Batch, states: str, ends: float, law: str) -> tuple[Batch, 
     ends and law: see batch.sample_times.
     """
     line = line_of(batch, states)
-    times = sample_times(len(line.x1), law, ends, line.intervals, batch.draws)
+    times = sample_times(len(line.x1), ends, line.intervals, law, batch.draws)
     s, u, t = (time.to(line.x1) for time in times)
     return line, s, u, t
 

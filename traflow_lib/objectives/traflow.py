@@ -83,9 +83,9 @@ class TraFlow(Objective):
     training, reached linearly from `output`; None keeps it. output_from: where the output term starts: the
     "states" of the other terms, or always the "noise" x_1, where sampling starts. velocity_form: "average" or
     "derivative". teacher_steps, teacher_grid: 0 and None take the earlier state of the consistency term from
-    the pair's own trajectory; else the teacher is solved for it from x_t by `solver`, in teacher_steps steps
-    or in steps of 1 / teacher_grid (v4; where the path is stored it is taken from there), and where both
-    jumps land is compared at time 0.
+    the pair's own trajectory; else both jumps are compared where they land at time 0, and the teacher is
+    solved for it from x_t by `solver`: in teacher_steps steps, or in steps of 1 / teacher_grid (v4), where
+    a stored path is taken instead.
     on_policy: share of the batch whose x_t is the student's own state G(x_1, 1, t) instead of the teacher's.
     times (None: "three"), ends: see batch.sample_times. weighting: "fixed", "adaptive"
     (gradient norms made equal), or "clipped" (adaptive, within [0.01, 10]). separate_pairs: the consistency
@@ -186,7 +186,7 @@ class TraFlow(Objective):
     def _consistency(self, student, target, teacher, batch: Batch, t: Tensor, u: Tensor, s: Tensor) -> Tensor:
         x_t = batch.at(t)
         if self.teacher_steps or self.teacher_grid:
-            if self.teacher_steps and not self.needs_path:
+            if self.teacher_steps:
                 x_u = solve_between(teacher, x_t, t, u, self.solver, self.teacher_steps)
             else:
                 x_u = earlier_state(batch, teacher, t, u, self.solver, self.teacher_grid)
