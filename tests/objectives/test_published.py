@@ -16,7 +16,7 @@ from traflow_lib.batch import Batch, sample_times
 from traflow_lib.jump import JumpMap
 from traflow_lib.randomness import Draws
 
-B, K = 12, 8
+B, K = 24, 8
 
 
 class Tiny(nn.Module):
@@ -179,11 +179,11 @@ def ctm(batch, draws):
     return balanced(consistency, [square(z_t - t[:, None] * F(z_t, t, t), batch.data)])
 
 
-def shortcut(batch, draws):
-    """Algorithm 1 with d from 1 to 2 / 128 on a quarter of the batch, and d = 0 as the velocity."""
+def shortcut(batch, draws, share=0.25):
+    """Algorithm 1 with d from 1 to 2 / 128 on a share of the batch, and d = 0 as the velocity."""
     noise = draws.normal_like(batch.data)
     d = 2.0 ** -draws.integers(0, 7, B).double()
-    t, own = draws.uniform(B).double(), B // 4
+    t, own = draws.uniform(B).double(), int(share * B)
     losses = []
     for i in range(B):
         at = ((t[i] // d[i] + 1) * d[i] if i < own else t[i])[None]
@@ -279,7 +279,7 @@ PUBLISHED = {
     "cd": [({}, cd)],
     "ct": [({}, ct)],
     "ctm": [({}, ctm)],
-    "shortcut": [({}, shortcut)],
+    "shortcut": [({}, shortcut), ({"bootstrap": 0.75}, with_options(shortcut, share=0.75))],
     "lmd": [({}, lmd)],
     "emd": [({}, emd)],
     "meanflow": [

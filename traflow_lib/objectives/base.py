@@ -53,7 +53,7 @@ class Objective:
     the network that the previous stage of the training left, not the original one. draws: pairs to draw per
     sample of the batch. samplers: how its samples are made. target_average: decay of the target network's
     weights, an option of every method that asks one (0: the student itself without a gradient; None: the last
-    of the training's `ema`); it is no average that is measured.
+    of the training's `ema`), warmed up as that is; it is no average that is measured.
 
     A method that calls a network on a part of its batch takes batch.rows of it, for the sake of class labels.
     """

@@ -7,7 +7,7 @@ Follows Algorithms 2 (cd) and 3 (ct) with weight 1. Defaults are the paper's for
 consistency_models_cifar10), but cd's target average .95, which is its ImageNet-64 setting: CIFAR-10's 0, a
 plain stop-gradient, is unstable here in short trainings. Departs: squared error where the paper has LPIPS; an
 even grid of t in [0, 1] instead of rho = 7 in sigma from .002 to 80; ct's N^2 grows to last^2 instead of
-(last + 1)^2.
+(last + 1)^2, and mu(N) is warmed up as every average of this kit is, which binds in short trainings.
 """
 
 import math
