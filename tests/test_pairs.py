@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import gaussian, gaussian_batch, mixture
 
-from traflow_lib.batch import Batch, sample_times
+from traflow_lib.batch import LAWS, Batch, sample_times
 from traflow_lib.flow import chord
 from traflow_lib.pairs import OnlinePairs, PairCache, make_pairs, sample_noise
 
@@ -172,25 +172,60 @@ def test_online_pairs_are_solved_afresh_from_the_same_teacher():
     )
 
 
+@pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("intervals", [None, 1, 4, 24])
-def test_times_are_ordered_and_s_is_before_t(intervals):
-    s, u, t = sample_times(20_000, 0.25, intervals)
+def test_times_are_ordered_and_s_is_before_t(law, intervals):
+    s, u, t = sample_times(20_000, 0.25, intervals, law)
     assert (s < t).all() and (s <= u).all() and (u <= t).all() and s.min() >= 0 and t.max() <= 1
 
 
+@pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("ends", [0.0, 0.25, 0.6, 1.0])
-def test_ends_is_the_share_of_times_that_sampling_uses(ends):
-    s, _, t = sample_times(40_000, ends)
+def test_ends_is_the_share_of_times_that_sampling_uses(law, ends):
+    s, _, t = sample_times(40_000, ends, law=law)
     assert (t == 1).float().mean().item() == pytest.approx(ends, abs=0.01)
     assert (s == 0).float().mean().item() == pytest.approx(ends, abs=0.01)
     assert ((s == 0) & (t == 1)).float().mean().item() == pytest.approx(ends**2, abs=0.01)
 
 
-def test_times_can_be_drawn_from_another_distribution():
-    s, u, t = sample_times(
-        5_000, 0.0, draw=lambda n, generator: 0.5 + 0.1 * torch.rand(3, n, generator=generator)
-    )
-    assert s.min() >= 0.5 and t.max() <= 0.6 and (s <= u).all() and (u <= t).all()
+def of_logit_normal(mean, deviation):
+    """Of the larger and the smaller of two."""
+
+    def below(x):
+        return torch.special.ndtr((torch.logit(x) - mean) / deviation)
+
+    return lambda x: below(x) ** 2, lambda x: 1 - (1 - below(x)) ** 2, None
+
+
+# law: distribution functions of t, of s and of t - s
+DISTRIBUTIONS = {
+    "two": (lambda x: x**2, lambda x: 1 - (1 - x) ** 2, lambda x: 1 - (1 - x) ** 2),
+    "nested": (lambda x: x, lambda x: x - x * x.log(), lambda x: x - x * x.log()),
+    "three": (lambda x: x**3, lambda x: 1 - (1 - x) ** 3, lambda x: 3 * x**2 - 2 * x**3),
+    "logit_normal": of_logit_normal(-0.4, 1.0),
+    "logit_normal_wide": of_logit_normal(-2.0, 2.0),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_times_have_their_density(law):
+    """Distribution functions in closed form, and u uniform in between, by Kolmogorov-Smirnov at 1e-4."""
+    n = 100_000
+    s, u, t = (time.double() for time in sample_times(n, 0.0, law=law))
+    exact = [*zip((t, s, t - s), DISTRIBUTIONS[law]), ((u - s) / (t - s), lambda x: x)]
+    for values, distribution in exact:
+        if distribution:
+            below = distribution(values.sort().values)
+            assert (below - (torch.arange(n) + 0.5) / n).abs().max() <= 2.23 / n**0.5
+
+
+def test_three_times_make_short_jumps_rare_and_two_do_not():
+    """P(t - s < 1/8): 3/64 - 1/256 against 15/64."""
+    short = {}
+    for law in ("two", "three"):
+        s, _, t = sample_times(100_000, 0.0, law=law)
+        short[law] = (t - s < 1 / 8).float().mean().item()
+    assert short == {"two": pytest.approx(15 / 64, abs=0.006), "three": pytest.approx(11 / 256, abs=0.003)}
 
 
 def test_times_on_a_grid_are_where_the_path_has_states():

@@ -11,6 +11,13 @@ from .jump import JumpMap
 from .randomness import Draws
 
 STATES = ("chord", "path", "data")
+# Laws of the times s < t of a jump. "two": two sorted uniforms (flow maps); t - s has density 2 (1 - x).
+# "nested": t uniform, s uniform below it (CTM). Logit-normal: two sorted sigmoids of normals with this mean
+# and deviation (MeanFlow on ImageNet; "wide": on CIFAR-10). All of these have u uniform in between. "three":
+# three sorted uniforms are s < u < t, as this kit began; t - s has density 6 x (1 - x), so that short jumps
+# are rare.
+LOGIT_NORMAL = {"logit_normal": (-0.4, 1.0), "logit_normal_wide": (-2.0, 2.0)}
+LAWS = ("two", "nested", *LOGIT_NORMAL, "three")
 
 
 @dataclass
@@ -93,8 +100,11 @@ def labelled(velocity, label: Tensor | None):
     return velocity if label is None else Labelled(velocity, label)
 
 
-def rows(field, part: slice):
-    """A jump map or velocity for a part of its batch: its classes, if it has any, are those of the part."""
+def rows(field, part: slice | Tensor):
+    """A jump map or velocity for a part of its batch: its classes, if it has any, are those of the part.
+
+    part: a slice or indices.
+    """
     label = getattr(field, "label", None)
     if label is None:
         return field
@@ -104,25 +114,31 @@ def rows(field, part: slice):
 
 
 def sample_times(
-    n: int,
-    ends: float,
-    intervals: int | None = None,
-    draw: Callable[[int, torch.Generator], Tensor] | None = None,
-    draws: Draws | None = None,
+    n: int, ends: float, intervals: int | None = None, law: str = "three", draws: Draws | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Times s < u < t [n] each: three sorted uniforms.
+    """Times s <= u <= t [n] each, s < t, by one of LAWS.
 
-    Then t := 1 with probability `ends`, and s := 0 with probability `ends`.
+    Then t := 1 with probability `ends`, and s := 0 with probability `ends`, the times that sampling uses.
 
     With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored
-    paths have states. draw(n, generator) -> [3, n] takes the place of the uniforms; draws: of the training
-    step, torch's own generator if None.
+    paths have states. draws: of the training step, torch's own generator if None.
     """
     draws = draws or Draws()
-    uniforms = draw or (lambda n, generator: torch.rand(3, n, generator=generator))
-    s, u, t = draws.take(uniforms, n, dim=1).sort(dim=0).values
+    if law == "three":
+        s, u, t = draws.take(lambda n, of: torch.rand(3, n, generator=of), n, dim=1).sort(dim=0).values
+    elif law == "nested":
+        t = 1 - draws.uniform(n)  # never 0
+        s = t * draws.uniform(n)
+    elif law == "two":
+        s, t = draws.take(lambda n, of: torch.rand(2, n, generator=of), n, dim=1).sort(dim=0).values
+    else:
+        mean, deviation = LOGIT_NORMAL[law]
+        normals = draws.take(lambda n, of: torch.randn(2, n, generator=of), n, dim=1)
+        s, t = torch.sigmoid(mean + deviation * normals).sort(dim=0).values
     t = torch.where(draws.uniform(n) < ends, 1.0, t)
     s = torch.where(draws.uniform(n) < ends, 0.0, s)
+    if law != "three":
+        u = s + (t - s) * draws.uniform(n)
     if intervals is not None:
         s, u, t = (
             (s * intervals).floor() / intervals,

@@ -14,7 +14,7 @@ from traflow_lib.jump import JumpMap
 WRONG = GaussianFlow(torch.tensor([0.0, 0.5]).double(), torch.eye(2).double() * 0.3)
 STATISTICAL = {"ct"}  # in test_methods_expected.py: its loss has a noise floor
 PATH, CHORD = {"states": "path"}, {"states": "chord", "ends": 0.5}
-RK4, EULER = {"solver": "rk4", "steps": 16}, {"solver": "euler"}
+RK4, EULER = {"solver": "rk4", "intervals": 32}, {"solver": "euler"}
 
 
 def euler_end(n):
@@ -34,7 +34,9 @@ CASES = {
         (options, Straight) for options in ({}, {"ends": 0.5}, {"times": "u_shaped"}, {"anneal": 0.5})
     ],
     "reflow_pp": [({}, Straight)],
-    "flow_guided": [(options, Straight, velocity_of(Straight)) for options in ({}, {"guidance": 3.0})],
+    "flow_guided": [
+        (options, Straight, velocity_of(Straight)) for options in ({}, {"guidance": 3.0, "middle": "teacher"})
+    ],
     "progressive": [
         *[
             ({"steps": n, "states": states}, steps_of(n), velocity_of(steps_of(2 * n)))
@@ -53,7 +55,7 @@ CASES = {
         ),  # sqrt(2^2 + (14^2 - 2^2) / 2) = 10 intervals at half of the training
     ],
     "ctm": [
-        ({"consistency": kind, "denoising": 0.0, **options}, ExactAverage)
+        ({"consistency": kind, "denoising": 0.0, "times": "three", **options}, ExactAverage)
         for kind in ("soft", "local", "global")
         for options in (PATH, RK4)
     ],
@@ -65,7 +67,7 @@ CASES = {
     "emd": [(options, ExactAverage) for options in (PATH, {}, CHORD)],
     "meanflow": [
         ({"times": times, **options}, ExactAverage)
-        for times in ("logit_normal", "uniform")
+        for times in ("logit_normal", "two")
         for options in (PATH, {}, {"distance": "l2", "share": 0.75}, CHORD)
     ],
     "traflow": [({}, ExactAverage)],
@@ -76,7 +78,11 @@ CASES = {
         ({**PATH, "output_from": "noise", "separate_pairs": True}, ExactAverage),
     ],
     "traflow_v4": [
-        ({**PATH, "denoising": 0.0, "weighting": "fixed", "solver": "rk4", "teacher_steps": 16}, ExactAverage)
+        ({**PATH, "denoising": 0.0, "weighting": "fixed"}, ExactAverage),
+        (
+            {**PATH, "denoising": 0.0, "weighting": "fixed", "solver": "rk4", "teacher_steps": 16},
+            ExactAverage,
+        ),
     ],
 }
 

@@ -7,9 +7,10 @@ import torch
 from helpers import Constant, ExactAverage, frozen_target, gaussian, gaussian_batch, random_pairs, student
 
 from traflow_lib import objectives
+from traflow_lib.batch import Batch
 from traflow_lib.jump import JumpMap
 from traflow_lib.nets.mlp import MLP
-from traflow_lib.objectives.base import stop_gradient
+from traflow_lib.objectives.base import earlier_state, stop_gradient
 from traflow_lib.randomness import Draws
 
 TEACHER = MLP(width=16, depth=3)
@@ -108,10 +109,108 @@ def test_shortcuts_target_is_exact_on_an_exact_semigroup():
     assert set(lengths.log2().tolist()) == set(range(-6, 1)) and (seen["t"] == seen["s"])[200:].all()
 
 
+@pytest.mark.parametrize("intervals", [24, 25])
+def test_shortcut_on_any_stored_path_is_as_fine_as_its_release(intervals):
+    """Its lengths go down to 2 / 128 whatever the path has, and its states are stored ones."""
+    net, seen = student(), {}
+    net.net.register_forward_pre_hook(lambda module, inputs: seen.update(zip("xts", inputs)))
+    batch = random_pairs(4000, path=torch.randn(4000, intervals + 1, 2))
+    objectives.get("shortcut", states="path", bootstrap=0.5)(net, frozen_target(), TEACHER, batch)
+    lengths = (seen["t"] - seen["s"])[:2000]
+    assert set(lengths.log2().round(decimals=3).tolist()) == set(range(-6, 1)) and seen["s"].min() >= 0
+    index = seen["t"] * intervals
+    assert torch.allclose(index, index.round(), atol=1e-4)
+    assert torch.equal(seen["x"], batch.path[torch.arange(4000), index.round().long()])
+
+
+def test_teacher_takes_a_long_way_in_many_steps_and_reads_a_stored_path():
+    """From noise to data in steps of 1 / 18: one Heun step over it is off by half of a standard deviation."""
+    flow = gaussian()
+    batch, one, zero = gaussian_batch(flow, 200), torch.ones(200).double(), torch.zeros(200).double()
+    exact = flow.jump(batch.x1, 1.0, 0.0)
+    fine = earlier_state(batch.on("chord"), flow, one, zero, "heun", 18)
+    coarse = earlier_state(batch.on("chord"), flow, one, zero, "heun", 1)
+    assert (fine - exact).square().mean().sqrt() < 2e-3 < 0.1 < (coarse - exact).square().mean().sqrt()
+    assert torch.equal(earlier_state(batch, None, one, zero, "heun", 18), batch.path[:, 0])
+
+
+def test_each_sample_takes_as_many_steps_as_its_own_interval_needs():
+    calls, t = [], torch.tensor([1.0, 0.5, 0.1]).double()
+    u = torch.tensor([0.0, 0.25, 0.1]).double()
+
+    def counted(x, t):
+        calls.append(len(x))
+        return gaussian()(x, t)
+
+    found = earlier_state(Batch(*torch.randn(2, 3, 2).double()), counted, t, u, "euler", 8)
+    assert calls == [3, 2, 1, 1, 1, 1, 1, 1] and found.isfinite().all()
+
+
+def test_v4_asks_the_teacher_for_no_earlier_state_that_is_stored():
+    def absent(x, t):
+        raise AssertionError
+
+    objective = objectives.get("traflow_v4", velocity=0.0, denoising=0.0, states="path")
+    assert objective(student(), frozen_target(), absent, random_pairs()).total > 0
+
+
+@pytest.mark.parametrize("law, share", [("two", 15 / 64), ("three", 11 / 256)])
+@pytest.mark.parametrize("name", ["lmd", "emd", "ctm", "meanflow", "traflow", "traflow_v1", "traflow_v4"])
+def test_every_jump_map_takes_any_law_of_the_times(name, law, share):
+    """Seen by the share of jumps shorter than 1/8."""
+    net, seen = student(), []
+    net.net.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1:]))
+    options = {"times": law, "ends": 0.0} | ({"share": 1.0} if name == "meanflow" else {})
+    options |= {"states": "chord", "on_policy": 0.0} if name == "traflow" else {}
+    objectives.get(name, **options)(net, frozen_target(), TEACHER, random_pairs(20_000))
+    gaps = [t - s for t, s in seen if (t - s).abs().max() > 0 and s.abs().max() > 0]
+    for gap in gaps:
+        assert (gap < 1 / 8).float().mean().item() == pytest.approx(share, abs=0.012)
+    assert gaps
+
+
+@pytest.mark.parametrize("name", ["cd", "ct", "shortcut", "progressive"])
+def test_ends_is_the_share_of_the_batch_at_the_noise(name):
+    net, seen = student(), []
+    net.net.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1]))
+    shares = []
+    for ends in (0.0, 0.5):
+        options = {"ends": ends} | ({"steps": 64} if name == "progressive" else {})
+        objectives.get(name, **options)(net, frozen_target(), TEACHER, random_pairs(20_000, progress=1.0))
+        shares.append((seen[-1] == 1).float().mean().item())
+    assert shares[1] == pytest.approx(shares[0] + 0.5 * (1 - shares[0]), abs=0.015)
+
+
+def test_meanflows_warm_up_starts_from_the_velocity_alone():
+    net, batch = student(), random_pairs(progress=0.0)
+    warm, velocity = (
+        seeded(objectives.get("meanflow", distance="l2", **options), net, None, TEACHER, batch).total
+        for options in ({"tangent_warmup": 0.5, "share": 1.0}, {"share": 1.0})
+    )
+    assert warm != velocity
+    after = seeded(
+        objectives.get("meanflow", distance="l2", tangent_warmup=0.5, share=1.0),
+        net,
+        None,
+        TEACHER,
+        replace(batch, progress=0.5),
+    ).total
+    assert after == velocity
+
+
+def test_consistency_trainings_target_slows_as_its_grid_grows():
+    """mu(N) = exp(N_0 log(mu_0) / N); on a grid that stays it is mu_0."""
+    ct, cd = objectives.get("ct"), objectives.get("cd", target_average=0.0)
+    assert ct.target_decay(0.0) == 0.9 and ct.target_decay(1.0) == pytest.approx(0.9 ** (2 / 150))
+    assert cd.target_decay(0.5) == 0.0 and objectives.get("cd").target_decay(0.7) == 0.95
+    with pytest.raises(ValueError, match=r"target_average is 1.0; it must lie in \[0, 1\)"):
+        objectives.get("shortcut", target_average=1.0)
+
+
 def test_meanflow_and_emd_have_one_value_and_two_gradients():
     """MeanFlow stops the gradient at the derivative, EMD does not."""
     net, batch = student(), random_pairs()
-    pair = objectives.get("meanflow", times="uniform", share=1.0, distance="l2"), objectives.get("emd")
+    pair = objectives.get("meanflow", times="two", share=1.0, distance="l2"), objectives.get("emd")
     meanflow, emd = (seeded(objective, net, None, TEACHER, batch).total for objective in pair)
     assert meanflow.item() == pytest.approx(emd.item(), rel=1e-5)
     slopes = gradient(meanflow, net), gradient(emd, net)
@@ -130,8 +229,8 @@ def test_meanflows_share_of_the_batch_has_a_duration(share):
 def test_v4s_consistency_is_ctms():
     net, target, batch = student(), frozen_target(), random_pairs()
     options = {"states": "chord", "solver": "heun", "ends": 0.25}
-    v4 = objectives.get("traflow_v4", velocity=0.0, denoising=0.0, teacher_steps=2, **options)
-    ctm = objectives.get("ctm", denoising=0.0, steps=2, **options)
+    v4 = objectives.get("traflow_v4", velocity=0.0, denoising=0.0, **options)
+    ctm = objectives.get("ctm", denoising=0.0, times="two", **options)
     losses = [seeded(objective, net, target, TEACHER, batch).total for objective in (v4, ctm)]
     assert losses[0] == losses[1] > 0 and torch.equal(*(gradient(loss, net) for loss in losses))
 

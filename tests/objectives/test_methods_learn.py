@@ -36,7 +36,7 @@ CASES = {
     "ct": [({}, LONG | {"lr": 0.03}, {"1 to 0": 0.15, "half to 0": 0.05})],
     "ctm": [
         (PATH, {}, {"1 to 0": 0.1, "half to 0": 0.1, "1 to half": 0.015}),
-        ({"steps": 4}, {}, {"1 to 0": 0.1, "half to 0": 0.1, "1 to half": 0.025}),
+        ({}, {}, {"1 to 0": 0.1, "half to 0": 0.1, "1 to half": 0.025}),
     ],
     "shortcut": [({}, {}, {"1 to 0": 0.04, "half to 0": 0.04, "1 to half": 0.03})],
     "lmd": [({}, SHORT, {"1 to 0": 0.02, "half to 0": 0.01, "1 to half": 0.02})],
@@ -48,9 +48,7 @@ CASES = {
         ({}, {}, {"1 to 0": 0.004, "chord": 0.003}),
         (PATH, {}, {"1 to 0": 0.004, "half to 0": 0.006, "1 to half": 0.005}),
     ],
-    "traflow_v4": [
-        ({**PATH, "teacher_steps": 4}, {"steps": 250}, {"1 to 0": 0.03, "half to 0": 0.04, "1 to half": 0.02})
-    ],
+    "traflow_v4": [(PATH, {"steps": 250}, {"1 to 0": 0.03, "half to 0": 0.04, "1 to half": 0.02})],
 }
 OWN_TEST = {"progressive"}
 

@@ -145,6 +145,47 @@ def test_average_follows_its_warmed_up_decay(tmp_path):
     assert torch.allclose(state(ema)["0.weight"], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("decays", [lambda progress: 0.0, lambda progress: 0.2 + 0.7 * progress])
+def test_target_network_has_a_decay_of_its_own_and_the_measured_average_keeps_its(decays, tmp_path):
+    seen, targets = [], []
+
+    def loss_fn(net, target, progress, draws):
+        seen.append(state(net)["0.weight"])
+        targets.append(state(target)["0.weight"])
+        return regression()(net, target, progress, draws)
+
+    plain = fit(network(), regression(), CONFIG, tmp_path / "plain", seed=0).net
+    loss_fn.target_decay = decays
+    measured = fit(network(), loss_fn, CONFIG, tmp_path / "own", seed=0).net
+    expected = seen[0]
+    for step, (weight, target) in enumerate(zip(seen, targets)):
+        if step:
+            decay = min(decays((step - 1) / CONFIG.steps), step / (9 + step))
+            expected = decay * expected + (1 - decay) * weight
+        assert torch.allclose(target, expected, atol=1e-6)
+    assert same(state(plain), state(measured))
+
+
+def test_a_target_of_its_own_is_resumed_too(tmp_path):
+    def make(fail_at=None):
+        loss = regression(fail_at, interrupt)
+
+        def loss_fn(net, target, progress, draws):
+            terms = loss(net, target, progress, draws)
+            return replace(terms, total=terms.total + 0.1 * (net[0].weight - target[0].weight).square().sum())
+
+        loss_fn.target_decay = lambda progress: 0.5
+        return loss_fn
+
+    whole, parted = network(), network()
+    fit(whole, make(), CONFIG, tmp_path / "whole", seed=3)
+    with pytest.raises(KeyboardInterrupt):
+        fit(parted, make(13), CONFIG, tmp_path / "parted", seed=3)
+    again = network(seed=5)
+    fit(again, make(), CONFIG, tmp_path / "parted", seed=3)
+    assert same(state(whole), state(again))
+
+
 def test_training_lowers_the_loss_and_the_log_says_so(tmp_path):
     fit(network(), regression(), CONFIG, tmp_path, seed=0)
     lines = read_log(tmp_path)

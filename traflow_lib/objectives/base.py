@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..batch import STATES, Batch, sample_times
+from ..batch import LAWS, STATES, Batch, rows, sample_times
 from ..files.processes import mean_over_processes
 from ..flow import expand
 from ..jump import JumpMap
@@ -51,7 +51,9 @@ class Objective:
     states: where x_t lives: on the "chord" of a teacher's pair, on the teacher's "path", or on noised real
     "data". s_input: whether the student's network sees the target time s. from_previous: whether `teacher` is
     the network that the previous stage of the training left, not the original one. draws: pairs to draw per
-    sample of the batch. samplers: how its samples are made.
+    sample of the batch. samplers: how its samples are made. target_average: decay of the target network's
+    weights, an option of every method that asks one (0: the student itself without a gradient; None: the last
+    of the training's `ema`), warmed up as that is; it is no average that is measured.
 
     A method that calls a network on a part of its batch takes batch.rows of it, for the sake of class labels.
     """
@@ -61,12 +63,14 @@ class Objective:
     draws: ClassVar[int] = 1
     samplers: ClassVar[tuple[str, ...]] = ("jumps",)
     choices: ClassVar[dict[str, tuple]] = {}
+    target_average: ClassVar[float | None] = None
 
     @classmethod
     def allowed(cls) -> dict[str, tuple]:
         """The values that an option which is a name may take."""
         solvers = (*CALLS_PER_STEP, "none")
-        return {"distance": tuple(DISTANCES), "states": tuple(STATES), "solver": solvers} | cls.choices
+        shared = {"distance": DISTANCES, "states": STATES, "times": LAWS, "solver": solvers}
+        return shared | cls.choices
 
     def __post_init__(self):
         allowed = self.allowed()
@@ -74,8 +78,16 @@ class Objective:
             if field in allowed and getattr(self, field) not in allowed[field]:
                 raise ValueError(
                     f"{type(self).__name__}: {field} is '{getattr(self, field)}'; it must be one of "
-                    f"{', '.join(allowed[field])}"
+                    f"{', '.join(map(str, allowed[field]))}"
                 )
+        if self.target_average is not None and not 0 <= self.target_average < 1:
+            raise ValueError(
+                f"{type(self).__name__}: target_average is {self.target_average}; it must lie in [0, 1)"
+            )
+
+    def target_decay(self, progress: float) -> float:
+        """Decay of the target network's weights when this share of the training is done."""
+        return self.target_average
 
     @property
     def needs_path(self) -> bool:
@@ -96,13 +108,13 @@ def line_of(batch: Batch, states: str) -> Batch:
     return batch.with_noised_data() if states == "data" else batch.on(states)
 
 
-def on_states(batch: Batch, states: str, ends: float, draw=None) -> tuple[Batch, Tensor, Tensor, Tensor]:
+def on_states(batch: Batch, states: str, ends: float, law: str) -> tuple[Batch, Tensor, Tensor, Tensor]:
     """The batch on its states, and times s < u < t [B] at which it has them.
 
-    ends and draw: see pairs.sample_times.
+    ends and law: see batch.sample_times.
     """
     line = line_of(batch, states)
-    times = sample_times(len(line.x1), ends, line.intervals, draw, batch.draws)
+    times = sample_times(len(line.x1), ends, line.intervals, law, batch.draws)
     s, u, t = (time.to(line.x1) for time in times)
     return line, s, u, t
 
@@ -175,12 +187,20 @@ def solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps: 
     return solve(scaled, x, 0.0, 1.0, method=solver, steps=steps).x
 
 
-def earlier_state(line: Batch, teacher, t: Tensor, u: Tensor, solver: str, steps: int) -> Tensor:
-    """The teacher's state at u < t on its trajectory through line.at(t).
+def earlier_state(line: Batch, teacher, t: Tensor, u: Tensor, solver: str, n: int) -> Tensor:
+    """The teacher's state at u <= t on its trajectory through line.at(t).
 
-    Stored if line is the teacher's path, else solved for.
+    Stored if line is the teacher's path, else solved for in steps of at most 1 / n: every sample takes as
+    many as its own interval needs.
     """
-    return line.at(u) if line.path is not None else solve_between(teacher, line.at(t), t, u, solver, steps)
+    if line.path is not None:
+        return line.at(u)
+    x, steps = line.at(t).clone(), ((t - u) * n - 1e-4).ceil().clamp(min=1)  # rounding makes no step
+    for k in range(int(steps.max())):
+        part = (steps > k).nonzero()[:, 0]
+        begin, end = ((t + (u - t) * j / steps)[part] for j in (k, k + 1))
+        x[part] = solve_between(rows(teacher, part), x[part], begin, end, solver, 1)
+    return x
 
 
 def gradient_norm_weights(

@@ -1,7 +1,8 @@
 """One-step distillation: regress the teacher's output directly from its noise.
 
 Knowledge distillation (Luhman & Luhman 2021, arXiv 2101.02388), and the distillation stage of rectified flow
-and InstaFlow (Liu et al. 2023, arXiv 2309.06380), where D is LPIPS.
+and InstaFlow (Liu et al. 2023, arXiv 2309.06380). Departs: squared error by default, where InstaFlow has
+LPIPS.
 """
 
 from dataclasses import dataclass

@@ -2,8 +2,10 @@
 
 It is one in its target time, or in its starting point.
 
-Boffi et al. 2024 (arXiv 2406.07507): Lagrangian (LMD) and Eulerian (EMD) map distillation. Both need one
-forward-mode derivative.
+Boffi et al. 2024 (arXiv 2406.07507): Lagrangian (LMD) and Eulerian (EMD) map distillation, with unit weight
+and its two sorted uniforms as times. Both need one forward-mode derivative. Departs: no learned weight over
+(s, t); jumps go towards the data alone; LMD's gradient stops at the teacher's velocity, which would need the
+teacher's derivative.
 """
 
 from dataclasses import dataclass
@@ -22,16 +24,17 @@ class LagrangianMap(Objective):
 
     Moving the target time moves the landing point along the teacher's velocity there.
 
-    The teacher's velocity at the landing point is a constant for the gradient. ends: probability of t := 1
-    and of s := 0.
+    The teacher's velocity at the landing point is a constant for the gradient. times, ends: see
+    batch.sample_times.
     """
 
     states: str = "data"
+    times: str = "two"
     ends: float = 0.0
     distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, s, _, t = on_states(batch, self.states, self.ends)
+        line, s, _, t = on_states(batch, self.states, self.ends, self.times)
         landed, slope = student.with_derivative(line.at(t), t, s)
         with torch.no_grad():
             velocity = teacher(landed, s)
@@ -50,11 +53,12 @@ class EulerianMap(Objective):
     """
 
     states: str = "data"
+    times: str = "two"
     ends: float = 0.0
     distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, s, _, t = on_states(batch, self.states, self.ends)
+        line, s, _, t = on_states(batch, self.states, self.ends, self.times)
         x_t = line.at(t)
         with torch.no_grad():
             velocity = teacher(x_t, t)

@@ -1,7 +1,11 @@
 """Shortcut models: a jump must equal two jumps of half its length, down to the velocity itself.
 
-Frans et al. 2024 (arXiv 2410.12557). Distilled from a teacher: the boundary, jumps of length zero, is the
-teacher's velocity.
+Frans et al. 2024 (arXiv 2410.12557), Algorithm 1. Distilled from a teacher: the boundary, jumps of length
+zero, is the teacher's velocity.
+
+Defaults are the paper's (bootstrap: the release has 1/8) and the release's target average. Departs: the
+network is given s, not the length; landing points are not clipped; no guidance; no weight decay; the
+boundary's times are any, not multiples of 1 / finest.
 """
 
 from dataclasses import dataclass
@@ -21,16 +25,18 @@ class Shortcut(Objective):
 
     Semigroup: D(F(x_t, t, s), mean of sg F over the two halves of [s, t]).
 
-    bootstrap: share of the batch for the semigroup term (1/4 in the paper). finest: halving starts from jumps
-    of 1 / finest (128 in the paper); lengths are drawn evenly from 1, 1/2, 1/4 .. 2 / finest, and t from the
-    multiples of the length. The halves of the shortest are asked for as jumps of length zero, which the
-    boundary teaches, as in the paper.
+    bootstrap: share of the batch for the semigroup term. finest: halving starts from jumps of 1 / finest;
+    lengths are drawn evenly from 1, 1/2, 1/4 .. 2 / finest, and t from the multiples of the length, moved up
+    to the next stored time where states are those of a stored path. The halves of the shortest are asked for
+    as jumps of length zero, which the boundary teaches, as in the paper. ends: share of the batch at t = 1.
     """
 
     bootstrap: float = 0.25
     finest: int = 128
     states: str = "data"
+    ends: float = 0.0
     distance: str = "l2"
+    target_average: float | None = 0.999
 
     def __post_init__(self):
         super().__post_init__()
@@ -41,30 +47,19 @@ class Shortcut(Objective):
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         line, name = line_of(batch, self.states), velocity_distance(self.distance)
-        n, intervals = len(batch.x1), line.intervals
-        finest = (
-            self.finest if intervals is None else intervals & -intervals
-        )  # a stored path can be halved so often
-        if finest == 1:
-            raise ValueError(
-                f"Shortcut: a stored path of {intervals} intervals cannot be halved; use an even number"
-            )
-        levels = finest.bit_length() - 1
-        length = 0.5 ** batch.draws.integers(0, levels, n)
-        t = (torch.floor(batch.draws.uniform(n) / length) + 1) * length
-        free = (
-            batch.draws.uniform(n)
-            if intervals is None
-            else batch.draws.integers(0, intervals + 1, n) / intervals
-        )
+        n, draws = len(batch.x1), batch.draws
         own = min(max(round(self.bootstrap * n), 1), n - 1)
-        t, s = (
-            torch.cat(times).to(batch.x1)
-            for times in ((t[:own], free[own:]), (t[:own] - length[:own], free[own:]))
-        )
+        length = 0.5 ** draws.integers(0, self.finest.bit_length() - 1, n)[:own]
+        t = draws.uniform(n)
+        t[:own] = ((t[:own] / length).floor() + 1) * length
+        t = torch.where(draws.uniform(n) < self.ends, 1.0, t)
+        if line.intervals:
+            t = (t * line.intervals).ceil() / line.intervals
+        s = torch.cat([t[:own] - length, t[own:]])
+        t, s = t.to(batch.x1), s.to(batch.x1)
         x_t, middle = line.at(t), (t + s)[:own] / 2
         with torch.no_grad():
-            shortest = (t - s)[:own] < 3 / finest
+            shortest = (t - s)[:own] < 3 / self.finest
             first_rows = rows(target, slice(own))
             first = first_rows.average_velocity(x_t[:own], t[:own], torch.where(shortest, t[:own], middle))
             landed = x_t[:own] + expand(middle - t[:own], first) * first

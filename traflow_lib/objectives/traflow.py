@@ -10,6 +10,13 @@ Wu et al. 2025 (arXiv 2502.16972). Terms, each of which can be switched off, on 
 
 Erratum, implemented here with the right sign: v4 prints the velocity target as xhat_0 - x_1, but on the chord
 dx_s/ds = x_1 - xhat_0.
+
+traflow_v4 follows the text of v4 (there is no code): chord states, Eq. 2 with dG/ds, Eq. 4 by CTM's soft
+consistency and Heun's steps on the grid of 18, CTM's denoising, clipped weights, target average .9999 (Table
+8). What the text leaves open is chosen here: two sorted uniforms as times, D the square, pairs shared by the
+terms. On states "path" the velocity term regresses dG/ds on the teacher's own velocity v(x_s, s), which is no
+longer Eq. 2: velocity and consistency then have one solution, the exact jump map. traflow_v1 is what v1's
+abstract says, all else this kit's choice; traflow and traflow_anchored are this kit's own.
 """
 
 from dataclasses import dataclass
@@ -18,13 +25,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..batch import Batch, rows
+from ..batch import LAWS, Batch, rows
 from ..flow import expand
 from ..jump import JumpMap
 from .base import (
     LossTerms,
     Objective,
     distance,
+    earlier_state,
     gradient_norm_weights,
     on_states,
     solve_between,
@@ -43,7 +51,14 @@ WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
 # first all jumps, then the one that every sample needs.
 @register("traflow_v1")
 @register(
-    "traflow_v4", output=0.0, denoising=1.0, velocity_form="derivative", teacher_steps=1, weighting="clipped"
+    "traflow_v4",
+    output=0.0,
+    denoising=1.0,
+    velocity_form="derivative",
+    teacher_grid=18,
+    times="two",
+    weighting="clipped",
+    target_average=0.9999,
 )
 @register(
     "traflow", output=0.0, consistency=0.0, states="path", ends=0.6, on_policy=0.25, distance="pseudo_huber"
@@ -67,11 +82,12 @@ class TraFlow(Objective):
     "chord" of the pair, or on the teacher's "path". output_end: weight of the output term at the end of
     training, reached linearly from `output`; None keeps it. output_from: where the output term starts: the
     "states" of the other terms, or always the "noise" x_1, where sampling starts. velocity_form: "average" or
-    "derivative". teacher_steps: 0 takes the earlier state of the consistency term from the pair's own
-    trajectory; n > 0 solves for it from x_t with n
-        steps of `solver` (v4), and compares where both jumps land at time 0.
+    "derivative". teacher_steps, teacher_grid: 0 and None take the earlier state of the consistency term from
+    the pair's own trajectory; else both jumps are compared where they land at time 0, and the teacher is
+    solved for it from x_t by `solver`: in teacher_steps steps, or in steps of 1 / teacher_grid (v4), where
+    a stored path is taken instead.
     on_policy: share of the batch whose x_t is the student's own state G(x_1, 1, t) instead of the teacher's.
-    ends: probability of t := 1, and of s := 0, the times that sampling uses. weighting: "fixed", "adaptive"
+    times (None: "three"), ends: see batch.sample_times. weighting: "fixed", "adaptive"
     (gradient norms made equal), or "clipped" (adaptive, within [0.01, 10]). separate_pairs: the consistency
     term gets pairs of its own instead of sharing x_1 with the other terms (the paper leaves it open).
     min_gap: differences of states are divided by max(t - s, min_gap), which puts all terms in units of
@@ -83,6 +99,7 @@ class TraFlow(Objective):
         "velocity_form": ("average", "derivative"),
         "weighting": tuple(WEIGHTINGS),
         "output_from": ("states", "noise"),
+        "times": (None, *LAWS),
     }
     output: float = 1.0
     velocity: float = 1.0
@@ -100,6 +117,10 @@ class TraFlow(Objective):
     distance: str = "l2"
     separate_pairs: bool = False
     min_gap: float = 0.05
+    # None keeps the fingerprints of students trained before there was a choice
+    times: str | None = None
+    teacher_grid: int | None = None
+    target_average: float | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -123,7 +144,7 @@ class TraFlow(Objective):
             others = tuple(rows(field, slice(half, None)) for field in others)
             batch, other = batch.halves()
         student, target, teacher = fields
-        batch, s, u, t = on_states(batch, self.states, self.ends)
+        batch, s, u, t = on_states(batch, self.states, self.ends, self.times or "three")
         x_t = self._states(target, batch, t)
         losses = {}
         if self.output:
@@ -164,8 +185,11 @@ class TraFlow(Objective):
 
     def _consistency(self, student, target, teacher, batch: Batch, t: Tensor, u: Tensor, s: Tensor) -> Tensor:
         x_t = batch.at(t)
-        if self.teacher_steps:
-            x_u = solve_between(teacher, x_t, t, u, self.solver, self.teacher_steps)
+        if self.teacher_steps or self.teacher_grid:
+            if self.teacher_steps:
+                x_u = solve_between(teacher, x_t, t, u, self.solver, self.teacher_steps)
+            else:
+                x_u = earlier_state(batch, teacher, t, u, self.solver, self.teacher_grid)
             return soft_consistency(self.distance, student, target, x_t, x_u, t, u, s)
         with torch.no_grad():
             goal = target(batch.at(u), u, s)

@@ -31,7 +31,8 @@ class TrainConfig:
         Decay | Annotated[list[Decay], Field(min_length=1)],
         Field(
             description="decay of the weights' moving average, warmed up by min(ema, (1 + n) / (10 + n)); "
-            "of a list the first is the result, the last the target network of the objective"
+            "of a list the first is the result, the last the target network, but "
+            "of an objective with a target_average"
         ),
     ] = 0.999
     precision: Annotated[Literal[tuple(DTYPES)], Field(description="of autocast; fp16 scales the loss")] = (

@@ -25,7 +25,7 @@ def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
     data: Data | None = None,
     classes: int = 0,
 ):
-    """The loss_fn of training.fit for one objective.
+    """The loss_fn of training.fit for one objective, with its target_decay if it has a target_average.
 
     teacher: the velocity field that the objective asks; batch: samples a step over all processes; data: draws
     real data, for an objective that needs them; classes: of a class-conditional teacher, else 0. ValueError
@@ -48,4 +48,6 @@ def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
         field = labelled(teacher, found.label)
         return objective(JumpMap(net, found.label), JumpMap(target, found.label), field, found)
 
+    if objective.target_average is not None:
+        loss_fn.target_decay = objective.target_decay
     return loss_fn

@@ -67,7 +67,9 @@ def fit(
         net: the network, with the same weights in every process.
         loss_fn: called as loss_fn(net, target, progress, draws) -> LossTerms, progress being the share of the
             steps that is done. It draws its own batch of draws.local(config.batch) samples, and whatever else
-            is random, through `draws`, so that a result does not depend on how the batch is split.
+            is random, through `draws`, so that a result does not depend on how the batch is split. target is
+            the last of the averages, or, if loss_fn has an attribute target_decay(progress), a network of its
+            own with that decay (0: the weights of net).
         config: the settings.
         folder: holds the checkpoints (the newest is resumed) and log.jsonl (one line every log_every steps).
         seed: of everything that is drawn while it trains.
@@ -91,7 +93,8 @@ def fit(
     generator = torch.Generator().manual_seed(seed)  # of the batches, whose draws are the same in all
     net = net.to(memory_format=torch.channels_last) if config.channels_last else net
     averages = {decay: _copy(net) for decay in config.decays}
-    target = averages[config.decays[-1]]
+    target_decay = getattr(loss_fn, "target_decay", None)
+    target = _copy(net) if target_decay else averages[config.decays[-1]]
     make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
     optimizer = make(net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
@@ -100,6 +103,7 @@ def fit(
         **{f"ema {decay}": average for decay, average in averages.items()},
         "optimizer": optimizer,
         "scaler": scaler,
+        **({"target": target} if target_decay else {}),
     }
     identity = {**asdict(config), "seed": seed, "recipe": recipe}
     saved = Checkpoints(folder, parts, generator, identity, config.keep, process)
@@ -141,6 +145,9 @@ def fit(
             scaler.update()
             for decay, average in averages.items():
                 _update_average(average, net, min(decay, (1 + step) / (10 + step)))
+            if target_decay:
+                decay = target_decay(step / config.steps)
+                _update_average(target, net, min(decay, (1 + step) / (10 + step)))
             step += 1
             bar.update()
             elapsed = time.perf_counter() - start
