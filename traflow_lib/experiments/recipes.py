@@ -89,7 +89,9 @@ def parse(method: str) -> tuple[str, dict, str]:
     return name, {key: _value(text) for key, _, text in (change.partition("=") for change in changes)}, budget
 
 
-def _value(text: str) -> float | str:
+def _value(text: str) -> float | str | None:
+    if text.isdigit() or text == "None":
+        return int(text) if text.isdigit() else None
     try:
         return float(text)
     except ValueError:

@@ -17,7 +17,6 @@ from .. import nets
 from ..evaluation.scoring import Scoring
 from ..files.checks import Block
 from ..nets.precision import DTYPES
-from ..objectives.base import DISTANCES
 from ..solvers import CALLS_PER_STEP
 
 Count = Annotated[int, Field(ge=1)]
@@ -144,17 +143,27 @@ class Evaluate(Block):
     adaptive_precision: Precision | None = Field(None, description="of an adaptive reference")
 
 
-class Search(Block):
-    """The grid that every method is searched on."""
+class Span(Block):
+    """A range of numbers that the search may choose from, and widen."""
 
-    lr: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = Field(
-        description="learning rates"
-    )
-    distance: list[Literal[tuple(DISTANCES)]] | None = Field(None, description="distances")
+    low: float = Field(description="smallest at first")
+    high: float = Field(description="largest at first")
+    log: bool | None = Field(None, description="whether ratios count, not differences")
+    least: float | None = Field(None, description="natural bound, which is never widened")
+    most: float | None = Field(None, description="natural bound, which is never widened")
+
+
+Knobs = dict[str, Span | list[Any]]
+
+
+class Search(Block):
+    """The search for each method's settings, see experiments/search.py; its seeds are the recipe's."""
+
+    trials: Annotated[int, Field(ge=1)] = Field(description="of every method, with the first seed")
+    finalists: Annotated[int, Field(ge=1)] = Field(description="settings that get the other seeds too")
     calls: dict[str, Calls] | None = Field(None, description="calls a method is judged at, else those of nfe")
-    knobs: dict[str, dict[str, list[Any]] | None] | None = Field(
-        None, description="by method, values of options of its own"
-    )
+    shared: Knobs = Field(description="what every method may try: `lr` and options")
+    knobs: dict[str, Knobs | None] | None = Field(None, description="by method, options of its own")
 
 
 class Recipe(Block):
@@ -180,7 +189,7 @@ class Recipe(Block):
     fid: Scoring | None = Field(None, description="how FID is measured")
     ablation: Scoring | None = Field(None, description="the same for students that are not among the methods")
     sweep: list[str] | None = Field(None, description="students that a notebook goes through")
-    search: Search | None = Field(None, description="the grid that every method is searched on")
+    search: Search | None = Field(None, description="the search for every method's settings")
     chosen: dict[str, dict[str, Any] | None] | None = Field(None, description="what the search chose")
     time_of: str | None = Field(None, description="student whose training time `@time` grants the others")
     timed: list[str] | None = Field(None, description="students that are trained for equal time too")
