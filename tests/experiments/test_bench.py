@@ -167,67 +167,6 @@ def test_equal_time_gives_steps_in_proportion_to_the_cost_of_a_step():
         tiny("distill", step_cost=None).student("distill@time")
 
 
-KNOBS = {"cd": {"states": ["data", "path"]}, "reflow_distill": {"ends": [0.0, 0.25]}}
-GRID = {"lr": [1e-3, 1e-1], "distance": ["l2", "pseudo_huber"]}
-SEARCH = {"search": GRID | {"calls": {"reflow_distill": [1]}, "knobs": KNOBS}, "evaluate": {"nfe": [1, 4]}}
-
-
-def named(method, change):
-    return " ".join([method, *(f"{key}={value}" for key, value in change.items())])
-
-
-def test_search_gives_each_method_as_many_trials_and_chooses_by_its_own_records():
-    experiment = tiny("cd", "reflow_distill", **SEARCH)
-    best = bench.tune(experiment)
-    found = [record for file in paths.results().rglob("*.jsonl") for record in records.read(file)]
-    errors = {(r.method, r.nfe): log(r.metrics["paired_rmse"][0]) for r in found if r.sampler == "jumps"}
-    for method, calls in {"cd": (1, 4), "reflow_distill": (1,)}.items():
-        chosen, tried = {}, []
-        for key, values in (GRID | KNOBS[method]).items():
-            options = [chosen | {key: value} for value in values]
-            scores = [sum(errors[named(method, option), nfe] for nfe in calls) for option in options]
-            chosen, tried = options[scores.index(min(scores))], tried + options
-        assert best[method] == chosen
-        assert {r.method for r in found if r.method.startswith(method)} == {
-            named(method, change) for change in tried
-        } and len(tried) == 6
-
-
-@pytest.mark.parametrize(
-    "method, expected",
-    [
-        ("cd", {"lr": 1e-3, "distance": "l2", "states": "path"}),
-        ("reflow_distill", {"lr": 1e-1, "distance": "pseudo_huber", "ends": 0.25}),
-    ],
-)
-def test_search_judges_a_method_at_the_calls_it_trains(method, expected, monkeypatch):
-    """Made-up errors: the later value wins at one call and loses at four by more, except for the knob, where
-    it wins at both.
-    """
-    trials = []
-
-    def fake(trial, only):
-        (name,) = only
-        trials.append(trial.student_settings(name, 0))
-        late = [part in name for part in ("lr=0.1", "distance=pseudo_huber", "states=path", "ends=0.25")]
-        errors = {1: 1 - 0.1 * sum(late), 4: 1 + 0.5 * sum(late[:2]) - 0.1 * sum(late[2:])}
-        return [
-            records.Record("r", "smoke", "d", name, nfe, "jumps", {"paired_rmse": [e]}, [0], 1, 1, "all", "")
-            for nfe, e in errors.items()
-        ]
-
-    monkeypatch.setattr(bench, "run", fake)
-    assert bench.tune(tiny(method, **SEARCH)) == {method: expected}
-    assert [trial[0]["train"]["lr"] for trial in trials[:2]] == [1e-3, 1e-1] and trials[-1][0]["train"][
-        "lr"
-    ] == expected["lr"]
-    for stage in trials[-1]:  # a knob goes to the stage that has it
-        assert all(
-            stage["objective"][key] == value for key, value in expected.items() if key in stage["objective"]
-        )
-    assert any("ends" in stage["objective"] or "states" in stage["objective"] for stage in trials[-1])
-
-
 def test_cost_of_a_step_is_recorded_for_every_method():
     relative = bench.step_costs(tiny("distill", "progressive"), repeats=3)
     found = {r.method: r for file in paths.results().rglob("*.jsonl") for r in records.read(file)}

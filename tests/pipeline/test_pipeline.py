@@ -110,13 +110,12 @@ def test_train_distill_and_sample_from_the_command_line(tmp_path, capsys):
     [
         ([], ("run", None, False)),
         (["--again", "--method", "cd", "--method", "ctm"], ("run", ["cd", "ctm"], True)),
-        (["--tune", "--method", "cd"], ("tune", ["cd"])),
         (["--cost"], ("step_costs",)),
     ],
 )
-def test_bench_runs_searches_or_times_every_data_set_of_the_recipe(options, called, monkeypatch):
+def test_bench_runs_or_times_every_data_set_of_the_recipe(options, called, monkeypatch):
     calls = []
-    for name in ("run", "tune", "step_costs"):
+    for name in ("run", "step_costs"):
 
         def note(experiment, *arguments, name=name, **options):
             calls.append((experiment.dataset, name, *arguments, *options.values()))

@@ -124,10 +124,12 @@ def test_watching_is_logged_and_changes_nothing(tmp_path):
 
 
 def test_log_tells_samples_a_second(tmp_path):
-    trained = fit(network(), regression(), CONFIG, tmp_path, seed=0)
-    rates = [line["samples_per_second"] for line in read_log(tmp_path)]
-    assert len(rates) == 4 and all(0 < rate for rate in rates)
-    assert min(rates) * trained.statistics["seconds"] < 2 * CONFIG.steps * CONFIG.batch
+    fit(network(), regression(), CONFIG, tmp_path, seed=0)
+    lines = read_log(tmp_path)
+    samples = CONFIG.steps * CONFIG.batch / 4
+    spent = [samples / line["samples_per_second"] for line in lines]
+    assert len(spent) == 4 and min(spent) > 0
+    assert sum(spent) <= 1.01 * lines[-1]["seconds"] + 0.01  # each line's own time, none counted twice
 
 
 def test_tensorboard_gets_what_the_log_gets(tmp_path):

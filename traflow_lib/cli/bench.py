@@ -16,12 +16,6 @@ def run(
     teacher: Teacher = None,
     method: Methods = None,
     again: Annotated[bool, typer.Option("--again", help="Measure again what has a record.")] = False,
-    tune: Annotated[
-        bool,
-        typer.Option(
-            "--tune", help="The recipe's search for each method's settings instead (profile: search)."
-        ),
-    ] = False,
     cost: Annotated[
         bool,
         typer.Option(
@@ -34,9 +28,7 @@ def run(
     Its teacher is one of the methods. What has a record with the same settings is skipped.
     """
     for experiment in experiments(recipe, profile, data, precision, teacher):
-        if tune:
-            bench.tune(experiment, method)
-        elif cost:
+        if cost:
             bench.step_costs(experiment)
         else:
             bench.run(experiment, method, again=again)

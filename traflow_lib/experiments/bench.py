@@ -2,12 +2,10 @@
 
 The teacher, pairs, warm start, optimiser steps, batch and seeds are the same for all.
 
-run() trains what is not trained, measures what has no record and returns all records; tune() is the search
-that gives every method the same number of trials; step_costs() measures what a training step of each method
-costs, which the equal-time budget is made of.
+run() trains what is not trained, measures what has no record and returns all records; step_costs() measures
+what a training step of each method costs, which the equal-time budget is made of.
 """
 
-import math
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
@@ -18,7 +16,7 @@ from .. import objectives
 from ..evaluation import records
 from ..evaluation.records import Record
 from ..files import paths
-from ..files.log import log
+from ..files.log import log, quiet
 from ..solvers import CALLS_PER_STEP
 from .experiment import Experiment
 from .measure import Measure
@@ -98,38 +96,6 @@ def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, finge
     return None
 
 
-def tune(experiment: Experiment, only: list[str] | None = None) -> dict[str, dict]:
-    """The recipe's `search`, the same for every method: returns the best settings of each.
-
-    The learning rate, then the distance, then the method's own main knob: each is set to its best value
-    before the next is tried, by the mean log paired error on the validation seed over the recipe's NFE, or
-    over `calls` for methods that train fewer. Every trial is a record, its method named "cd lr=0.003
-    distance=l2".
-    """
-    recipe, best = experiment.recipe, {}
-    for method in only or recipe["methods"]:
-        search = recipe["search"]
-        grid = {"lr": search["lr"], "distance": search["distance"], **search["knobs"].get(method, {})}
-        chosen: dict = {}
-        for key, values in grid.items():
-            scores = {value: _trial(experiment, method, chosen | {key: value}) for value in values}
-            chosen[key] = min(scores, key=scores.get)
-        best[method] = chosen
-        log.info(f"{experiment.dataset}: {method} {chosen}, score {min(scores.values()):.3f}")
-    return best
-
-
-def _trial(experiment: Experiment, method: str, change: dict) -> float:
-    """Score of one setting; train and record it unless that was done."""
-    name = " ".join([method, *(f"{key}={value}" for key, value in change.items())])
-    trial = Experiment(experiment.recipe, experiment.dataset)
-    search = experiment.recipe["search"]
-    calls = search["calls"].get(method, experiment.recipe["evaluate"]["nfe"])
-    made = run(trial, [name])
-    found = [record for record in made if record.sampler == "jumps" and record.nfe in calls]
-    return sum(math.log(value) for record in found for value in record.metrics["paired_rmse"]) / len(found)
-
-
 def step_costs(experiment: Experiment, repeats: int = 3) -> dict[str, float]:
     """Milliseconds a training step of each method takes, recorded, and returned relative to the cheapest.
 
@@ -143,7 +109,8 @@ def step_costs(experiment: Experiment, repeats: int = 3) -> dict[str, float]:
     for repeat in range(repeats):
         for method in times:  # taking turns, so that a slow minute hits every method
             seed = fresh + repeat
-            training = trial.model(method, seed).header["training"]
+            with quiet():
+                training = trial.model(method, seed).header["training"]
             times[method].append(1000 * training["seconds"] / training["steps"])
     for method, values in times.items():
         measure.record_cost(method, values)
