@@ -128,7 +128,8 @@ def _is_grey(image) -> bool:
 
 def _layout(image) -> str:
     """How the pixels lie in the file, which Pillow knows until it has read them; then its own mode."""
-    return str(image.tile[0][-1]) if image.tile else image.mode
+    tile = getattr(image, "tile", None)
+    return str(tile[0][-1]) if tile else image.mode
 
 
 def pixels(image, grey: bool | None = None, size: int | None = None) -> np.ndarray:
