@@ -116,6 +116,13 @@ def test_what_does_not_fit_is_named_before_anything_is_solved(options, message, 
     assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
 
 
+def test_a_network_that_changes_its_input_is_named(tmp_path):
+    """It would change the noise of its own pairs."""
+    teacher = as_velocity(net(), call=lambda net, x, t, label: net(x.mul_(0.5), t))
+    with pytest.raises(ValueError, match="changes its input in place"):
+        quickly(teacher, tmp_path / "out")
+
+
 class Labelled(Theirs):
     def forward(self, x, timestep, y):
         return super().forward(x, timestep) + y[:, None, None, None]

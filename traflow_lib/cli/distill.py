@@ -57,8 +57,8 @@ def run(
     same command goes on with a training that was interrupted.
     """
     if recipe:
-        if weights or size:
-            raise ValueError("--weights and --size go with a teacher of your own, without --recipe")
+        if weights or pairs or size is not None:
+            raise ValueError("--weights, --size and --pairs go with a teacher of your own, without --recipe")
         named = Path(teacher) if teacher else None
         for experiment in experiments(recipe, profile, data, precision, named, resume):
             for name in method or experiment.recipe["methods"]:

@@ -117,6 +117,7 @@ def _start(shape: tuple[int, ...], classes: int, device) -> tuple[Tensor, Tensor
 
 def _answer(what: str, call: Callable[[], Tensor], x: Tensor, hint: str = "") -> Tensor:
     """What call() gives; ValueError, with the hint, unless those are numbers shaped like x."""
+    kept = x.clone()
     try:
         out = call()
     except Exception as error:
@@ -125,6 +126,8 @@ def _answer(what: str, call: Callable[[], Tensor], x: Tensor, hint: str = "") ->
     kind = tuple(out.shape[1:]) if isinstance(out, Tensor) and out.ndim else type(out).__name__
     if not isinstance(out, Tensor) or out.shape != x.shape:
         raise ValueError(f"{what} gives {kind} for samples of {tuple(x.shape[1:])}{hint}")
+    if not torch.equal(x, kept):
+        raise ValueError(f"{what} changes its input in place, as no solver allows; give it a copy")
     if not out.isfinite().all():
         raise ValueError(f"{what} gives NaN or infinite numbers at t = 1; are its weights whole?")
     return out
