@@ -201,6 +201,7 @@ def test_pairs_that_are_damaged_or_do_not_fit_are_named(tmp_path):
     pairs = make_pairs(VelocityField(teacher), 9, SHAPE, 1, method="euler", steps=2)
     for wrong, message in (
         (pairs, "this method follows the teacher's paths, which these pairs lack"),
+        (pairs.first(0), "number of pairs is 0"),
         (PairCache(pairs.x1[..., :4], pairs.x0[..., :4]), r"the pairs are of \(1, 8, 4\), without classes"),
         (PairCache(pairs.x1, pairs.x0, None, torch.zeros(9).long()), r"with classes; the teacher's of"),
         (PairCache(pairs.x1, pairs.x0 * torch.nan), "9 of 9 samples are NaN"),

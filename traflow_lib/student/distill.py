@@ -100,7 +100,7 @@ def distill(  # noqa: PLR0913 - what decides a student
                     f"{out} holds a student of other settings; choose another folder, or delete it"
                 )
             return load(file, net)
-        cache = ready or _pairs(field, solved, shape, classes, out, known)
+        cache = _pairs(field, solved, shape, classes, out, known) if ready is None else ready
         _require_pairs(cache, objective, shape, classes)
         draw = None if data is None else data.sample_labelled
         loss = distillation_loss(objective, field, cache, settings.batch, device, data=draw, classes=classes)
@@ -152,6 +152,7 @@ def _require_pairs(cache, objective: Objective, shape: tuple[int, ...], classes:
     """ValueError unless solved pairs are numbers, of this shape, and hold what the method needs."""
     if isinstance(cache, OnlinePairs):
         return
+    given.whole("number of pairs", len(cache), 1)
     finite(cache.x0)
     if cache.x1.shape[1:] != shape or (cache.label is not None) != bool(classes):
         have = f"{tuple(cache.x1.shape[1:])}, {'with' if cache.label is not None else 'without'} classes"
