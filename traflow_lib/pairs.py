@@ -6,14 +6,17 @@ Two sources with one interface, `.batch(n) -> Batch`: PairCache draws from pairs
 OnlinePairs solves fresh ones.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from .batch import Batch, labelled
+from .files.checksums import fingerprint, tensor_sha256
 from .files.parts import in_parts
 from .files.tensors import save_tensors
 from .randomness import Draws
@@ -89,14 +92,31 @@ class PairCache:
     def _tensors(self) -> dict[str, Tensor]:
         return {name: value for name, value in vars(self).items() if value is not None}
 
-    def save(self, file: Path) -> None:
-        """Write the pairs as safetensors."""
-        save_tensors(file, self._tensors())
+    @property
+    def sha256(self) -> str:
+        """Checksum of all that the pairs hold."""
+        return fingerprint({name: tensor_sha256(value) for name, value in self._tensors().items()})
+
+    def save(self, file: Path, facts: dict | None = None) -> None:
+        """Write the pairs as safetensors, and in its header what is to be known of them (JSON-able)."""
+        save_tensors(file, self._tensors(), {"facts": json.dumps(facts or {})})
 
     @classmethod
     def load(cls, file: Path) -> "PairCache":
-        """Read what save wrote."""
-        return cls(**load_file(file))
+        """Read what save wrote; ValueError names a file that is damaged or holds something else."""
+        try:
+            return cls(**load_file(file))
+        except (SafetensorError, TypeError) as error:
+            raise ValueError(f"{file} is no whole file of pairs ({error}); delete it") from None
+
+    @staticmethod
+    def facts(file: Path) -> dict:
+        """What save was told; ValueError names a file that is damaged."""
+        try:
+            with safe_open(file, "pt") as content:
+                return json.loads((content.metadata() or {}).get("facts", "{}"))
+        except SafetensorError as error:
+            raise ValueError(f"{file} is no whole file of pairs ({error}); delete it") from None
 
     @classmethod
     def joined(cls, parts: list["PairCache"]) -> "PairCache":
@@ -154,6 +174,7 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
     device: torch.device | str = "cpu",
     classes: int = 0,
     file: Path | None = None,
+    facts: dict | None = None,
     **solver,
 ) -> PairCache:
     """Solve n pairs from time 1 to 0, pair i from (seed, i) alone; by dopri5 its batch sets its steps, too.
@@ -169,6 +190,7 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
         device: where the teacher is.
         classes: of a conditional teacher.
         file: where the pairs are kept, and finished batches until all are there (files.parts).
+        facts: what the file is to say of them.
         solver: as in solvers.solve (method=, steps= or tol=).
     """
     batch = batch or chunk(shape)
@@ -191,6 +213,6 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
         n,
         batch,
         solved,
-        lambda parts: PairCache.joined([PairCache(**part) for part in parts]).save(file),
+        lambda parts: PairCache.joined([PairCache(**part) for part in parts]).save(file, facts),
     )
     return PairCache.load(file)

@@ -165,7 +165,7 @@ def test_the_command_line_distils_a_network_that_a_function_makes(teacher, tmp_p
     for options, message in (
         ([], "your network fits noise_at=0"),
         (["--layer", "nothing"], "no layer named 'nothing'"),
-        (["--recipe", "06_digits"], "--weights and --size go with a teacher of your own"),
+        (["--recipe", "06_digits"], "--weights, --size and --pairs go with a teacher of your own"),
         (["--weights", "none.pt"], "there are no weights none.pt"),
         (["--teacher", "mypackage:nope"], "has no attribute 'nope'"),
         (["--teacher", "nopackage:build"], "No module named 'nopackage'"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from traflow_lib import nets
+from traflow_lib import cli, nets
 from traflow_lib.flow import GaussianFlow, expand
 from traflow_lib.jump import JumpMap
 from traflow_lib.pairs import sample_labels, sample_noise
@@ -61,8 +61,12 @@ def test_a_class_that_is_asked_for_is_drawn():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n": 0}, "n and calls must be at least 1, got n=0 and calls=1"),
-        ({"calls": 0}, "n and calls must be at least 1, got n=4 and calls=0"),
+        ({"n": 0}, "n is 0: a whole number of at least 1"),
+        ({"n": 2.0}, "n is 2.0: a whole number"),
+        ({"calls": 0}, "calls is 0: a whole number of at least 1"),
+        ({"calls": (1, 2)}, r"calls is \(1, 2\): a whole number"),
+        ({"seed": -1}, "seed is -1: a whole number of at least 0"),
+        ({"seed": None}, "seed is None: a whole number"),
         ({"label": 3}, "label must be an integer from 0 to 2, or one for each of 4"),
         ({"label": 0.5}, "label must be an integer from 0 to 2, or one for each of 4"),
         ({"label": torch.zeros(3, dtype=torch.long)}, "label must be an integer from 0 to 2"),
@@ -96,6 +100,8 @@ def test_pictures_hold_the_nearest_bytes_and_a_grid_puts_them_side_by_side(chann
 def test_points_are_no_pictures():
     with pytest.raises(ValueError, match="samples of shape .* are no pictures"):
         Student(ExactJump(), (2,)).grid()
+    with pytest.raises(ValueError, match="columns is 0: a whole number"):
+        image_student().grid(2, columns=0)
 
 
 def test_what_was_saved_is_what_was_loaded(tmp_path):
@@ -110,7 +116,27 @@ def test_what_was_saved_is_what_was_loaded(tmp_path):
     assert torch.equal(load(file, network=lambda: image_student().net).sample(3), student.sample(3))
 
 
-def test_the_kits_own_students_need_no_network_and_yours_do(tmp_path):
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        (
+            torch.zeros(3, 3, 8, 8, dtype=torch.uint8),
+            {},
+            "number of pictures is 3: a whole number of at least 4",
+        ),
+        (torch.zeros(9, 3, 8, 8, dtype=torch.uint8), {"n": 1}, "n is 1: a whole number of at least 4"),
+        (torch.zeros(9, 3, 8, 8, dtype=torch.uint8), {"calls": 2}, r"calls is 2: a tuple of them, \(2,\)"),
+        (torch.zeros(9, 1, 8, 8, dtype=torch.uint8), {}, "the data have samples of .*, the student of"),
+        (torch.rand(9, 3, 8, 8), {}, "floats needs value_range"),
+        ("pictures", {}, "unknown image data set 'pictures'"),
+    ],
+)
+def test_what_cannot_be_measured_is_named(data, options, message):
+    with pytest.raises(ValueError, match=message):
+        image_student().evaluate(data, **options)
+
+
+def test_the_kits_own_students_need_no_network_and_yours_do(tmp_path, capsys):
     student = image_student()
     config = {"kind": "ddpmpp", "size": 8, "channels": 3, "width": 8, "multipliers": [1, 2], "blocks": 1,
               "attention": []}  # fmt: skip
@@ -120,6 +146,15 @@ def test_the_kits_own_students_need_no_network_and_yours_do(tmp_path):
         load(student.save(tmp_path / "yours.safetensors"))
     with pytest.raises(ValueError, match="does not fit the network"):
         load(tmp_path / "yours.safetensors", network=image_student(1).net)
+    for network in ("MyNet", lambda: None):
+        with pytest.raises(ValueError, match="is, or makes, .*, not a torch module"):
+            load(tmp_path / "yours.safetensors", network=network)
+    with pytest.raises(ValueError, match="is a folder; name the file in it"):
+        load(tmp_path)
+    with pytest.raises(ValueError, match="is a folder; name a file"):
+        student.save(tmp_path)
+    assert cli.main(["sample", str(tmp_path / "yours.safetensors")]) == 2
+    assert "the weights of a network of your own: in Python, traflow_lib.load" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match="there is no checkpoint"):
         load(tmp_path / "none.safetensors")
 

@@ -95,7 +95,9 @@ def test_check_names_the_convention_of_a_trained_network(convention, trained):
     fit = as_velocity(stranger(trained, convention)).check(data, n=512, seed=1)
     assert fit.best == convention and fit.tied == (convention,)
     assert fit.ok == (convention == Convention())
-    assert str(fit).count("\n") == 2 * len(UNSCALED) + 1 and str(fit).endswith(fit.verdict)
+    lines = str(fit).splitlines()  # a head, the best six and the claimed one, the verdict
+    assert len(fit.losses) == 2 * len(UNSCALED) and len(lines) in (8, 9) and lines[-1] == fit.verdict
+    assert str(convention) in lines[1] and sum("<- as wrapped" in line for line in lines) == 1
 
 
 @pytest.mark.parametrize("convention", UNSCALED[::5], ids=str)
@@ -239,10 +241,13 @@ def test_what_cannot_be_read_is_asked_for_in_one_line():
         ({"predicts": "score"}, "predicts must be one of velocity, noise, data; got 'score'"),
         ({"sign": 0}, "sign must be 1 or -1; got 0"),
         ({"scale": 0}, "scale must be a positive number; got 0"),
+        ({"scale": "1000"}, "scale must be a positive number; got '1000'"),
+        ({"classes": -1}, "classes is the number of classes, 0 for none; got -1"),
+        ({"net": None}, "net must be a network or function; got None"),
         ({"call": "t;x"}, "call must be 'x, t', .*; got 't;x'"),
     ):
         with pytest.raises(ValueError, match=fault):
-            as_velocity(lambda x, t: x, **arguments)
+            as_velocity(**{"net": lambda x, t: x} | arguments)
     with pytest.raises(ValueError, match=r"function gives \(3, 4\) for x \(3, 2\)"):
         as_velocity(lambda x, t: torch.cat([x, x], 1))(x, t)
     with pytest.raises(ValueError, match="function gives tuple for x"):

@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         app(arguments, prog_name="python -m traflow_lib")
     except SystemExit as end:
         return int(end.code or 0)
-    except (ValueError, FileNotFoundError, ImportError, RuntimeError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

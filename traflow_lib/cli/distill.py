@@ -11,6 +11,7 @@ from torch import nn
 
 from .. import nets
 from ..data import images
+from ..files.inert_pickle import read_torch
 from ..files.log import log
 from ..nets.target_time import with_target_time
 from ..student import distill
@@ -45,6 +46,10 @@ def run(
     steps: Annotated[int, typer.Option(help="Of the training, without a recipe.")] = 20_000,
     batch: Annotated[int, typer.Option(help="Samples a step, without a recipe.")] = 128,
     lr: Annotated[float, typer.Option(help="Learning rate, without a recipe.")] = 1e-3,
+    pairs: Annotated[
+        str | None,
+        typer.Option(help="How many of the teacher's pairs to solve, or a student's folder that has them."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The student's folder, without a recipe.")] = Path("student"),
 ) -> None:
     """Train (or find) students of a recipe, every method and seed unless some are named; or of your teacher.
@@ -53,8 +58,8 @@ def run(
     same command goes on with a training that was interrupted.
     """
     if recipe:
-        if weights or size:
-            raise ValueError("--weights and --size go with a teacher of your own, without --recipe")
+        if weights or pairs or size is not None:
+            raise ValueError("--weights, --size and --pairs go with a teacher of your own, without --recipe")
         named = Path(teacher) if teacher else None
         for experiment in experiments(recipe, profile, data, precision, named, resume):
             for name in method or experiment.recipe["methods"]:
@@ -64,17 +69,21 @@ def run(
         return
     if teacher is None or data is None:
         raise ValueError("distill needs --recipe, or --teacher and --data: see distill --help")
-    address = f"{data}@{size}" if size else data
+    address = data if size is None else f"{data}@{size}"
     pictures = images.load(address, "train" if "train" in images.splits(address) else "all")[0]
     is_file = ":" not in teacher
     source = teacher if is_file else as_velocity(_built(teacher, weights), noise_at, predicts, scale=scale)
     train = {"batch": batch, "lr": lr} | ({"precision": precision} if precision else {})
+    given = {"n": int(pairs)} if pairs and pairs.isdecimal() else pairs
     for name in method or ["traflow"]:
         for number in seed or [0]:
             folder = out / f"{name}-seed{number}"
             torch.manual_seed(number)
             net = None if is_file else with_target_time(source, layer)
-            distill(source, pictures, name, steps=steps, out=folder, network=net, seed=number, train=train)
+            options = {"network": net, "seed": number, "train": train, "pairs": given}
+            distill(source, pictures, name, steps=steps, out=folder, **options)
+            if not isinstance(given, str | Path):
+                given = folder  # where they are solved, for the students that follow, too
             log.info(f"{name}, seed {number} in {folder / 'student.safetensors'}")
 
 
@@ -83,7 +92,7 @@ def _built(teacher: str, weights: Path | None) -> nn.Module:
     module, _, function = teacher.partition(":")
     try:
         net = getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"--teacher {teacher}: {error}") from None
     if not isinstance(net, nn.Module):
         raise ValueError(f"--teacher {teacher} gives {type(net).__name__}, not a torch module")
@@ -91,6 +100,6 @@ def _built(teacher: str, weights: Path | None) -> nn.Module:
         if not weights.is_file():
             raise FileNotFoundError(f"there are no weights {weights}")
         own = weights.suffix == ".safetensors"
-        tensors = load_file(weights) if own else torch.load(weights, map_location="cpu", weights_only=True)
+        tensors = load_file(weights) if own else read_torch(weights)
         nets.load_exactly(net, tensors, weights.name)
     return net

@@ -28,7 +28,9 @@ class ImageArray(Images):
         Raises:
             ValueError: the layout could be read in two ways or in none, or values are not of their range.
         """
-        images = _scaled(_channels_first(_tensor(array)), value_range)
+        images = _channels_first(_tensor(array))
+        require(images.numel() > 0, "an array without images")
+        images = _scaled(images, value_range)
         labels = None if labels is None else torch.from_numpy(labels_of(labels, len(images), 0, MOST))
         super().__init__(images, labels, flip, tensor_sha256(images))
 
@@ -36,7 +38,10 @@ class ImageArray(Images):
 def _tensor(array) -> Tensor:
     if isinstance(array, Tensor):
         return array.detach().cpu().clone()
-    return torch.from_numpy(np.array(array, order="C"))
+    try:
+        return torch.from_numpy(np.array(array, order="C"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a {type(array).__name__} that is no array of images: {error}") from None
 
 
 def _channels_first(array: Tensor) -> Tensor:
@@ -57,19 +62,31 @@ def _scaled(array: Tensor, value_range: tuple[float, float] | None) -> Tensor:
     """uint8, or float32 in [-1, 1]."""
     if array.dtype == torch.uint8:
         require(value_range is None, "value_range is for floats; uint8 has levels from 0 to 255")
+        _require_contrast(array, 0, 255)
         return array
     require(array.is_floating_point(), f"an array of {array.dtype}: images are uint8 or floats")
     require(
-        value_range is not None,
+        np.shape(value_range or ()) == (2,),
         "an array of floats needs value_range, the numbers of black and white: (0, 1), (-1, 1) or (0, 255)",
     )
-    array = array.float()
-    (low, high), (least, most) = value_range, map(float, array.aminmax())
+    array, (low, high) = array.float(), value_range
+    _require_contrast(array, low, high)
+    least, most = map(float, array.aminmax())
     require(
         low < high and low <= least and most <= high,  # false of NaN, too
         f"an array of floats from {least:g} to {most:g} is not in value_range, [{low:g}, {high:g}]",
     )
     return ((array - low) / (high - low)).mul_(2).sub_(1)
+
+
+def _require_contrast(array: Tensor, low: float, high: float) -> None:
+    """ValueError where all images look alike, as [0, 1] does among 255 levels."""
+    least, most = map(float, array.aminmax())
+    require(
+        not 0 < most - least < (high - low) / 100,
+        f"an array from {least:g} to {most:g} has no contrast, if {low:g} is black and {high:g} white; "
+        "scale it, or give its value_range",
+    )
 
 
 def of_dataset(

@@ -22,7 +22,7 @@ from ..files.checksums import file_sha256
 from .image_set import Images
 from .readers import Chunk
 
-VERSION = 1  # of how pixels are made from the sources; raise it when a reader or a resizing changes
+VERSION = 2  # of how pixels are made from the sources; raise it when a reader or a resizing changes
 
 
 def _open(folder: Path, flip: bool) -> Images | None:

@@ -14,9 +14,12 @@ import torch
 from ..files.checksums import file_sha256
 from .image_set import Images
 from .readers import Chunk, Unusable, each, pillow, reading
+from .whole import require_whole
 
 # Pillow's formats that hold no pixels of their own, or that other programs would have to draw
 NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# how a file lays out the pixels in which Pillow finds the transparent ones
+KEYED = {"1", "L", "RGB"}
 # formats whose 16-bit numbers Pillow may give as 32-bit ones (mode I)
 SIXTEEN_BITS = {"PNG", "PPM"}
 
@@ -87,6 +90,7 @@ def _decoded(files: list[Path], size: int | None) -> Iterator[Chunk]:
 
     def read(file: Path) -> np.ndarray:
         with pillow().open(file, formats=formats()) as image:
+            require_whole(image, file.read_bytes())
             return pixels(image, grey, size)
 
     def alike(file: Path) -> np.ndarray:
@@ -119,7 +123,13 @@ def is_grey(file: Path) -> bool:
 def _is_grey(image) -> bool:
     if image.mode == "P":
         return bool((np.ptp(np.reshape(image.getpalette(), (-1, 3)), axis=1) == 0).all())
-    return pillow().getmodebase(image.mode) == "L"
+    return pillow().getmodebase(image.mode) == "L" or _layout(image) == "LA;16B"
+
+
+def _layout(image) -> str:
+    """How the pixels lie in the file, which Pillow knows until it has read them; then its own mode."""
+    tile = getattr(image, "tile", None)
+    return str(tile[0][-1]) if tile else image.mode
 
 
 def pixels(image, grey: bool | None = None, size: int | None = None) -> np.ndarray:
@@ -129,12 +139,19 @@ def pixels(image, grey: bool | None = None, size: int | None = None) -> np.ndarr
     bits). grey: one channel or three; None as the image is. size: shrunk to size x size, see ImageFolder.
 
     Raises:
-        Unusable: 32 bits a channel, whose range is not known; or smaller than size.
+        Unusable: 32 bits a channel, whose range is not known; a transparent level of other than 8 bits, which
+            Pillow mistakes; colours that a palette lacks; or smaller than size.
     """
     from PIL import ImageOps
 
-    kind, mode = image.format, image.mode
+    kind, mode, layout = image.format, image.mode, _layout(image)
     grey = _is_grey(image) if grey is None else grey
+    if kind == "PNG" and mode == "P" and int(np.asarray(image).max()) * 3 >= len(image.getpalette()):
+        raise Unusable("has colours that its palette lacks; replace it")
+    if kind == "PNG" and mode != "P" and "transparency" in image.info and layout not in KEYED:
+        raise Unusable(
+            f"marks a level of {layout} as transparent; save it in 8 bits, or with an alpha channel"
+        )
     transparent = "A" in image.getbands() or "transparency" in image.info
     image = ImageOps.exif_transpose(image)
     if mode.startswith("I;16") or (mode == "I" and kind in SIXTEEN_BITS):

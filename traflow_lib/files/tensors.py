@@ -8,7 +8,9 @@ from torch import Tensor
 
 
 def save_tensors(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write beside the place and rename; folders are made."""
+    """Write beside the place and rename; folders are made. ValueError where a folder has that name."""
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder; name a file")
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(f".part{os.getpid()}")
     # the tensors of a channels-last network are not contiguous

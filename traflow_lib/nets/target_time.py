@@ -137,6 +137,8 @@ def with_target_time(
     Raises:
         ValueError: no layer has this name, or more than one; or it cannot take s, or has no weight.
     """
+    if not isinstance(net, nn.Module):
+        raise ValueError(f"with_target_time needs a torch module, got {type(net).__name__}")
     outlet = None if last_layer is None else _layer(net, last_layer)
     if outlet and not hasattr(net.get_submodule(outlet), "weight"):
         raise ValueError(f"last_layer must be a layer with a weight; '{last_layer}' has none of its own")

@@ -1,28 +1,27 @@
 """distill(): a student of anyone's teacher, trained as the recipes' are, in a folder of its own."""
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from .. import nets, objectives
-from ..data.image_set import Images
+from .. import objectives
 from ..data.images import as_images
+from ..files.checks import finite
 from ..files.checksums import fingerprint
 from ..files.locks import exclusively
 from ..files.log import log
 from ..files.processes import processes
-from ..nets.target_time import TargetTime, with_target_time
-from ..pairs import OnlinePairs, PairCache, make_pairs, sample_noise
-from ..teachers import VelocityField, load_network, load_teacher
+from ..nets.target_time import TargetTime
+from ..objectives import Objective
+from ..pairs import OnlinePairs, PairCache, make_pairs
 from ..teachers.adapter import Velocity
 from ..teachers.checkpoints import read_header
 from ..training import fit
 from ..training.config import TrainConfig
-from ..training.distillation import distillation_loss
+from ..training.distillation import distillation_loss, require_data
+from . import given
 from .student import Student, load
 
 PAIRS = {"n": 10_000, "seed": 1, "method": "heun", "steps": 18, "online": False}
@@ -39,7 +38,7 @@ def distill(  # noqa: PLR0913 - what decides a student
     shape: tuple[int, ...] | None = None,
     seed: int = 0,
     train: dict | None = None,
-    pairs: dict | None = None,
+    pairs: dict | PairCache | str | Path | None = None,
     options: dict | None = None,
 ) -> Student:
     """Train a student of `teacher` in the folder `out`, or load the one that is there.
@@ -60,30 +59,36 @@ def distill(  # noqa: PLR0913 - what decides a student
         shape: of a sample, where there are no data.
         seed: of everything that is drawn.
         train: more settings of training.config.TrainConfig, such as batch, lr, ema, precision.
-        pairs: the teacher's pairs: n, seed, the solver's method and steps (or tol), or online=True for fresh
-            ones in every step. Unless given: PAIRS.
+        pairs: how the teacher's pairs are solved: n, seed, the solver's method and steps (or tol), or
+            online=True for fresh ones in every step; unless given: PAIRS. Or solved ones: the folder of
+            another student of this teacher, its file pairs-*.safetensors, or a PairCache.
         options: of the method.
 
     Raises:
         ValueError: something does not fit, or `out` holds a student of other settings; the message says what.
     """
     data = None if data is None else as_images(data)
-    field, config = _teacher(teacher)
+    field, config = given.teacher_of(teacher)
     objective = objectives.get(method, **options or {})
-    shape, solved = _shape(data, shape), _pair_settings(pairs or {})
+    require_data(objective, data)
+    shape, seed = given.shape_of(data, shape), given.whole("seed", seed, 0)
     settings = TrainConfig.of({"steps": steps, "batch": 128} | (train or {}))
     source, device = getattr(field, "net", None), processes().device
     classes = getattr(source, "classes", 0)
     if source is not None:
         source.to(device)
-        _check(source, data, classes)
+    given.check_teacher(field, data, shape, device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = _network(network, source, config)
+        net = given.student_of(network, source, config, shape, device)
+    known = given.known_by(field, shape)
+    solved, ready = _pair_settings(pairs, known, shape)
     own = {
         "method": method, "objective": objectives.described(objective), "train": asdict(settings),
-        "seed": seed, "pairs": solved, "teacher": _known_by(field, shape), "shape": list(shape),
-        "net": fingerprint([repr(net), [[name, list(x.shape)] for name, x in net.state_dict().items()]]),
+        "seed": seed, "pairs": solved, "teacher": known, "shape": list(shape),
+        "net": fingerprint(
+            [given.described(net), [[name, list(x.shape)] for name, x in net.state_dict().items()]]
+        ),
         "data": data.sha256 if objective.needs_data and data is not None else None,
     }  # fmt: skip
     out, name = Path(out), fingerprint(own)
@@ -95,11 +100,12 @@ def distill(  # noqa: PLR0913 - what decides a student
                     f"{out} holds a student of other settings; choose another folder, or delete it"
                 )
             return load(file, net)
-        cache = _pairs(field, solved, shape, classes, out, own["teacher"])
+        cache = _pairs(field, solved, shape, classes, out, known) if ready is None else ready
+        _require_pairs(cache, objective, shape, classes)
         draw = None if data is None else data.sample_labelled
         loss = distillation_loss(objective, field, cache, settings.batch, device, data=draw, classes=classes)
         log.info(f"{out.name}: {method} for {settings.steps:,} steps of {settings.batch}")
-        trained = fit(net.to(device), loss, settings, out / "training", seed=seed, title=method, recipe=name)
+        trained = fit(net, loss, settings, out / "training", seed=seed, title=method, recipe=name)
         kind = config if config and network is None else _described(net)
         header = {"network": kind, "fingerprint": name, "settings": own}
         student = Student(trained.net, shape, classes, header | {"training": trained.statistics})
@@ -109,58 +115,50 @@ def distill(  # noqa: PLR0913 - what decides a student
     return student
 
 
-def _check(source: nn.Module, data: Images | None, classes: int) -> None:
-    """Whether the convention that as_velocity was told fits the data; ValueError says which does."""
-    if not isinstance(source, Velocity):
-        return
-    if source.convention.predicts == "noise":
-        log.warning(
-            "this teacher predicts noise, which says little of the velocity near t = 1, where jumps start"
-        )
-    if data is not None:
-        found = source.check(data, label=data.labels if classes else None, n=512)
-        found.require()
-        log.info(found.verdict)
+def _pair_settings(
+    pairs: dict | PairCache | str | Path | None, teacher: str, shape: tuple[int, ...]
+) -> tuple[dict, PairCache | None]:
+    """How the pairs are solved, and those that are solved already.
 
-
-def _teacher(teacher) -> tuple[Callable, dict | None]:
-    """v(x, t) of what was given as a teacher and, of a file's network, the configuration that builds it."""
-    if not isinstance(teacher, str | Path):
-        return VelocityField(teacher) if isinstance(teacher, nn.Module) else teacher, None
-    if Path(teacher).is_dir():
-        return load_teacher(teacher), None
-    net, header = load_network(Path(teacher))
-    return VelocityField(net), header["network"]
-
-
-def _pair_settings(given: dict) -> dict:
-    """PAIRS with what was given in their place; a tolerance takes the place of steps."""
-    if unknown := set(given) - {*PAIRS, "tol"}:
+    PAIRS with what was given in their place; a tolerance takes the place of steps.
+    """
+    if isinstance(pairs, PairCache):
+        return {"given": pairs.sha256}, pairs
+    if isinstance(pairs, str | Path):
+        return _solved_in(Path(pairs), {"teacher": teacher, "shape": list(shape)})
+    if not isinstance(pairs, dict | None):
+        raise ValueError(f"pairs is {pairs!r}: a dict such as {{'n': 10_000}}, a folder, or a PairCache")
+    if unknown := set(pairs or {}) - {*PAIRS, "tol"}:
         raise ValueError(f"pairs: unknown {', '.join(sorted(unknown))}; there are {', '.join(PAIRS)}, tol")
-    solved = PAIRS | given
-    return {key: value for key, value in solved.items() if key != "steps" or "tol" not in given}
+    solved = PAIRS | (pairs or {})
+    given.whole("n of pairs", solved["n"], 1), given.whole("seed of pairs", solved["seed"], 0)
+    return {key: value for key, value in solved.items() if key != "steps" or "tol" not in solved}, None
 
 
-def _shape(data: Images | None, shape: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The shape of a sample, from the data or as given."""
-    if data is None and shape is None:
-        raise ValueError("distill needs data, or the shape of a sample: shape=(3, 32, 32) for instance")
-    found = tuple(data.shape[1:]) if data is not None else tuple(shape or ())
-    if shape is not None and tuple(shape) != found:
-        raise ValueError(f"shape is {tuple(shape)}, but the data have samples of {found}; leave shape out")
-    return found
+def _solved_in(place: Path, teacher: dict) -> tuple[dict, PairCache]:
+    """The settings and the pairs of this teacher in a file or folder; ValueError unless they are one set."""
+    files = [place] if place.is_file() else sorted(place.glob("pairs-*.safetensors"))
+    facts = {file: PairCache.facts(file) for file in files}
+    mine = [file for file, found in facts.items() if found.items() >= teacher.items()]
+    if len(mine) != 1:
+        raise ValueError(
+            f"{place} has {len(files)} files of pairs, {len(mine)} of them of this teacher and shape; "
+            "name the one to use, or say how pairs are solved"
+        )
+    return facts[mine[0]]["solved"], PairCache.load(mine[0])
 
 
-def _network(network: nn.Module | None, source: nn.Module | None, config: dict | None) -> nn.Module:
-    """The student's network at the start: as given, or the teacher's with an input for s."""
-    if network is not None:
-        return network
-    if source is None:
-        raise ValueError("this teacher has no network to start from: give the student's, network=...")
-    if config is not None:
-        return nets.warm_start(nets.build(config, s_input=True), source)
-    log.info("the student is the teacher's network, with s added to its layer 'time_embed'")
-    return with_target_time(source)
+def _require_pairs(cache, objective: Objective, shape: tuple[int, ...], classes: int) -> None:
+    """ValueError unless solved pairs are numbers, of this shape, and hold what the method needs."""
+    if isinstance(cache, OnlinePairs):
+        return
+    given.whole("number of pairs", len(cache), 1)
+    finite(cache.x0)
+    if cache.x1.shape[1:] != shape or (cache.label is not None) != bool(classes):
+        have = f"{tuple(cache.x1.shape[1:])}, {'with' if cache.label is not None else 'without'} classes"
+        raise ValueError(f"the pairs are of {have}; the teacher's of {shape}, with {classes} classes")
+    if objective.needs_path and cache.path is None:
+        raise ValueError("this method follows the teacher's paths, which these pairs lack (keep_path=True)")
 
 
 def _described(net: nn.Module) -> dict:
@@ -169,24 +167,10 @@ def _described(net: nn.Module) -> dict:
         return {"kind": "yours"}
     inner = net.net
     wrapped = {"layer": net.shift.name, "last_layer": net.outlet}
-    if isinstance(inner, Velocity) and isinstance(inner.call, str):
-        wrapped |= {"velocity": asdict(inner.convention) | {"call": inner.call, "classes": inner.classes}}
+    if isinstance(inner, Velocity):
+        call = inner.call if isinstance(inner.call, str) else None  # a file cannot keep a function
+        wrapped |= {"velocity": asdict(inner.convention) | {"call": call, "classes": inner.classes}}
     return {"kind": "yours", "target_time": wrapped}
-
-
-def _known_by(field, shape: tuple[int, ...]) -> str:
-    """A fingerprint of a teacher: of a network its weights, of a closed form what it answers."""
-    net = getattr(field, "net", None)
-    if net is None:
-        noise = sample_noise(0, 0, 4, shape)
-        tensors = {str(t): field(noise, t) for t in (0.9, 0.5, 0.1)}
-    else:
-        tensors = net.state_dict()
-    digest = hashlib.sha256(repr(net).encode())
-    for name, tensor in tensors.items():
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(name.encode() + flat.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _pairs(
@@ -200,5 +184,7 @@ def _pairs(
     file = out / f"pairs-{fingerprint([solved, teacher, shape])}.safetensors"
     if not file.exists():
         log.info(f"{out.name}: solving {solved['n']:,} pairs")
-        make_pairs(field, solved["n"], shape, solved["seed"], keep_path=True, file=file, **options)
+        facts = {"solved": solved, "teacher": teacher, "shape": list(shape)}
+        options |= {"keep_path": True, "file": file, "facts": facts}
+        make_pairs(field, solved["n"], shape, solved["seed"], **options)
     return PairCache.load(file)

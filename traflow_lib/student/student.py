@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import nets
-from ..data.image_set import Images
+from ..data.images import as_images
 from ..evaluation.features import Extractor, to_uint8
 from ..evaluation.frechet import feature_distance
 from ..evaluation.random_network import random_network
@@ -20,6 +21,7 @@ from ..pairs import chunk, sample_start
 from ..teachers import load_network, save_network
 from ..teachers.adapter import Velocity, as_velocity
 from ..teachers.checkpoints import read_header
+from .given import whole
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,7 @@ class Student:
         sample; without it a class-conditional student draws random ones. ValueError for what is out of range,
         and where the network gives numbers that are none.
         """
-        if n < 1 or calls < 1:
-            raise ValueError(f"n and calls must be at least 1, got n={n} and calls={calls}")
+        n, calls, seed = whole("n", n, 1), whole("calls", calls, 1), whole("seed", seed, 0)
         device, parts = next(self.net.parameters()).device, []
         asked = self._labels(label, n)
         for start in range(0, n, chunk(self.shape)):
@@ -97,6 +98,7 @@ class Student:
         """n samples as one picture of Pillow, `columns` beside each other (arguments as in sample)."""
         from PIL import Image
 
+        columns = whole("columns", columns, 1)
         pictures = self.to_images(n, calls, seed, label)
         width, height = pictures[0].size
         sheet = Image.new(pictures[0].mode, (width * min(columns, n), height * -(-n // columns)))
@@ -105,22 +107,22 @@ class Student:
         return sheet
 
     def evaluate(
-        self,
-        data: Images,
-        calls: Iterable[int] = (1, 2, 4),
-        n: int = 5_000,
-        extractor: Extractor | None = None,
+        self, data, calls: Iterable[int] = (1, 2, 4), n: int = 5_000, extractor: Extractor | None = None
     ) -> Evaluation:
         """Frechet distance of n samples to n pictures, as files hold them, by the number of calls.
 
-        extractor: what makes the features; unless given, a network of random weights, which needs no classes
-        and no download (evaluation.random_network). Beside it the distance of two halves of the pictures,
-        which a perfect student of half that size would score. ValueError for samples of another shape.
+        data: pictures as distill takes them. extractor: what makes the features; unless given, a network of
+        random weights, which needs no classes and no download (evaluation.random_network). Beside it the
+        distance of two halves of the pictures, which a perfect student of half that size would score.
+        ValueError for samples of another shape, or too few pictures.
         """
+        data = as_images(data)
+        if isinstance(calls, Integral):
+            raise ValueError(f"calls is {calls}: a tuple of them, ({calls},) for instance")
         if tuple(data.shape[1:]) != self.shape:
             raise ValueError(f"the data have samples of {tuple(data.shape[1:])}, the student of {self.shape}")
         see = extractor or random_network(self.shape[0], next(self.net.parameters()).device)
-        n = min(n, len(data))
+        n = min(whole("n", n, 4), whole("number of pictures", len(data), 4))
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:n].sort().values
         real = see(to_uint8(data[order]))["features"]
         first, second = real[torch.randperm(n, generator=torch.Generator().manual_seed(1))].chunk(2)
@@ -154,7 +156,9 @@ def load(file: str | Path, network: nn.Module | Callable[[], nn.Module] | None =
         return Student(net, nets.sample_shape(config), getattr(net, "classes", 0), header)
     if network is None:
         raise ValueError(f"{file.name} holds the weights of a network of your own: load(file, network=...)")
-    net = network if isinstance(network, nn.Module) else network()
+    net = network if isinstance(network, nn.Module) or not callable(network) else network()
+    if not isinstance(net, nn.Module):
+        raise ValueError(f"network={network!r} is, or makes, {type(net).__name__}, not a torch module")
     net = _wrapped(net, config.get("target_time"))
     nets.load_exactly(net, load_file(file), file.name)
     return Student(net.eval(), tuple(header["shape"]), header["classes"], header)
@@ -165,5 +169,7 @@ def _wrapped(net: nn.Module, target_time: dict | None) -> nn.Module:
     if target_time is None or isinstance(net, TargetTime):
         return net
     if "velocity" in target_time and not isinstance(net, Velocity):
+        if target_time["velocity"]["call"] is None:
+            raise ValueError("a function of yours calls its network: network=as_velocity(net, call=...)")
         net = as_velocity(net, **target_time["velocity"])
     return with_target_time(net, target_time["layer"], target_time["last_layer"])

@@ -68,9 +68,15 @@ class Velocity(nn.Module):
         class-conditional network. Leaves the network in evaluation mode. ValueError for data that are no
         numbers.
         """
+        if not hasattr(data, "shape") or min(len(data), n - 1) < 1:
+            raise ValueError(
+                "check needs data [N, ...] (ImageFolder, ImageArray, a tensor), and n of at least 2"
+            )
         draws = torch.Generator().manual_seed(seed)
         rows = torch.randint(len(data), (n,), generator=draws)
-        drawn = data[rows]
+        drawn = torch.as_tensor(data[rows])
+        if not drawn.is_floating_point():
+            raise ValueError(f"data are {drawn.dtype}, not what the network was trained on; take ImageArray")
         if not drawn.isfinite().all():
             raise ValueError("data hold NaN or infinite values")
         self.eval()
@@ -157,4 +163,8 @@ def as_velocity(
     Raises:
         ValueError: an argument is not one of these, or the names do not say how the network is called.
     """
+    if not callable(net):
+        raise ValueError(f"net must be a network or function; got {net!r}")
+    if not isinstance(classes, int) or classes < 0:
+        raise ValueError(f"classes is the number of classes, 0 for none; got {classes!r}")
     return Velocity(net, Convention(noise_at, predicts, sign, scale), call, classes).eval()

@@ -31,6 +31,8 @@ def save_network(file: Path, net: nn.Module, config: dict, **header) -> None:
 
 def read_header(file: Path) -> dict:
     """The facts stored beside the weights; a file that is not a checkpoint of this kit raises ValueError."""
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder; name the file in it, such as student.safetensors")
     try:
         with safe_open(file, "pt") as content:
             header = content.metadata() or {}
@@ -58,6 +60,11 @@ def load_network(file: Path) -> tuple[nn.Module, dict]:
         header: dict = {"network": config, "source": source}
     else:
         header = read_header(file)
+        if header["network"].get("kind") == "yours":
+            raise ValueError(
+                f"{file.name} holds the weights of a network of your own: in Python, "
+                "traflow_lib.load(file, network=...) makes a student of them"
+            )
         tensors = load_file(file)
     net = nets.build(header["network"], s_input=header.get("s_input", False))
     nets.load_exactly(net, tensors, file.name)

@@ -16,6 +16,7 @@ PREDICTS = ("velocity", "noise", "data")
 T_MIN, T_MAX = 0.002, 0.99
 # one convention fits better than another if its loss is lower by two per cent and by three standard errors
 MARGIN, ERRORS = 0.02, 3.0
+BEST = 6  # conventions that are shown, and the claimed one
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Convention:
             raise ValueError(f"predicts must be one of {', '.join(PREDICTS)}; got {self.predicts!r}")
         if self.sign not in (1, -1):
             raise ValueError(f"sign must be 1 or -1; got {self.sign!r}")
-        if not 0 < self.scale < float("inf"):
+        if not isinstance(self.scale, int | float) or not 0 < self.scale < float("inf"):
             raise ValueError(f"scale must be a positive number; got {self.scale!r}")
 
     def __str__(self) -> str:
@@ -61,7 +62,7 @@ class Convention:
 
 @dataclass(frozen=True)
 class Fit:
-    """How well a network fits each convention: str() is the table, require() refuses a wrong one.
+    """How well a network fits each convention: str() is the table of the best, require() refuses a wrong one.
 
     claimed: as the network was wrapped. losses: velocity loss of each convention, best first. constant: that
     of the best constant field. tied: those which the draws cannot tell from the best, itself included.
@@ -118,7 +119,8 @@ class Fit:
     def __str__(self) -> str:
         rows = [
             f"{loss:10.4g}  {one}{'  <- as wrapped' if one == self.claimed else ''}"
-            for one, loss in self.losses.items()
+            for rank, (one, loss) in enumerate(self.losses.items())
+            if rank < BEST or one == self.claimed
         ]
         return "\n".join(["      loss  convention", *rows, self.verdict])
 

@@ -15,6 +15,12 @@ from ..randomness import Draws
 Data = Callable[[int, Draws], tuple[Tensor, Tensor | None]]
 
 
+def require_data(objective: Objective, data) -> None:
+    """ValueError if the objective needs real data and there are none."""
+    if objective.needs_data and data is None:
+        raise ValueError(f"{type(objective).__name__} with these options learns from real data: give some")
+
+
 def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
     objective: Objective,
     teacher,
@@ -31,8 +37,7 @@ def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
     real data, for an objective that needs them; classes: of a class-conditional teacher, else 0. ValueError
     where something the objective needs is not there.
     """
-    if objective.needs_data and data is None:
-        raise ValueError(f"{type(objective).__name__} with these options learns from real data: give some")
+    require_data(objective, data)
 
     def drawn(n: int, draws: Draws) -> Batch:
         real, label = data(n, draws) if objective.needs_data and classes else (None, None)
