@@ -4,7 +4,6 @@ What is recorded, what is skipped, the search, equal time, and methods trained i
 """
 
 from itertools import count
-from math import log
 
 import pytest
 import torch

@@ -97,15 +97,15 @@ def winner(recipe: dict, trials: list[Trial]) -> dict:
 
 
 def edges(ranges: dict, settings: dict) -> dict[str, str]:
-    """Which settings lie within a twentieth of an end of their range that is no natural bound."""
+    """Which settings lie within a tenth of an end of their range that is no natural bound."""
     found = {}
     for name, span in ranges.items():
         if isinstance(span, dict):
             low, high, value = (_on_scale(span, x) for x in (span["low"], span["high"], settings[name]))
             place = (value - low) / (high - low)
-            if place < 0.05 and span["low"] != span.get("least"):
+            if place < 0.1 and span["low"] != span.get("least"):
                 found[name] = "low"
-            elif place > 0.95 and span["high"] != span.get("most"):
+            elif place > 0.9 and span["high"] != span.get("most"):
                 found[name] = "high"
     return found
 
@@ -185,20 +185,26 @@ def _defaults(recipe: dict, method: str, ranges: dict) -> dict:
 
 def _trial(measure: Measure, method: str, settings: dict, seed: int) -> Trial:
     """Train and measure one setting, and write its line."""
-    experiment, name, errors = measure.experiment, named(method, settings), {}
-    calls = experiment.recipe["search"]["calls"].get(method, experiment.recipe["evaluate"]["nfe"])
-    try:
-        with quiet():
-            for n in calls:
-                jump = JumpMap(experiment.model(name, seed, n).net)
-                errors[str(n)] = float(f"{paired_rmse(measure.sample(jump, n), measure.reference):.5g}")
-    except (TrainingDiverged, ValueError) as error:
-        log.info(f"{name}, seed {seed}: {error}")
-        errors = {}
+    name, recipe = named(method, settings), measure.experiment.recipe
+    with quiet():
+        errors = _errors(measure, method, name, seed)
     commit = records.provenance()["git_commit"]
     trial = Trial(method, settings, seed, errors, measure.hash(name, [seed]), commit)
-    file = paths.results() / "trials" / f"{experiment.recipe['recipe']}.jsonl"
+    file = paths.results() / "trials" / f"{recipe['recipe']}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")), file.open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(asdict(trial)) + "\n")
     return trial
+
+
+def _errors(measure: Measure, method: str, name: str, seed: int) -> dict[str, float]:
+    """The paired error by number of calls; none where training or samples are not finite."""
+    recipe = measure.experiment.recipe
+    calls = (recipe["search"].get("calls") or {}).get(method, recipe["evaluate"]["nfe"])
+    try:
+        jumps = {n: JumpMap(measure.experiment.model(name, seed, n).net) for n in calls}
+        samples = {n: measure.sample(jump, n) for n, jump in jumps.items()}
+    except TrainingDiverged as error:
+        log.warning(f"{name}, seed {seed}: {error}")
+        return {}
+    return {str(n): float(f"{paired_rmse(x, measure.reference):.5g}") for n, x in samples.items()}
