@@ -153,7 +153,9 @@ def test_sampling_costs_one_call_a_step(steps):
 
 
 def renoised(student, noise, steps, seed=0, **options):
-    return student.sample(noise, steps, renoise=torch.Generator().manual_seed(seed), **options)
+    generator = torch.Generator().manual_seed(seed)
+    fresh = lambda: torch.randn(noise.shape, generator=generator)  # noqa: E731
+    return student.sample(noise, steps, renoise=fresh, **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,6 +7,7 @@ Euler step.
 """
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +53,11 @@ class JumpMap(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, noise: Tensor, steps: int = 1, keep_path: bool = False, renoise: torch.Generator | None = None
+        self,
+        noise: Tensor,
+        steps: int = 1,
+        keep_path: bool = False,
+        renoise: Callable[[], Tensor] | None = None,
     ) -> Tensor:
         """Jumps from t = 1 to 0 on an even grid, `steps` network calls.
 
@@ -60,7 +65,7 @@ class JumpMap(nn.Module):
 
         The jumps are deterministic, so the output is a function of `noise`. With `renoise` it is a
         consistency model's sampler: jump to 0 every time and go back up to the next time with fresh noise
-        drawn from that generator.
+        [B, ...], which renoise() gives once a call.
         """
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
@@ -70,8 +75,7 @@ class JumpMap(nn.Module):
             if renoise is None:
                 path.append(self(path[-1], t, s))
             else:
-                fresh = torch.randn(noise.shape, generator=renoise).to(noise)
-                path.append(chord(self(path[-1], t, 0.0), fresh, s))
+                path.append(chord(self(path[-1], t, 0.0), renoise(), s))
         return torch.stack(path) if keep_path else path[-1]
 
 

@@ -7,6 +7,8 @@ OnlinePairs solves fresh ones.
 """
 
 import json
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +21,19 @@ from .batch import Batch, labelled
 from .files.checksums import fingerprint, tensor_sha256
 from .files.parts import in_parts
 from .files.tensors import save_tensors
+from .jump import JumpMap
 from .randomness import Draws
 from .solvers import solve
 
 
-def sample_noise(seed: int, start: int, stop: int, shape: tuple) -> Tensor:
+def sample_noise(seed: int, start: int, stop: int, shape: tuple, call: int = 0) -> Tensor:
     """Standard normal x_1 for samples start..stop-1, [stop - start, *shape].
 
-    Sample i depends on (seed, i) alone, never on the batch.
+    Sample i depends on (seed, i) alone, never on the batch. call: other noise for the same samples.
     """
-    rows = [
-        np.random.default_rng((seed, i)).standard_normal(shape, dtype=np.float32) for i in range(start, stop)
-    ]
+    more = (2, call) if call else ()
+    keys = [(seed, i, *more) for i in range(start, stop)]
+    rows = [np.random.default_rng(key).standard_normal(shape, dtype=np.float32) for key in keys]
     return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, *shape)
 
 
@@ -47,6 +50,18 @@ def sample_start(
     """x_1 of samples start..stop-1 and, of a class-conditional flow, their classes, on a device."""
     label = sample_labels(seed, start, stop, classes).to(device) if classes else None
     return sample_noise(seed, start, stop, shape).to(device), label
+
+
+def draw(
+    jump: JumpMap, sampler: str, seed: int, start: int, noise: Tensor, steps: int, keep_path: bool = False
+) -> Tensor:
+    """A student's samples (or path) from the noise [B, ...] of the samples start, start + 1, ... of a seed.
+
+    sampler: "jumps", or "renoised", whose fresh noise depends on (seed, i) too (see JumpMap.sample).
+    """
+    span = seed, start, start + len(noise), tuple(noise.shape[1:])
+    fresh = (sample_noise(*span, call).to(noise) for call in count(1))
+    return jump.sample(noise, steps, keep_path, partial(next, fresh) if sampler == "renoised" else None)
 
 
 class PairCache:

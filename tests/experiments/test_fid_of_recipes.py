@@ -59,3 +59,17 @@ def test_students_outside_the_contest_are_measured_as_the_ablation_block_says():
     assert fid.settings(recipe, "traflow") == fid.settings(recipe, "teacher") == recipe["fid"]
     del recipe["ablation"]
     assert fid.settings(recipe, "traflow-5000") == recipe["fid"]
+
+
+def test_each_number_of_calls_is_measured_with_the_network_that_was_trained_for_it(experiment, monkeypatch):
+    """Progressive distillation has one for each; of other methods one file answers for all."""
+    monkeypatch.setattr(fid.inception, "weights", lambda name: None)
+    asked = []
+    monkeypatch.setattr(fid, "evaluate", lambda file, data, how, **named: asked.append((file, how.nfe)) or [])
+    rounds = [{"options": {"steps": n}, "calls": n, "share": 0.5} for n in (2, 1)]
+    progressive = {"objective": "progressive", "stages": rounds}
+    change = {"students": {"progressive": progressive}, "methods": ["progressive", "distill"]}
+    recipe = recipes.merge(experiment.recipe, change)
+    fid.run(Experiment(recipe), ["progressive", "distill"])
+    (first, one), (second, two), (both, one_and_two) = asked
+    assert [one, two, one_and_two] == [[1], [2], [1, 2]] and len({first, second, both}) == 3

@@ -8,7 +8,7 @@ import typer
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from .. import nets
+from .. import nets, objectives
 from ..batch import labelled
 from ..data import sample_files
 from ..evaluation.features import to_uint8
@@ -16,6 +16,7 @@ from ..files.checks import finite
 from ..files.log import log
 from ..files.processes import processes
 from ..jump import JumpMap
+from ..pairs import draw as draw_jumps
 from ..pairs import sample_start
 from ..solvers import solve
 from ..teachers import VelocityField, load_network
@@ -59,6 +60,7 @@ def run(
         there = f"classes of {checkpoint.name} are 0 to {classes - 1}"
         there = there if classes else f"{checkpoint.name} has no classes: leave --label out"
         raise ValueError(f"--label is {label}; {there}")
+    how = objectives.sampler(header.get("settings", {}))
     grid = {"tol": tol} if solver == "dopri5" else {"steps": steps}
 
     def draw(start: int) -> tuple[int, Tensor, Tensor | None, int]:
@@ -70,7 +72,7 @@ def run(
             solution = solve(labelled(VelocityField(net), of), noise, method=solver, **grid)
             x, calls = solution.x, solution.nfe
         else:
-            x, calls = JumpMap(net, of).sample(noise, steps), steps
+            x, calls = draw_jumps(JumpMap(net, of), how, seed, start, noise, steps), steps
         return start, x.cpu(), None if of is None else of.cpu(), calls
 
     starts = range(0, samples, batch)[everyone.process_index :: everyone.num_processes]

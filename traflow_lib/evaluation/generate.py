@@ -5,13 +5,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .. import nets
+from .. import nets, objectives
 from ..batch import labelled
 from ..data import images, sample_files
 from ..files.checksums import file_sha256
 from ..files.processes import processes
 from ..jump import JumpMap
-from ..pairs import sample_start
+from ..pairs import draw, sample_start
 from ..solvers import CALLS_PER_STEP, solve
 from ..teachers import VelocityField, load_network
 from .cost import counting
@@ -23,8 +23,8 @@ class Generator:
     """A checkpoint of this kit or of a release, sampled by jumps or, with `solver`, as an ODE.
 
     Image i depends on (seed, i) alone; by dopri5 on its batch too, whose error sets the steps of all in it.
-    sampler: "jumps" of a student; "euler" of a velocity, which is the same computation; else the solver. tol:
-    dopri5's tolerance.
+    sampler: "jumps" of a student, "renoised" of a consistency model; "euler" of a velocity, which is the same
+    computation as jumps; else the solver. tol: dopri5's tolerance.
     """
 
     def __init__(self, file: Path, solver: str | None = None, tol: float = 1e-5):
@@ -38,7 +38,7 @@ class Generator:
         self.net = self.net.to(processes().device).requires_grad_(False)
         settings = self.header.get("settings", {})
         is_student = "objective" in settings or self.header.get("s_input")
-        self.sampler = solver or ("jumps" if is_student else "euler")
+        self.sampler = solver or (objectives.sampler(settings) if is_student else "euler")
         self.name = file.parent.name if file.stem == "model" else file.stem
 
     def __call__(self, seed: int, nfe: int, start: int, stop: int) -> tuple[Tensor, int]:
@@ -46,8 +46,8 @@ class Generator:
         classes = getattr(self.net, "classes", 0)
         noise, label = sample_start(seed, start, stop, self.shape, classes, processes().device)
         with counting(self.net) as calls, torch.no_grad():
-            if self.sampler in ("jumps", "euler"):
-                x = JumpMap(self.net, label).sample(noise, nfe)
+            if self.sampler in ("jumps", "renoised", "euler"):
+                x = draw(JumpMap(self.net, label), self.sampler, seed, start, noise, nfe)
             else:
                 field = labelled(VelocityField(self.net), label)
                 x = solve(field, noise, method=self.sampler, **self._grid(nfe)).x

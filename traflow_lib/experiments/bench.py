@@ -70,9 +70,9 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
         single = method in recipe.get("sweep", [])
         calls, seeds = ([1], recipe["seeds"][:1]) if single else (recipe["evaluate"]["nfe"], recipe["seeds"])
         last = experiment.student_settings(method, seeds[0])[-1]
-        for sampler in objectives.build(last["objective"]).samplers:
-            for steps in calls:
-                add(method, steps, sampler, seeds, partial(measure.student, method, steps, seeds, sampler))
+        sampler = objectives.sampler(last)
+        for steps in calls:
+            add(method, steps, sampler, seeds, partial(measure.student, method, steps, seeds, sampler))
 
     for method in ["teacher", *methods(recipe), *recipe.get("sweep", [])] if only is None else only:
         teacher() if method == "teacher" else student(method)

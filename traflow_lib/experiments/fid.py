@@ -36,7 +36,10 @@ def run(experiment: Experiment, methods: list[str] | None = None) -> list[Record
             own = {"solver": "dopri5", "tol": recipe["evaluate"]["reference"]["tol"]}
         else:
             own = {"nfe": recipe["evaluate"]["nfe"]}
-        file = experiment.model(method, recipe["seeds"][0]).file
-        how = Scoring.of(**own | settings(recipe, method))
-        found += evaluate(file, experiment.dataset, how, method=method, profile=recipe["profile"])
+        how, networks = Scoring.of(**own | settings(recipe, method)), {}
+        for calls in how.nfe:  # progressive distillation has a network for each number of calls
+            networks.setdefault(experiment.model(method, recipe["seeds"][0], calls).file, []).append(calls)
+        for file, calls in networks.items():
+            these = how.model_copy(update={"nfe": calls})
+            found += evaluate(file, experiment.dataset, these, method=method, profile=recipe["profile"])
     return found

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from .. import objectives
 from ..batch import labelled
 from ..evaluation import records
 from ..evaluation.geometry import paired_rmse, self_consistency, straightness
@@ -18,7 +19,7 @@ from ..files.locks import exclusively
 from ..files.tensors import save_tensors
 from ..jump import JumpMap
 from ..nets.precision import DTYPES
-from ..pairs import chunk, sample_labels, sample_noise
+from ..pairs import chunk, draw, sample_labels, sample_noise
 from ..solvers import solve
 from ..teachers import VelocityField
 from . import settings
@@ -92,13 +93,14 @@ class Measure:
 
         sampler: "jumps" or "renoised" (see JumpMap.sample).
         """
-        renoise = torch.Generator().manual_seed(self.settings["seed"]) if sampler == "renoised" else None
         device, precision = self.experiment.device.type, self.experiment.precision
         with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
-            parts = [
-                JumpMap(jump.net, label).sample(noise, steps, renoise=renoise)
-                for noise, label in self._chunks(self.settings["n"])
-            ]
+            parts, start = [], 0
+            for noise, label in self._chunks(self.settings["n"]):
+                parts.append(
+                    draw(JumpMap(jump.net, label), sampler, self.settings["seed"], start, noise, steps)
+                )
+                start += len(noise)
         return finite(torch.cat([part.float().cpu() for part in parts]))
 
     def _chunks(self, n: int, size: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
@@ -136,12 +138,20 @@ class Measure:
         models = [self.experiment.model(method, seed, steps) for seed in seeds]
         for seed, model in zip(seeds, models):
             found = self.metrics(self.sample(JumpMap(model.net), steps, sampler))
+            if sampler == "renoised" and steps > 1:
+                del found["paired_rmse"]  # fresh noise has made another sample of it
             for key, value in (found | self._geometry(method, seed)).items():
                 values.setdefault(key, []).append(value)
         return self._record(method, steps, sampler, values, seeds, models)
 
     def _geometry(self, method: str, seed: int) -> dict[str, float]:
-        """Metrics of the student itself, whatever the number of calls; computed once."""
+        """Metrics of the student itself, whatever the number of calls; computed once.
+
+        None where there is no such student: without s, or with a network for each number of calls.
+        """
+        last = self.experiment.student_settings(method, seed)[-1]
+        if objectives.sampler(last) == "renoised" or last["calls"]:
+            return {}
         if (method, seed) not in self._geometries:
             n = min(self.settings.get("n_geometry", 1000), len(self.noise))
             ((noise, label),) = self._chunks(n, size=n)

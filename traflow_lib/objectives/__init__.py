@@ -6,7 +6,7 @@ batch: batch.Batch. A method of your own is a class in a file of your own, under
 
 from . import consistency, ctm, distill, flow_map, meanflow, progressive, reflow, shortcut  # noqa: F401 - register
 from .base import LossTerms, Objective
-from .registry import build, described, get, names, register
+from .registry import build, described, get, names, register, sampler
 from .traflow import TraFlow
 
-__all__ = ["LossTerms", "Objective", "TraFlow", "build", "described", "get", "names", "register"]
+__all__ = ["LossTerms", "Objective", "TraFlow", "build", "described", "get", "names", "register", "sampler"]

@@ -51,9 +51,10 @@ class Objective:
     states: where x_t lives: on the "chord" of a teacher's pair, on the teacher's "path", or on noised real
     "data". s_input: whether the student's network sees the target time s. from_previous: whether `teacher` is
     the network that the previous stage of the training left, not the original one. draws: pairs to draw per
-    sample of the batch. samplers: how its samples are made. target_average: decay of the target network's
-    weights, an option of every method that asks one (0: the student itself without a gradient; None: the last
-    of the training's `ema`), warmed up as that is; it is no average that is measured.
+    sample of the batch. sampler: how its samples are made, by "jumps" or "renoised" (pairs.draw).
+    target_average: decay of the target network's weights, an option of every method that asks one (0: the
+    student itself without a gradient; None: the last of the training's `ema`), warmed up as that is; it is no
+    average that is measured.
 
     A method that calls a network on a part of its batch takes batch.rows of it, for the sake of class labels.
     """
@@ -61,7 +62,7 @@ class Objective:
     s_input: ClassVar[bool] = True
     from_previous: ClassVar[bool] = False
     draws: ClassVar[int] = 1
-    samplers: ClassVar[tuple[str, ...]] = ("jumps",)
+    sampler: ClassVar[str] = "jumps"
     choices: ClassVar[dict[str, tuple]] = {}
     target_average: ClassVar[float | None] = None
 

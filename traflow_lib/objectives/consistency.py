@@ -35,7 +35,7 @@ class Consistency(Objective):
     """
 
     s_input: ClassVar[bool] = False
-    samplers: ClassVar[tuple] = ("jumps", "renoised")
+    sampler: ClassVar[str] = "renoised"  # the network knows no s, so it cannot stop half-way
     solver: str = "heun"
     first: int = 18
     last: int = 18

@@ -51,6 +51,12 @@ def described(objective: Objective) -> dict:
     return {"kind": type(objective).__name__} | vars(objective)
 
 
+def sampler(settings: dict) -> str:
+    """How a student's samples are made, by the settings in its file: "jumps" or "renoised"."""
+    kind = _kinds().get(settings.get("objective", {}).get("kind"), Objective)
+    return kind.sampler
+
+
 def build(settings: dict) -> Objective:
     """The objective that described() wrote down; ValueError where nothing registered its class."""
     options = dict(settings)

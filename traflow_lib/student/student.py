@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .. import nets
+from .. import nets, objectives
 from ..data.images import as_images
 from ..evaluation.features import Extractor, to_uint8
 from ..evaluation.frechet import feature_distance
@@ -17,7 +17,7 @@ from ..evaluation.random_network import random_network
 from ..files.checks import finite
 from ..jump import JumpMap
 from ..nets.target_time import TargetTime, with_target_time
-from ..pairs import chunk, sample_start
+from ..pairs import chunk, draw, sample_start
 from ..teachers import load_network, save_network
 from ..teachers.adapter import Velocity, as_velocity
 from ..teachers.checkpoints import read_header
@@ -66,12 +66,13 @@ class Student:
         """
         n, calls, seed = whole("n", n, 1), whole("calls", calls, 1), whole("seed", seed, 0)
         device, parts = next(self.net.parameters()).device, []
-        asked = self._labels(label, n)
+        asked, how = self._labels(label, n), objectives.sampler(self.header.get("settings", {}))
         for start in range(0, n, chunk(self.shape)):
             stop = min(start + chunk(self.shape), n)
             noise, drawn = sample_start(seed, start, stop, self.shape, self.classes, device)
             label = drawn if asked is None else asked[start:stop].to(device)
-            parts.append(JumpMap(self.net.eval(), label).sample(noise, calls).float().cpu())
+            x = draw(JumpMap(self.net.eval(), label), how, seed, start, noise, calls)
+            parts.append(x.float().cpu())
         return finite(torch.cat(parts))
 
     def _labels(self, label: int | Tensor | None, n: int) -> Tensor | None:
