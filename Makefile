@@ -89,7 +89,8 @@ lab: setup ## open JupyterLab on a working copy of the course in runs/course
 	@$(BIN)/python -m traflow_lib course
 	$(BIN)/python -m jupyter lab --notebook-dir "$${TRAFLOW_RUNS:-runs}/course"
 
-bench: setup ## train and measure the comparisons of several seeds (CPU hours, resumable; recorded results are skipped)
+bench: setup ## search for every method's settings, then train and measure the comparisons of several seeds (CPU hours, resumable; recorded results are skipped)
+	for recipe in bench_2d bench_digits; do $(BIN)/python -m traflow_lib search --recipe $$recipe || exit 1; done
 	for recipe in bench_2d bench_digits 05_ablations 04_traflow_2d 06_digits fashion_mnist; do \
 		$(BIN)/python -m traflow_lib bench --recipe $$recipe --profile hour || exit 1; done
 
