@@ -116,9 +116,9 @@ def tried(experiment: Experiment, method: str) -> list[Trial]:
     for folder in (paths.committed("trials"), paths.results() / "trials"):
         file = folder / f"{experiment.recipe['recipe']}.jsonl"
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        found += [Trial(**content) for content in map(json.loads, lines) if content["method"] == method]
-    unique = {(json.dumps(trial.settings), trial.seed): trial for trial in found}.values()
-    return [one for one in unique if one.hash == measure.hash(named(method, one.settings), [one.seed])]
+        found += [line for line in map(json.loads, lines) if line not in found]
+    trials = [Trial(**line) for line in found if line["method"] == method]
+    return [one for one in trials if one.hash == measure.hash(named(method, one.settings), [one.seed])]
 
 
 def named(method: str, settings: dict) -> str:
