@@ -64,11 +64,7 @@ def test_notebook_07_goes_on_without_images_unless_something_trains_on_them(tmp_
     )
     assert not readiness.has_data(laptop)
     another_teacher = recipes.merge(laptop, {"teacher": {"seed": 1}})
-    for recipe in (
-        another_teacher,
-        recipes.load("fashion_mnist", "hour"),
-        recipes.load("fashion_mnist", "gpu"),
-    ):  # hour's traflow_v4 sees images
+    for recipe in (another_teacher, recipes.load("fashion_mnist", "gpu")):
         with pytest.raises(
             FileNotFoundError, match="data fashion_mnist: python -m traflow_lib data fashion_mnist fetches it"
         ):
