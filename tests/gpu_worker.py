@@ -5,6 +5,7 @@ the middle of that.
 import os
 import signal
 import sys
+from functools import wraps
 
 from traflow_lib import cli
 from traflow_lib.experiments import networks
@@ -17,6 +18,7 @@ def dying_fit(net, loss_fn, config, folder, **options):
     """The training of a teacher or a student, told to end in its second step."""
     steps = 0
 
+    @wraps(loss_fn)  # with what else fit() asks of it
     def dying(*arguments):
         nonlocal steps
         steps += 1
@@ -31,9 +33,9 @@ def dying_fit(net, loss_fn, config, folder, **options):
     return fit(net, dying, config, folder, **options)
 
 
-def dying_save(pairs, file):
+def dying_save(pairs, file, *more):
     """Ends the process when the first part of the pairs is on the disk."""
-    save(pairs, file)
+    save(pairs, file, *more)
     if dies == "pairs":
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -175,8 +175,9 @@ def server(tmp_path, monkeypatch):
 def test_the_command_fetches_what_is_missing_and_prepares_it(tmp_path, server, capsys):
     cifar(server, pack=True)
     assert cli.main(["data", "cifar10", "--root", str(tmp_path / "data")]) == 0
-    train, test = capsys.readouterr().out.splitlines()
+    fetching, train, test = capsys.readouterr().out.splitlines()
     x, _ = images.load("cifar10", "train", tmp_path / "data")
+    assert fetching.startswith("fetching http://127.0.0.1")
     assert (
         train == f"cifar10 train: 20 images of shape (3, 32, 32), cache {x.file}, sha256 {x.sha256}"
         and "test: 4 images" in test

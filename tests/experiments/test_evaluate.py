@@ -310,14 +310,10 @@ def test_ten_thousand_digits_are_generated_and_scored_in_time():
 
     Three times that here, where other tests may run beside.
     """
-    extractor, generator, quiet = (
-        load("cnn", "digits"),
-        generate.Generator(STUDENT),
-        {"say": lambda line: None},
-    )
-    real = generate.reference("digits", "all", extractor, **quiet)
+    extractor, generator = load("cnn", "digits"), generate.Generator(STUDENT)
+    real = generate.reference("digits", "all", extractor)
     start = perf_counter()
-    fake = generate.generated(generator, extractor, 10_000, 0, 1, **quiet)
+    fake = generate.generated(generator, extractor, 10_000, 0, 1)
     whole = perf_counter() - start
     pixels = to_uint8(torch.randn(10_000, 1, 8, 8))
     start = perf_counter()

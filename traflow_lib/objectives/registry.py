@@ -53,8 +53,10 @@ def described(objective: Objective) -> dict:
 
 def sampler(settings: dict) -> str:
     """How a student's samples are made, by the settings in its file: "jumps" or "renoised"."""
-    kind = _kinds().get(settings.get("objective", {}).get("kind"), Objective)
-    return kind.sampler
+    objective = settings.get("objective") or {}
+    if isinstance(objective, str):  # in files of this kit's first version
+        return get(objective).sampler
+    return _kinds().get(objective.get("kind"), Objective).sampler
 
 
 def build(settings: dict) -> Objective:
