@@ -7,7 +7,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .. import objectives
 from ..batch import labelled
 from ..evaluation import records
 from ..evaluation.geometry import paired_rmse, self_consistency, straightness
@@ -140,17 +139,17 @@ class Measure:
             found = self.metrics(self.sample(JumpMap(model.net), steps, sampler))
             if sampler == "renoised" and steps > 1:
                 del found["paired_rmse"]  # fresh noise has made another sample of it
-            for key, value in (found | self._geometry(method, seed)).items():
+            geometry = {} if sampler == "renoised" else self._geometry(method, seed)
+            for key, value in (found | geometry).items():
                 values.setdefault(key, []).append(value)
         return self._record(method, steps, sampler, values, seeds, models)
 
     def _geometry(self, method: str, seed: int) -> dict[str, float]:
         """Metrics of the student itself, whatever the number of calls; computed once.
 
-        None where there is no such student: without s, or with a network for each number of calls.
+        None where there is a network for each number of calls.
         """
-        last = self.experiment.student_settings(method, seed)[-1]
-        if objectives.sampler(last) == "renoised" or last["calls"]:
+        if self.experiment.student_settings(method, seed)[-1]["calls"]:
             return {}
         if (method, seed) not in self._geometries:
             n = min(self.settings.get("n_geometry", 1000), len(self.noise))

@@ -156,6 +156,8 @@ def consistency_against_straightness(rows: list[dict], axis: plt.Axes) -> None:
     jumps = [row for row in rows if row["sampler"] == "jumps"]
     for (method,), found in tables.grouped(jumps, "method").items():
         both = {row["metric"]: row for row in found}
+        if "straightness" not in both:  # of a network for each number of calls
+            continue
         x, y = both["straightness"], both["self_consistency"]
         look = {"color": colour(method), "marker": "o", "capsize": 2}
         axis.errorbar(x["value"], y["value"], xerr=x["spread"], yerr=y["spread"], **look)
