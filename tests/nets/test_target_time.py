@@ -207,7 +207,7 @@ class Astray(Theirs):
     [
         (
             "temb",
-            "Astray has no layer named 'temb'; named after time or an embedding are time_embed, time_embed.0",
+            "no layer named 'temb'; give another .*: named after time .* are time_embed, time_embed.0",
         ),
         ("", "no layer named ''"),
         ("0", "the layers time_embed.0, narrow.0 named '0'"),

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 import pytest
+import torch
 
-from traflow_lib import objectives
+from traflow_lib import distill, objectives
 from traflow_lib.experiments import recipes
 from traflow_lib.experiments.experiment import Experiment
+from traflow_lib.flow import GaussianFlow
+from traflow_lib.nets.mlp import MLP
 from traflow_lib.objectives import registry
 
 
@@ -70,5 +73,19 @@ def test_what_nobody_registered_is_named():
         objectives.get("nothing")
     with pytest.raises(ValueError, match="no method of the class Gone is registered: import the file"):
         objectives.build({"kind": "Gone"})
-    with pytest.raises(ValueError, match="objective 'traflow': .*unexpected keyword argument 'speed'"):
+    with pytest.raises(
+        ValueError,
+        match="objective 'traflow': .*unexpected keyword argument 'speed'; its options are .*on_policy",
+    ):
         objectives.get("traflow", speed=3)
+
+
+def test_a_method_that_returns_a_bare_loss_is_told_what_to_return(tmp_path):
+    @objectives.register("bare")
+    class Bare(objectives.Objective):
+        def __call__(self, student, target, teacher, batch):
+            return (student(batch.x1, 1.0, 0.0) - batch.x0).square().mean()
+
+    flow, net = GaussianFlow(torch.zeros(2), torch.eye(2)), MLP(width=8, depth=1, s_input=True)
+    with pytest.raises(ValueError, match="Bare returns Tensor: .*LossTerms.single"):
+        distill(flow, None, "bare", steps=2, out=tmp_path, network=net, shape=(2,), pairs={"n": 8})

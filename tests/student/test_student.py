@@ -111,6 +111,7 @@ def test_what_was_saved_is_what_was_loaded(tmp_path):
     fresh = image_student().net
     nn.init.zeros_(next(fresh.parameters()))
     again = load(str(file), network=fresh)
+    assert repr(again).startswith("Student of (3, 8, 8), ") and "\n" not in repr(again)
     assert torch.equal(again.sample(3, seed=5), student.sample(3, seed=5))
     assert again.header["method"] == "traflow" and again.shape == (3, 8, 8) and again.classes == 0
     assert torch.equal(load(file, network=lambda: image_student().net).sample(3), student.sample(3))

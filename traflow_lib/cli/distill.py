@@ -17,13 +17,16 @@ from ..nets.target_time import with_target_time
 from ..student import distill
 from ..teachers.adapter import as_velocity
 from ..teachers.convention import PREDICTS
-from .options import DataSet, Methods, Precision, Profile, Resume, experiments, recipe_help
+from .options import Methods, Precision, Profile, Resume, experiments, recipe_help
 
 
 def run(
     recipe: Annotated[str | None, typer.Option(help=f"{recipe_help} Without one: of --teacher.")] = None,
     profile: Profile = "laptop",
-    data: DataSet = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Only this data set of the recipe; without a recipe, folder:PATH of yours."),
+    ] = None,
     precision: Precision = None,
     teacher: Annotated[
         str | None,
@@ -48,14 +51,18 @@ def run(
     lr: Annotated[float, typer.Option(help="Learning rate, without a recipe.")] = 1e-3,
     pairs: Annotated[
         str | None,
-        typer.Option(help="How many of the teacher's pairs to solve, or a student's folder that has them."),
+        typer.Option(help="How many teacher's pairs to solve, else 10000; or a student's folder of them."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The student's folder, without a recipe.")] = Path("student"),
+    out: Annotated[
+        Path,
+        typer.Option(help="Where students go, without a recipe: OUT/METHOD-seedSEED/student.safetensors."),
+    ] = Path("student"),
 ) -> None:
     """Train (or find) students of a recipe, every method and seed unless some are named; or of your teacher.
 
-    Yours: --teacher mypackage:build --weights my.pt --data folder:pictures --size 64 --method traflow. The
-    same command goes on with a training that was interrupted.
+    Yours: --teacher mypackage:MyUNet --weights my.pt --noise-at 0 --layer time_embed --data folder:pictures
+    --size 64. mypackage may register methods of its own. The same command goes on with a training that was
+    interrupted.
     """
     if recipe:
         if weights or pairs or size is not None:

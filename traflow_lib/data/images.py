@@ -60,7 +60,7 @@ def splits(name: str) -> list[str]:
     if folder_in(name):
         return ["all"]
     if name not in published_sets.DATASETS:
-        known = f"digits, {', '.join(published_sets.DATASETS)}, {stand_ins.NAMES}, and {FOLDER}"
+        known = f"{FOLDER}, digits, {', '.join(published_sets.DATASETS)}, and {stand_ins.NAMES}"
         raise ValueError(f"unknown image data set '{name}'; there are {known}")
     return published_sets.DATASETS[name].splits
 
@@ -117,8 +117,9 @@ def load(
 def as_images(data, **options) -> Images:
     """Anything that is a set of images, as one.
 
-    data: Images; the name of a data set (options: those of load); the path of a folder (of ImageFolder); a
-    torch Dataset (of arrays.of_dataset); a NumPy array or tensor (of ImageArray). Errors as those give them.
+    data: Images; the name of a data set, folder:PATH@SIZE for instance (options: those of load); a folder's
+    pathlib.Path (of ImageFolder); a torch Dataset (of arrays.of_dataset); a NumPy array or tensor (of
+    ImageArray). Errors as those give them.
     """
     if isinstance(data, Images):
         return data

@@ -1,11 +1,13 @@
 """Long computations in parts: each is safe once it is done, processes share them, one joins them."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from safetensors.torch import load_file
 from torch import Tensor
+from tqdm import tqdm
 
 from .processes import processes
 from .tensors import save_tensors
@@ -40,7 +42,9 @@ def in_parts(
     for start in range(0, n, batch):
         stop = min(start + batch, n)
         parts[start, stop] = folder / f"{start:09d}-{stop:09d}.safetensors"
-    for rows in list(parts)[everyone.process_index :: everyone.num_processes]:
+    mine = list(parts)[everyone.process_index :: everyone.num_processes]
+    hidden = everyone.process_index > 0 or not sys.stderr.isatty()  # as training's bar
+    for rows in tqdm(mine, desc=folder.stem, unit=" parts", disable=hidden, leave=False):
         if parts[rows].exists():
             found += rows[1] - rows[0]
         else:

@@ -154,7 +154,10 @@ def _layer(net: nn.Module, name: str) -> str:
     found = [name] if name in names else [full for full in names if full.endswith(f".{name}")]
     if len(found) != 1:
         what = f"the layers {', '.join(found)}" if found else "no layer"
-        raise ValueError(f"{type(net).__name__} has {what} named '{name}'; {_others(net)}")
+        raise ValueError(
+            f"{type(net).__name__} has {what} named '{name}'; give another "
+            f"(with_target_time(teacher, NAME), --layer NAME): {_others(net)}"
+        )
     return found[0]
 
 

@@ -1,6 +1,7 @@
 """Distillation methods by name: @register("mine") above a class makes it one, in anyone's file."""
 
 from collections.abc import Callable
+from dataclasses import fields
 
 from .base import Objective
 
@@ -43,7 +44,8 @@ def get(name: str, **options) -> Objective:
     try:
         return kind(**preset | options)
     except TypeError as error:
-        raise ValueError(f"objective '{name}': {error}") from None
+        own = ", ".join(field.name for field in fields(kind))
+        raise ValueError(f"objective '{name}': {error}; its options are {own}") from None
 
 
 def described(objective: Objective) -> dict:

@@ -90,7 +90,8 @@ def student_of(
     at, to = x.new_ones(len(x)), x.new_zeros(len(x))
     with torch.enable_grad():
         what = "the student's network, called as F(x, t, s),"
-        out = _answer(what, lambda: net.eval()(x, at, to, **classes), x)
+        hint = "; give with_target_time(as_velocity(net), ...), or a network called as net(x, t, s)"
+        out = _answer(what, lambda: net.eval()(x, at, to, **classes), x, hint)
     if not out.requires_grad:
         raise ValueError("the student's network cannot learn: no weight with a gradient decides its answer")
     return net

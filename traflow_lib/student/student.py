@@ -56,6 +56,10 @@ class Student:
     classes: int = 0
     header: dict = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        of = "" if not self.classes else f", {self.classes} classes"
+        return f"Student of {self.shape}{of}, {sum(p.numel() for p in self.net.parameters()):,} parameters"
+
     @torch.no_grad()
     def sample(self, n: int, calls: int = 1, seed: int = 0, label: int | Tensor | None = None) -> Tensor:
         """n samples [n, *shape] on the CPU; images lie in [-1, 1], up to the network's errors.
@@ -114,7 +118,8 @@ class Student:
 
         data: pictures as distill takes them. extractor: what makes the features; unless given, a network of
         random weights, which needs no classes and no download (evaluation.random_network). Beside it the
-        distance of two halves of the pictures, which a perfect student of half that size would score.
+        distance of two halves of the pictures. Few samples make every distance too large, and that of the
+        halves, of n / 2 each, the most: with some hundred pictures a student may score below it.
         ValueError for samples of another shape, or too few pictures.
         """
         data = as_images(data)
@@ -145,9 +150,9 @@ class Student:
 def load(file: str | Path, network: nn.Module | Callable[[], nn.Module] | None = None) -> Student:
     """The student in a file of save(), or of the kit's own trainings.
 
-    network: of a student whose network is yours, that network or what makes it (MyNet), bare or in the
-    wrappers of as_velocity and with_target_time; the file knows those. Weights are checked by name and shape.
-    ValueError, FileNotFoundError.
+    network: of a student whose network is yours, that network or what makes it (MyNet; lambda: MyNet(64)),
+    bare or in the wrappers of as_velocity and with_target_time; the file knows those. Weights are checked by
+    name and shape. ValueError, FileNotFoundError.
     """
     file = Path(file)
     header = read_header(file)

@@ -51,7 +51,11 @@ def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
         found = drawn(draws.local(batch) * objective.draws, draws)
         found.progress = progress
         field = labelled(teacher, found.label)
-        return objective(JumpMap(net, found.label), JumpMap(target, found.label), field, found)
+        terms = objective(JumpMap(net, found.label), JumpMap(target, found.label), field, found)
+        if not isinstance(terms, LossTerms):
+            kind, given = type(objective).__name__, type(terms).__name__
+            raise ValueError(f"{kind} returns {given}: let it return objectives.LossTerms.single(name, loss)")
+        return terms
 
     if objective.target_average is not None:
         loss_fn.target_decay = objective.target_decay
