@@ -205,10 +205,7 @@ class Astray(Theirs):
 @pytest.mark.parametrize(
     "layer, fault",
     [
-        (
-            "temb",
-            "no layer named 'temb'; give another .*: named after time .* are time_embed, time_embed.0",
-        ),
+        ("temb", "no layer named 'temb'; give another .*: named after time .* are time_embed, time_embed.0"),
         ("", "no layer named ''"),
         ("0", "the layers time_embed.0, narrow.0 named '0'"),
         ("act", "layer 'act' has no linear layer or convolution"),
