@@ -15,6 +15,7 @@ from ..files import paths
 from ..files.checksums import tensor_sha256
 from . import published_sets, stand_ins
 from .arrays import ImageArray, of_dataset
+from .cache import cached
 from .folder import ImageFolder
 from .image_set import Images
 
@@ -44,11 +45,6 @@ def folder_in(name: str) -> tuple[Path, int | None] | None:
     """The folder and size that folder:PATH@SIZE names; None for other names."""
     match = re.fullmatch(r"folder:(.+?)(?:@(\d+))?", name)
     return match and (Path(match[1]).expanduser(), int(match[2]) if match[2] else None)
-
-
-def data_root(root: Path | str | None = None) -> Path:
-    """The folder with the data sets' files: root, else TRAFLOW_DATA, else data/ of the repository."""
-    return Path(root or paths.data())
 
 
 def splits(name: str) -> list[str]:
@@ -86,8 +82,8 @@ def load(
 ) -> tuple[Images, Tensor | None]:
     """Images in [-1, 1] and int64 labels [N], or None where there are no classes.
 
-    root: the folder with the published files (data/README.md says what goes where); flip: mirror sampled
-    images at random. ValueError lists the data sets or splits that exist, or names a damaged file;
+    root: the folder with the published files (data/README.md says what goes where), else TRAFLOW_DATA or
+    data/; flip: mirror sampled images at random. ValueError lists the data sets or splits that exist, or names a damaged file;
     FileNotFoundError says which file to put where.
     """
     if split not in splits(name):
@@ -100,15 +96,11 @@ def load(
         sample = tensor_sha256(found[:64])  # the same code draws the others
         images = Images(found, found.labels, flip, sample)
         if not name.startswith("shapes"):  # a batch of the others takes longer to draw than to train on
-            from .cache import cached
-
             images = cached(f"{name}-{split}", [name, split, sample], found.chunks, flip)
     elif own := folder_in(name):
         images = ImageFolder(*own, flip=flip)
     else:
-        from .cache import cached  # needs file locks, which not every system has
-
-        source = published_sets.find(name, split, data_root(root))
+        source = published_sets.find(name, split, Path(root or paths.data()))
         read = partial(published_sets.chunks, name, split, source)
         images = cached(f"{name}-{split}", source.facts(), read, flip)
     return images, images.labels

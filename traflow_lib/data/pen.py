@@ -20,12 +20,13 @@ CIRCLE.flags.writeable = False
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """The colour that lies the share (0..1) of the way from a to b."""
-    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b))
+    return red, green, blue
 
 
 def palette(*codes: str) -> list[Colour]:
     """Colours of hexadecimal codes like F9DCC8."""
-    return [tuple(bytes.fromhex(code)) for code in codes]
+    return [(red, green, blue) for red, green, blue in map(bytes.fromhex, codes)]
 
 
 def along(colours: Sequence[Colour], place: float) -> Colour:

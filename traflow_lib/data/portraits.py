@@ -5,7 +5,7 @@ Coordinates are those of the head: its centre is the origin, the crown at about 
 
 import numpy as np
 
-from .faces import Look, look
+from .faces import Look
 from .pen import Pen, arc, box, ellipse, mirrored, mix, palette
 
 WHITE, INK, BROWN, GOLD = palette("FFFFFF", "2A2028", "5E3626", "F0C552")
@@ -14,7 +14,7 @@ ROSE, LIPSTICK, WINE = palette("E8736C", "C93A4C", "8A2F38")
 
 def draw(index: np.ndarray, size: int) -> np.ndarray:
     """The faces numbered index [n] (integers from 0), uint8 [n, 3, size, size]."""
-    return np.stack([portrait(look(int(i)), size) for i in index])
+    return np.stack([portrait(Look(int(i)), size) for i in index])
 
 
 def portrait(face: Look, size: int) -> np.ndarray:
