@@ -83,8 +83,8 @@ def load(
     """Images in [-1, 1] and int64 labels [N], or None where there are no classes.
 
     root: the folder with the published files (data/README.md says what goes where), else TRAFLOW_DATA or
-    data/; flip: mirror sampled images at random. ValueError lists the data sets or splits that exist, or names a damaged file;
-    FileNotFoundError says which file to put where.
+    data/; flip: mirror sampled images at random. ValueError lists the data sets or splits that exist, or names
+    a damaged file; FileNotFoundError says which file to put where.
     """
     if split not in splits(name):
         raise ValueError(f"unknown split '{split}' of {name}; there are {', '.join(splits(name))}")
