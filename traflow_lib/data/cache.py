@@ -24,12 +24,8 @@ VERSION = 2  # of how pixels are made from the sources; raise it when a reader o
 
 
 def _digests(folder: Path) -> dict[str, str] | None:
-    """The checksums of the cache in a folder; None if it is not there, or changed by a byte.
-
-    Reading it all costs a second for about 1.5 GB, once a process, and brings it into memory, where training
-    wants it anyway.
-    """
-    try:
+    """The checksums of the cache in a folder; None if it is not there, or changed by a byte."""
+    try:  # a second for about 1.5 GB, once a process, which are in memory then, where training wants them
         digests = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
         whole = all(file_sha256(folder / name) == digest for name, digest in digests.items())
     except (OSError, ValueError, AttributeError):

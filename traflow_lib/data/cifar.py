@@ -24,10 +24,7 @@ def _contents(source: Path, names: list[str]) -> dict[str, bytes]:
 
 
 def cifar(source: Path, names: list[str]) -> Iterator[Chunk]:
-    """CIFAR-10's python version: 32x32 colour images and labels 0..9 of the named batches.
-
-    They lie in cifar-10-batches-py or its .tar.gz.
-    """
+    """32x32 colour images and labels 0..9 of the named batches in cifar-10-batches-py or its .tar.gz."""
     with reading(source):
         contents = _contents(source, names)
     for name in names:

@@ -20,10 +20,7 @@ FOLDER = "folder:PATH@SIZE (your own pictures, cut and shrunk to SIZE x SIZE; wi
 
 
 def _digits(split: str) -> tuple[Tensor, Tensor]:
-    """scikit-learn's 1,797 handwritten digits (8x8, grey, values 0..16; UCI, CC BY 4.0).
-
-    test: every fifth image of each class.
-    """
+    """scikit-learn's 1,797 digits (8x8, grey, 0..16; UCI, CC BY 4.0); test: every fifth image of a class."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

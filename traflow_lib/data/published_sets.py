@@ -1,7 +1,4 @@
-"""Which files make up each data set, where they are looked for, and how they become images.
-
-One entry a data set in DATASETS.
-"""
+"""Which files make up each data set, where they are looked for, and how they become images: DATASETS."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,8 +1,7 @@
 """Readers of the formats image data sets come in.
 
-Generators of (pixels uint8 [n, C, H, W], labels int64 [n] or None), in a fixed order.
-
-A damaged, truncated or foreign file is a ValueError that names it. Nothing in a file is ever executed.
+Generators of (pixels uint8 [n, C, H, W], labels int64 [n] or None), in a fixed order. A damaged, truncated or
+foreign file is a ValueError that names it. Nothing in a file is ever executed.
 """
 
 import gzip
@@ -27,15 +26,12 @@ class Unusable(ValueError):
 
 @contextmanager
 def reading(what) -> Iterator[None]:
-    """Whatever goes wrong inside is an error of the file `what`.
-
-    Decoders raise all kinds of exceptions on damaged input.
-    """
+    """Whatever goes wrong inside is a ValueError that names the file `what`."""
     try:
         yield
     except Unusable as error:
         raise ValueError(f"{what} {error}") from None
-    except Exception as error:
+    except Exception as error:  # decoders raise all kinds on damaged input
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
             f"{what} is damaged, incomplete or of another format ({reason}); replace it"
@@ -69,10 +65,7 @@ def rows_of_colour(values: np.ndarray, size: int) -> np.ndarray:
 
 
 def _idx(file: Path, dimensions: int) -> np.ndarray:
-    """A gzipped idx file of unsigned bytes (LeCun's MNIST format).
-
-    Two zero bytes, type 8, number of dimensions, their sizes, the values.
-    """
+    """LeCun's idx, gzipped: two zero bytes, type 8 (byte), number of dimensions, their sizes, the values."""
     content = gzip.decompress(file.read_bytes())
     require(
         content[:4] == bytes([0, 0, 8, dimensions]),

@@ -65,10 +65,7 @@ def sheet(pictures: list[Image.Image], columns: int) -> Image.Image:
 
 
 def read(place: Path) -> Images:
-    """The images in a folder, as they are, or in a file of ARRAYS.
-
-    ValueError names what is no array of images; of an .npz, the one of uint8 is taken.
-    """
+    """The images in a folder or a file of ARRAYS (of .npz the uint8 ones); ValueError names what is none."""
     if place.suffix not in ARRAYS or place.is_dir():
         return ImageFolder(place)
     if place.suffix == ".pt":

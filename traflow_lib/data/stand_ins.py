@@ -31,10 +31,7 @@ def parse(name: str) -> tuple[str, int, int] | None:
 
 
 class Drawn:
-    """Indexes like a uint8 tensor [N, channels, size, size]; its image i is number[i] of the sequence.
-
-    labels: int64 [N].
-    """
+    """Indexes like a uint8 tensor [N, channels, size, size]; its image i is numbers[i] of the sequence."""
 
     def __init__(self, numbers: range, kind: str, size: int, channels: int):
         """kind, size, channels: as parse gives them."""
