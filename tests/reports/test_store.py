@@ -79,6 +79,27 @@ def test_records_of_uncommitted_or_unknown_code_are_refused(clone, dirty, capsys
     assert "1 records were made from uncommitted changes" in capsys.readouterr().err
 
 
+def test_trials_of_the_search_are_added_once_and_only_from_committed_code(clone, capsys):
+    file = paths.results() / "trials" / "bench_2d.jsonl"
+    file.parent.mkdir(parents=True)
+    trial = '{{"method": "cd", "settings": {{"lr": {}}}, "git_commit": {}}}\n'
+    file.write_text(trial.format(0.1, '"abc"') + trial.format(0.2, '"abc"'))
+    assert cli.main(["store", "--profile", "search"]) == 0
+    committed = clone / "results/trials/bench_2d.jsonl"
+    assert committed.read_text() == file.read_text()
+    subprocess.run([*GIT, "add", "-A"], cwd=clone, check=True)
+    subprocess.run([*GIT, "commit", "-qm", "second"], cwd=clone, check=True)
+    before = committed.read_text()
+    file.write_text(trial.format(0.2, '"abc"') + trial.format(0.3, '"def"'))
+    assert cli.main(["store", "--profile", "search"]) == 0
+    assert committed.read_text() == before + trial.format(0.3, '"def"')
+    subprocess.run([*GIT, "add", "-A"], cwd=clone, check=True)
+    subprocess.run([*GIT, "commit", "-qm", "third"], cwd=clone, check=True)
+    file.write_text(trial.format(0.4, "null"))
+    assert cli.main(["store", "--profile", "search"]) == 2
+    assert "1 trials were made from uncommitted changes" in capsys.readouterr().err
+
+
 def test_committed_records_that_no_recipe_makes_any_more_are_dropped(clone):
     old = of_today(nfe=2, hash="0123456789", provenance={"git_dirty": False, "git_commit": "0" * 40})
     records.save(old, clone / "results/records")

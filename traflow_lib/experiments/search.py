@@ -187,7 +187,8 @@ def _trial(measure: Measure, method: str, settings: dict, seed: int) -> Trial:
     name, recipe = named(method, settings), measure.experiment.recipe
     with quiet():
         errors = _errors(measure, method, name, seed)
-    commit = records.provenance()["git_commit"]
+    made = records.provenance()
+    commit = made["git_commit"] if made["git_dirty"] is False else None  # None: of no code one can look up
     trial = Trial(method, settings, seed, errors, measure.hash(name, [seed]), commit)
     file = paths.results() / "trials" / f"{recipe['recipe']}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 The one command that writes into results/ and notebooks/.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -39,12 +40,32 @@ def store(profile: str) -> list[Path]:
         if counting:
             records.write(counting, paths.committed("records"))
         file.with_suffix(".lock").unlink(missing_ok=True)
+    if profile == "search":
+        stored += _trials()
     stored += notebooks.store(profile)
     for file in _texts():
         file.write_text(with_tables(file.read_text(encoding="utf-8")), encoding="utf-8")
     if gpu_page.measured():
         paths.root().joinpath("docs", "gpu.md").write_text(gpu_page.page(), encoding="utf-8")
     return stored + write_linked()
+
+
+def _trials() -> list[Path]:
+    """Add this machine's trials of the search to the committed ones."""
+    stored = []
+    for file in sorted((paths.results() / "trials").glob("*.jsonl")):
+        target, own = paths.committed("trials", file.name), file.read_text(encoding="utf-8").splitlines()
+        if unclean := [line for line in own if json.loads(line)["git_commit"] is None]:
+            raise ValueError(
+                f"{file.name}: {len(unclean)} trials were made from uncommitted changes ({unclean[0][:80]}); "
+                "delete their lines and run the search again"
+            )
+        known = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lines = known + [line for line in own if line not in known]
+        target.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        stored.append(target)
+    return stored
 
 
 def with_tables(text: str) -> str:
