@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..data import fetch, images
+from ..files import paths
 
 
 def run(
@@ -26,7 +27,7 @@ def run(
     except FileNotFoundError:
         if name not in fetch.URLS:
             raise
-        fetch.fetch(name, images.data_root(root))
+        fetch.fetch(name, root or paths.data())
         _show(name, root)
 
 

@@ -1,5 +1,7 @@
 """Images that are in memory already: NumPy and torch arrays, and torch's Dataset of them."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -65,10 +67,11 @@ def _scaled(array: Tensor, value_range: tuple[float, float] | None) -> Tensor:
         _require_contrast(array, 0, 255)
         return array
     require(array.is_floating_point(), f"an array of {array.dtype}: images are uint8 or floats")
-    require(
-        np.shape(value_range or ()) == (2,),
-        "an array of floats needs value_range, the numbers of black and white: (0, 1), (-1, 1) or (0, 255)",
-    )
+    if value_range is None or np.shape(value_range) != (2,):
+        raise ValueError(
+            "an array of floats needs value_range, the numbers of black and white: "
+            "(0, 1), (-1, 1) or (0, 255)"
+        )
     array, (low, high) = array.float(), value_range
     _require_contrast(array, low, high)
     least, most = map(float, array.aminmax())
@@ -101,8 +104,10 @@ def of_dataset(
         ValueError: names the first item that does not fit.
     """
     stream = isinstance(dataset, IterableDataset)
-    found, labels = [], []
-    for item in dataset if stream else (dataset[number] for number in range(len(dataset))):
+    found: list[Tensor] = []
+    labels: list = []
+    items: Any = dataset
+    for item in items if stream else (items[number] for number in range(len(items))):
         image, *label = item if isinstance(item, (tuple, list)) else [item]
         if hasattr(image, "getbands"):  # Pillow's, which need not be installed
             image = np.array(pixels(image))

@@ -1,6 +1,4 @@
-"""The cache of decoded images.
-
-One folder for everything that is decoded, made once by one process, checked in full whenever it is opened.
+"""The cache of decoded images, made once by one process, checked in full whenever it is opened.
 
 A folder holds images.npy (uint8 [N, C, H, W], memory-mapped), labels.npy (int64 [N], if there are labels)
 and, written last, cache.json with the SHA-256 of both. Its name ends in a key of all that decides the pixels,
@@ -25,22 +23,14 @@ from .readers import Chunk
 VERSION = 2  # of how pixels are made from the sources; raise it when a reader or a resizing changes
 
 
-def _open(folder: Path, flip: bool) -> Images | None:
-    """The cache in a folder; None if it is not there or if one byte of it differs from what was written.
-
-    Reading it all costs a second for about 1.5 GB, once a process, and brings it into memory, where training
-    wants it anyway.
-    """
-    try:
+def _digests(folder: Path) -> dict[str, str] | None:
+    """The checksums of the cache in a folder; None if it is not there, or changed by a byte."""
+    try:  # a second for about 1.5 GB, once a process, which are in memory then, where training wants them
         digests = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
-        if any(file_sha256(folder / name) != digest for name, digest in digests.items()):
-            return None
+        whole = all(file_sha256(folder / name) == digest for name, digest in digests.items())
     except (OSError, ValueError, AttributeError):
         return None
-    # copy-on-write: torch wants writable memory, the file stays as it is
-    tensors = {name: torch.from_numpy(np.load(folder / name, mmap_mode="c")) for name in digests}
-    pixels, labels = tensors["images.npy"], tensors.get("labels.npy")
-    return Images(pixels, labels, flip, digests["images.npy"], folder / "images.npy")
+    return digests if whole else None
 
 
 def _write(chunks: Iterable[Chunk], folder: Path) -> None:
@@ -57,7 +47,7 @@ def _write(chunks: Iterable[Chunk], folder: Path) -> None:
             if not count:
                 shape = pixels.shape[1:]
                 header()
-            stream.write(np.ascontiguousarray(pixels))
+            stream.write(np.ascontiguousarray(pixels).data)
             count += len(pixels)
             labels += [] if chunk_labels is None else [chunk_labels]
         header()
@@ -65,8 +55,8 @@ def _write(chunks: Iterable[Chunk], folder: Path) -> None:
         np.save(folder / "labels.npy", np.concatenate(labels))
 
 
-def _build(chunks: Iterable[Chunk], folder: Path) -> None:
-    """Write the chunks into a folder beside `folder` and rename it when it is complete."""
+def _build(chunks: Iterable[Chunk], folder: Path) -> dict[str, str]:
+    """Write the chunks beside `folder`, rename that when it is complete, and give the files' checksums."""
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
     part.mkdir(parents=True)
@@ -78,6 +68,7 @@ def _build(chunks: Iterable[Chunk], folder: Path) -> None:
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    return digests
 
 
 def cached(name: str, facts: list, read: Callable[[], Iterable[Chunk]], flip: bool) -> Images:
@@ -89,12 +80,12 @@ def cached(name: str, facts: list, read: Callable[[], Iterable[Chunk]], flip: bo
     """
     key = sha256(json.dumps([VERSION, *facts]).encode()).hexdigest()[:16]
     folder = paths.runs() / "images" / f"{name}-{key}"
-    found = _open(folder, flip)
-    if found is None:
+    digests = _digests(folder)
+    if not digests:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            found = _open(folder, flip)  # another process may have made it meanwhile
-            if found is None:
-                _build(read(), folder)
-                found = _open(folder, flip)
-    return found
+        with FileLock(folder.with_suffix(".lock")):  # another process may have made it meanwhile
+            digests = _digests(folder) or _build(read(), folder)
+    # copy-on-write: torch wants writable memory, the file stays as it is
+    tensors = {name: torch.from_numpy(np.load(folder / name, mmap_mode="c")) for name in digests}
+    pixels, labels = tensors["images.npy"], tensors.get("labels.npy")
+    return Images(pixels, labels, flip, digests["images.npy"], folder / "images.npy")

@@ -1,6 +1,4 @@
-"""Stand-in images without end: one of six shapes before a shaded background, drawn on demand.
-
-Any size and number of channels.
+"""Stand-in images without end: one of six shapes before a shaded background, of any size and channels.
 
 Image i depends on (seed, i) alone, to the last bit: its random numbers are a hash of both, and pixels are
 made by operations that IEEE 754 rounds in one way only. Shapes vary in kind (the label), place, size, angle
@@ -14,10 +12,7 @@ BLOCK = 16  # images drawn at a time: the working arrays stay in the processor's
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """Steele et al.'s splitmix64 finaliser.
-
-    A hash of 64 bits (Fast Splittable Pseudorandom Number Generators, 2014).
-    """
+    """A hash of 64 bits: splitmix64 (Steele et al., Fast Splittable Pseudorandom Number Generators, 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
@@ -26,10 +21,9 @@ def _mix(x: np.ndarray) -> np.ndarray:
 def uniform(seed: int, index: np.ndarray, count: int) -> np.ndarray:
     """[n, count] numbers in [0, 1) that depend on (seed, index) alone."""
     step = np.uint64(0x9E3779B97F4A7C15)
-    stream = _mix(_mix(np.uint64([seed]) + step)[0] + step * index.astype(np.uint64))
-    return (
-        _mix(stream[:, None] + step * np.arange(1, count + 1, dtype=np.uint64)) >> np.uint64(11)
-    ) * 2.0**-53
+    stream = _mix(_mix(np.array([seed], np.uint64) + step) + step * index.astype(np.uint64))
+    bits = _mix(stream[:, None] + step * np.arange(1, count + 1, dtype=np.uint64))
+    return (bits >> np.uint64(11)) * 2.0**-53
 
 
 def kinds(index: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -64,16 +58,15 @@ def draw(index: np.ndarray, size: int, channels: int = 3, seed: int = 0) -> np.n
 
 
 def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray:
-    number = uniform(seed, index, 7 + 3 * channels).astype(np.float32)
-    number = number[:, :, None, None]  # [n, numbers, 1, 1]
-    kind, (scale, x, y, turn, half, slope) = kinds(index, seed), number[:, 1:7].swapaxes(0, 1)
+    number = uniform(seed, index, 7 + 3 * channels).astype(np.float32)[:, :, None, None]
+    kind = kinds(index, seed)
+    scale, x, y, turn, half, slope = number[:, 1:7].swapaxes(0, 1)
     dark, light, contrast = (number[:, 7 + k * channels : 7 + (k + 1) * channels] for k in range(3))
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
     across, down = grid[None, None, :], grid[None, :, None]
 
     radius = 0.25 + 0.3 * scale
-    # the turn by a rational parametrisation of the half circle: sine and cosine are not rounded alike
-    # everywhere
+    # a rational parametrisation of the half circle: sine and cosine are not rounded alike everywhere
     tangent, side = 2 * turn - 1, np.where(half < 0.5, radius, -radius)
     cosine, sine = (1 - tangent * tangent) / (1 + tangent * tangent), 2 * tangent / (1 + tangent * tangent)
     right, below = (across - (x - 0.5)) / side, (down - (y - 0.5)) / side
@@ -81,12 +74,10 @@ def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray
     distance = np.empty((len(index), size, size), np.float32)
     for k in np.unique(kind):
         distance[kind == k] = _distance(k, u[kind == k], v[kind == k])
-    cover = np.clip(0.5 - distance * radius * (size / 2), 0, 1)  # the share of a pixel that lies inside
-    cover = cover[:, None]
+    cover = np.clip(0.5 - distance * radius * (size / 2), 0, 1)[:, None]  # of a pixel, what lies inside
 
     shade = (0.5 + 0.5 * (slope * across + (1 - slope) * down))[:, None]
     background = dark + (light - dark) * 0.5 * (shade + 0.5)
-    middle = 0.5 * (dark + light)
-    colour = middle + 0.3 + 0.4 * contrast
+    colour = 0.5 * (dark + light) + 0.3 + 0.4 * contrast
     colour = colour - np.floor(colour)  # at least 0.3 from the background's middle in every channel
     return np.rint((background + (colour - background) * cover) * 255).astype(np.uint8)

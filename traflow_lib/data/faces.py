@@ -4,24 +4,16 @@ Face i depends on i alone. Its class i % 8 is Smiling + 2 Eyeglasses + 4 Wearing
 Coordinates are those of the head: its centre is the origin, the crown at about y = -1 and the chin at y = 1.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from .pen import CIRCLE, Colour, Dice, along, mix, palette
 
-CLASS_ATTRIBUTES = ("Smiling", "Eyeglasses", "Wearing_Hat")  # worth 1, 2 and 4
 CLASSES = 8
 SALT, NUMBERS = 2502, 64
 
 SKIN = palette("FBE0CC", "F3C9A5", "E2AC7E", "C78B5E", "9A6340", "704532")
-HAIR = dict(
-    zip(
-        ("black", "brown", "chestnut", "auburn", "blond", "gray"),
-        palette("2C2530", "553526", "7D4B2D", "AE5527", "E6BC66", "BDBAC2"),
-        strict=True,
-    )
-)
+HAIR_NAMES = ("black", "brown", "chestnut", "auburn", "blond", "gray")
+HAIR = dict(zip(HAIR_NAMES, palette("2C2530", "553526", "7D4B2D", "AE5527", "E6BC66", "BDBAC2")))
 WALLS = palette("F6D7B0", "BFE0D4", "C9D6F0", "F3C6C4", "DCCBEA", "F7E7A9", "A9D3E8", "CFE3B4")
 CLOTHES = palette("3E6C8F", "D9605A", "4F9D83", "F0A94B", "6F5A94", "E7E3DA", "39424E", "C9789B")
 IRISES = palette("4B2E1E", "6B4423", "3F6E9A", "4E7F4D", "5A6B78")
@@ -32,44 +24,51 @@ LONG = ("bob", "long", "wavy", "bun")
 HATS = ("cap", "beanie", "fedora", "straw")
 
 
-@dataclass
 class Look:
     """What a face shows and where."""
 
-    smiling: bool
-    glasses: bool
-    hat: str | None
-    style: str  # of STYLES, or bald
-    bangs: bool
-    beard: str | None
-    lipstick: bool
-    earrings: bool
-    rosy: bool
-    open_mouth: bool
-    tie: bool
-    stripes: bool
-    hair_name: str
-    skin: Colour
-    hair: Colour
-    iris: Colour
-    wall: tuple[Colour, Colour]
-    clothes: Colour
-    hat_colour: Colour
-    frame: Colour
-    round_glasses: bool
-    shift: tuple[float, float]
-    scale: float
-    tilt: float
-    yaw: float
-    width: float
-    jaw: float
-    eye_gap: float
-    eye_size: float
-    gaze: tuple[float, float]
-    brow: float
-    nose: float
-    mouth: float
-    light: int
+    def __init__(self, index: int):
+        """How face number index looks."""
+        dice = Dice(SALT, index, NUMBERS)
+        self.smiling, self.glasses, hat = (bool(index % CLASSES >> bit & 1) for bit in range(3))
+        self.style: str = dice.choose(STYLES)
+        if dice.chance(0.1) and not hat:
+            self.style = "bald"
+        long = self.style in LONG
+        kinds = ("full", "goatee", "mustache")
+        self.beard = dice.choose(kinds) if dice.chance(0.0 if long else 0.5) else None
+        wall = dice.choose(WALLS)
+        self.skin = along(SKIN, dice.between(0, 1))
+        natural = [name for name in HAIR if name == "black" or _contrast(HAIR[name], self.skin) > 130]
+        self.hair_name = "rose" if dice.chance(0.06) and long else dice.choose(natural)
+        self.hat = dice.choose(HATS) if hat else None
+        self.bangs = dice.chance(0.45) and self.style in (*LONG, "short") and not hat
+        self.lipstick = dice.chance(0.6) and long
+        self.earrings = dice.chance(0.5 if long else 0.15)
+        self.rosy = dice.chance(0.5)
+        self.open_mouth = dice.chance(0.55 if self.smiling else 0.15)
+        self.tie = dice.chance(0.35) and not long
+        self.stripes = dice.chance(0.3)
+        self.hair = mix(HAIR.get(self.hair_name, ROSE), dice.choose((WHITE, INK)), dice.between(0, 0.12))
+        self.iris = dice.choose(IRISES)
+        self.wall = (mix(wall, WHITE, dice.between(0, 0.35)), mix(wall, dice.choose(WALLS), 0.5))
+        self.clothes = mix(dice.choose(CLOTHES), wall, dice.between(0, 0.2))
+        self.hat_colour = dice.choose(CLOTHES)
+        self.frame = dice.choose(FRAMES)
+        self.round_glasses = dice.chance(0.6)
+        self.shift = (dice.between(-0.08, 0.08), dice.between(0.01, 0.09) + (0.08 if hat else 0))
+        self.scale = dice.between(0.6, 0.69)
+        self.tilt = dice.between(-0.14, 0.14)
+        self.yaw = dice.between(-0.1, 0.1)
+        self.width = dice.between(0.78, 0.9)
+        self.jaw = dice.between(0.15, 0.55)
+        self.eye_gap = dice.between(0.31, 0.37)
+        self.eye_size = dice.between(0.15, 0.185)
+        self.gaze = (dice.between(-1, 1), dice.between(-0.6, 0.6))
+        self.brow = dice.between(-0.6, 0.2)
+        self.nose = dice.between(0.7, 1.3)
+        self.mouth = dice.between(0.8, 1.15)
+        self.light = dice.choose((-1, 1))
 
     def head(self, grow: float = 0.0) -> np.ndarray:
         """The outline [40, 2] of the head, grown by a margin."""
@@ -82,66 +81,14 @@ class Look:
         return np.array([[self.yaw - self.eye_gap, 0.08], [self.yaw + self.eye_gap, 0.08]])
 
 
-def contrast(a: Colour, b: Colour) -> int:
+def _contrast(a: Colour, b: Colour) -> int:
     """The sum of the differences of two colours' channels."""
-    return sum(abs(x - y) for x, y in zip(a, b, strict=True))
-
-
-def look(index: int) -> Look:
-    """How face number index looks."""
-    dice = Dice(SALT, index, NUMBERS)
-    smiling, glasses, hat = (bool(index % CLASSES >> bit & 1) for bit in range(3))
-    style = dice.choose(STYLES)
-    if dice.chance(0.1) and not hat:
-        style = "bald"
-    long = style in LONG
-    kinds = ("full", "goatee", "mustache")
-    beard = dice.choose(kinds) if dice.chance(0.0 if long else 0.5) else None
-    wall = dice.choose(WALLS)
-    skin = along(SKIN, dice.between(0, 1))
-    natural = [name for name in HAIR if name == "black" or contrast(HAIR[name], skin) > 130]
-    hair_name = "rose" if dice.chance(0.06) and long else dice.choose(natural)
-    return Look(
-        smiling=smiling,
-        glasses=glasses,
-        hat=dice.choose(HATS) if hat else None,
-        style=style,
-        bangs=dice.chance(0.45) and style in LONG + ("short",) and not hat,
-        beard=beard,
-        lipstick=dice.chance(0.6) and long,
-        earrings=dice.chance(0.5 if long else 0.15),
-        rosy=dice.chance(0.5),
-        open_mouth=dice.chance(0.55) if smiling else dice.chance(0.15),
-        tie=dice.chance(0.35) and not long,
-        stripes=dice.chance(0.3),
-        hair_name=hair_name,
-        skin=skin,
-        hair=mix(HAIR.get(hair_name, ROSE), dice.choose((WHITE, INK)), dice.between(0, 0.12)),
-        iris=dice.choose(IRISES),
-        wall=(mix(wall, WHITE, dice.between(0, 0.35)), mix(wall, dice.choose(WALLS), 0.5)),
-        clothes=mix(dice.choose(CLOTHES), wall, dice.between(0, 0.2)),
-        hat_colour=dice.choose(CLOTHES),
-        frame=dice.choose(FRAMES),
-        round_glasses=dice.chance(0.6),
-        shift=(dice.between(-0.08, 0.08), dice.between(0.01, 0.09) + (0.08 if hat else 0)),
-        scale=dice.between(0.6, 0.69),
-        tilt=dice.between(-0.14, 0.14),
-        yaw=dice.between(-0.1, 0.1),
-        width=dice.between(0.78, 0.9),
-        jaw=dice.between(0.15, 0.55),
-        eye_gap=dice.between(0.31, 0.37),
-        eye_size=dice.between(0.15, 0.185),
-        gaze=(dice.between(-1, 1), dice.between(-0.6, 0.6)),
-        brow=dice.between(-0.6, 0.2),
-        nose=dice.between(0.7, 1.3),
-        mouth=dice.between(0.8, 1.15),
-        light=dice.choose((-1, 1)),
-    )
+    return sum(abs(x - y) for x, y in zip(a, b))
 
 
 def attributes(index: int) -> dict[str, bool]:
     """What face number index shows, under CelebA's names."""
-    face = look(index)
+    face = Look(index)
     haired = face.style != "bald"
     return {
         "Bald": not haired,

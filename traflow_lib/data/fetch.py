@@ -1,7 +1,4 @@
-"""The official files of the data sets.
-
-Where they come from, what their checksums are, and how they are fetched.
-"""
+"""The official files of the data sets: where they come from, their checksums, and how they are fetched."""
 
 import os
 import socket
@@ -17,20 +14,6 @@ TIMEOUT = 10  # seconds in which a server has to answer, and a transfer to go on
 UNVERIFIED = "TRAFLOW_DATA_UNVERIFIED"
 FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 CIFAR10 = "https://www.cs.toronto.edu/~kriz/"
-
-# Data set -> (address, place under the data folder) of what can be fetched without signing anything.
-URLS = {
-    "fashion_mnist": [
-        (FASHION_MNIST + file, "FashionMNIST/raw/" + file)
-        for file in (
-            "train-images-idx3-ubyte.gz",
-            "train-labels-idx1-ubyte.gz",
-            "t10k-images-idx3-ubyte.gz",
-            "t10k-labels-idx1-ubyte.gz",
-        )
-    ],
-    "cifar10": [(CIFAR10 + "cifar-10-python.tar.gz", "cifar-10-python.tar.gz")],
-}
 
 # Published MD5s, as torchvision lists them. Debian's Fashion-MNIST is the same gzip streams without the file
 # name and date in their headers (putting those back gives the published checksums), hence two each.
@@ -48,6 +31,12 @@ MD5 = {
     "test_batch": ("40351d587109b95175f43aff81a1287e",),
     "img_align_celeba.zip": ("00d2c5bc6d35e252742224ab0c1e8fcb",),
     "list_eval_partition.txt": ("d32c9cbf5e040fd4025c592c306e6668",),
+}
+
+# Data set -> (address, place under the data folder) of what can be fetched without signing anything.
+URLS = {
+    "fashion_mnist": [(FASHION_MNIST + file, "FashionMNIST/raw/" + file) for file in MD5 if "ubyte" in file],
+    "cifar10": [(CIFAR10 + "cifar-10-python.tar.gz", "cifar-10-python.tar.gz")],
 }
 
 

@@ -9,16 +9,14 @@ from ..randomness import Draws
 
 
 class Images:
-    """N images, given out as float32 in [-1, 1].
+    """N images, held as bytes (on a mapped file, or drawn when asked for) or as floats.
 
-    They are held as bytes (on a mapped file, or drawn when asked for) or as floats.
-
-    images[index] -> [n, C, H, W] for a slice or integers (tensor, array, list), [C, H, W] for one integer;
-    never flipped.
+    images[index] -> float32 in [-1, 1], [n, C, H, W] for a slice or integers (tensor, array, list), [C, H, W]
+    for one integer; never flipped.
     """
 
     classes: tuple[str, ...] = ()  # their names in the order of the labels, where those are known
-    skipped: int = 0  # files beside them that are no images
+    skipped = 0  # files beside them that are no images
 
     def __init__(self, source, labels: Tensor | None, flip: bool, sha256: str, file: Path | None = None):
         """source: uint8 or float tensor [N, C, H, W], or what indexes like one; labels: int64 [N].

@@ -1,7 +1,4 @@
-"""Image data sets by name: load(name, split) -> images in [-1, 1] and labels.
-
-Real ones are read from their published files once and then from a cache; folder:PATH is a person's own.
-"""
+"""Image data sets by name: load(name, split) -> images and labels; folder:PATH is a person's own."""
 
 import re
 from functools import partial
@@ -15,29 +12,26 @@ from ..files import paths
 from ..files.checksums import tensor_sha256
 from . import published_sets, stand_ins
 from .arrays import ImageArray, of_dataset
+from .cache import cached
 from .folder import ImageFolder
 from .image_set import Images
 
-DIGITS_SPLITS = ["all", "train", "test"]
 FOLDER = "folder:PATH@SIZE (your own pictures, cut and shrunk to SIZE x SIZE; without @SIZE as they are)"
 
 
 def _digits(split: str) -> tuple[Tensor, Tensor]:
-    """scikit-learn's 1,797 handwritten digits (8x8, grey, values 0..16; UCI, CC BY 4.0).
-
-    test: every fifth image of each class.
-    """
+    """scikit-learn's 1,797 digits (8x8, grey, 0..16; UCI, CC BY 4.0); test: every fifth image of a class."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     images = torch.from_numpy(bunch.images).float()[:, None] / 8 - 1
     labels = torch.from_numpy(bunch.target)
-    if split != "all":
-        same_class_so_far = torch.nn.functional.one_hot(labels).cumsum(0)
-        rank = same_class_so_far.gather(1, labels[:, None])[:, 0] - 1
-        chosen = (rank % 5 == 0) == (split == "test")
-        images, labels = images[chosen], labels[chosen]
-    return images, labels
+    if split == "all":
+        return images, labels
+    same_class_so_far = torch.nn.functional.one_hot(labels).cumsum(0)
+    rank = same_class_so_far.gather(1, labels[:, None])[:, 0] - 1
+    chosen = (rank % 5 == 0) == (split == "test")
+    return images[chosen], labels[chosen]
 
 
 def folder_in(name: str) -> tuple[Path, int | None] | None:
@@ -46,23 +40,23 @@ def folder_in(name: str) -> tuple[Path, int | None] | None:
     return match and (Path(match[1]).expanduser(), int(match[2]) if match[2] else None)
 
 
-def data_root(root: Path | str | None = None) -> Path:
-    """The folder with the data sets' files: root, else TRAFLOW_DATA, else data/ of the repository."""
-    return Path(root or paths.data())
+def _known(name: str) -> tuple[list[str], tuple[int, int, int]]:
+    """The splits of a data set that has a name, and the shape [C, H, W] of its images."""
+    if name == "digits":
+        return ["all", "train", "test"], (1, 8, 8)
+    if drawn := stand_ins.parse(name):
+        _, size, channels = drawn
+        return list(stand_ins.SPLITS), (channels, size, size)
+    if name not in published_sets.DATASETS:
+        known = f"{FOLDER}, digits, {', '.join(published_sets.DATASETS)}, and {stand_ins.NAMES}"
+        raise ValueError(f"unknown image data set '{name}'; there are {known}")
+    dataset = published_sets.DATASETS[name]
+    return dataset.splits, dataset.shape
 
 
 def splits(name: str) -> list[str]:
     """The splits of a data set; ValueError lists the data sets that exist."""
-    if name == "digits":
-        return DIGITS_SPLITS
-    if stand_ins.parse(name):
-        return list(stand_ins.SPLITS)
-    if folder_in(name):
-        return ["all"]
-    if name not in published_sets.DATASETS:
-        known = f"{FOLDER}, digits, {', '.join(published_sets.DATASETS)}, and {stand_ins.NAMES}"
-        raise ValueError(f"unknown image data set '{name}'; there are {known}")
-    return published_sets.DATASETS[name].splits
+    return ["all"] if folder_in(name) else _known(name)[0]
 
 
 def shape(name: str) -> tuple[int, int, int]:
@@ -70,15 +64,7 @@ def shape(name: str) -> tuple[int, int, int]:
 
     ValueError lists the data sets that exist.
     """
-    splits(name)
-    if name == "digits":
-        return (1, 8, 8)
-    if drawn := stand_ins.parse(name):
-        _, size, channels = drawn
-        return (channels, size, size)
-    if folder_in(name):
-        return load(name)[0].shape[1:]
-    return published_sets.DATASETS[name].shape
+    return load(name)[0].shape[1:] if folder_in(name) else _known(name)[1]
 
 
 def load(
@@ -86,9 +72,9 @@ def load(
 ) -> tuple[Images, Tensor | None]:
     """Images in [-1, 1] and int64 labels [N], or None where there are no classes.
 
-    root: the folder with the published files (data/README.md says what goes where); flip: mirror sampled
-    images at random. ValueError lists the data sets or splits that exist, or names a damaged file;
-    FileNotFoundError says which file to put where.
+    root: the folder of the published files (data/README.md says what goes where), else paths.data(); flip:
+    mirror sampled images at random. ValueError lists the data sets or splits that exist, or names a damaged
+    file; FileNotFoundError says which file to put where.
     """
     if split not in splits(name):
         raise ValueError(f"unknown split '{split}' of {name}; there are {', '.join(splits(name))}")
@@ -98,17 +84,14 @@ def load(
     elif drawn := stand_ins.parse(name):
         found = stand_ins.Drawn(stand_ins.SPLITS[split], *drawn)
         sample = tensor_sha256(found[:64])  # the same code draws the others
-        images = Images(found, found.labels, flip, sample)
-        if not name.startswith("shapes"):  # a batch of the others takes longer to draw than to train on
-            from .cache import cached
-
+        if name.startswith("shapes"):
+            images = Images(found, found.labels, flip, sample)
+        else:  # a batch takes longer to draw than to train on
             images = cached(f"{name}-{split}", [name, split, sample], found.chunks, flip)
     elif own := folder_in(name):
         images = ImageFolder(*own, flip=flip)
     else:
-        from .cache import cached  # needs file locks, which not every system has
-
-        source = published_sets.find(name, split, data_root(root))
+        source = published_sets.find(name, split, Path(root or paths.data()))
         read = partial(published_sets.chunks, name, split, source)
         images = cached(f"{name}-{split}", source.facts(), read, flip)
     return images, images.labels

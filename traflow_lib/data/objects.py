@@ -15,7 +15,7 @@ PAINTS = palette("D9503F", "F2A23A", "F4CF4E", "5BA66B", "3C7FB8", "7B5CA6", "E0
 WARM = palette("D9503F", "F2A23A", "F4CF4E", "9A6BC0", "E0789A", "F3EEE6")
 CATS = palette("E8A054", "8C8C95", "3E3A44", "F1E4D0", "A9744A")
 GREENS = palette("4E9B4B", "3F8458", "78B04A", "C98A3A")
-WOOD, WHITE, INK, GLASS, RED = palette("8A5A38", "FFFFFF", "2A2730", "BFE6F5", "C8413B")
+WOOD, WHITE, INK, GLASS, RED, CREAM = palette("8A5A38", "FFFFFF", "2A2730", "BFE6F5", "C8413B", "F5E8D0")
 PINK, GOLD, RUBBER, SCREEN, FOAM, RAIN = palette("F08FA0", "F6CE52", "38363E", "3C6FA0", "C2E8EE", "3C7FB8")
 
 
@@ -55,9 +55,7 @@ def car(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     pen.polygon([(-0.62, 0.1), (-0.42, high), (0.2, high), (0.5, 0.1)], paint)
     pen.polygon([(-0.48, 0.08), (-0.34, high + 0.11), (-0.12, high + 0.11), (-0.12, 0.08)], GLASS)
     pen.polygon([(-0.02, 0.08), (-0.02, high + 0.11), (0.15, high + 0.11), (0.35, 0.08)], GLASS)
-    body = box(0, 0.28, 0.92, 0.25)
-    pen.polygon(body, paint)
-    pen.soft(box(0, 0.5, 1.0, 0.12), INK, 0.4, 0.05, body)
+    pen.tinted(box(0, 0.28, 0.92, 0.25), paint, box(0, 0.5, 1.0, 0.12), INK, 0.4, 0.05)
     pen.line([(-0.8, 0.17), (0.75, 0.17)], 0.06, mix(paint, WHITE, 0.55))
     pen.ellipse(0.85, 0.25, 0.07, 0.08, GOLD)
     for x in (-0.5, 0.5):
@@ -72,9 +70,8 @@ def boat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     pen.polygon([(0.07, tall), (0.72, 0.2), (0.07, 0.2)], mix(WHITE, second, 0.1))
     pen.polygon([(0.07, -0.12), (0.44, -0.12), (0.72, 0.2), (0.07, 0.2)], second)
     pen.polygon([(-0.07, tall + 0.2), (-0.55, 0.2), (-0.07, 0.2)], mix(WHITE, INK, 0.08))
-    hull = np.array([(-0.82, 0.32), (0.88, 0.32), (0.55, 0.74), (-0.52, 0.74)])
-    pen.polygon(hull, paint)
-    pen.soft(box(0, 0.75, 1, 0.18), INK, 0.4, 0.06, hull)
+    hull = [(-0.82, 0.32), (0.88, 0.32), (0.55, 0.74), (-0.52, 0.74)]
+    pen.tinted(hull, paint, box(0, 0.75, 1, 0.18), INK, 0.4, 0.06)
     pen.line([(-0.75, 0.36), (0.8, 0.36)], 0.08, mix(paint, WHITE, 0.6))
     for x in (-0.75, -0.25, 0.25, 0.75):
         pen.line(arc(x, 0.66, 0.25, 0.12, 0.3, 0.7), 0.1, FOAM)
@@ -85,12 +82,10 @@ def house(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     shadow(pen, 0.76, 0.8)
     wall, wide = mix(paint, WHITE, 0.6), dice.between(0.58, 0.7)
     pen.polygon([(0.25, -0.85), (0.45, -0.85), (0.45, -0.2), (0.25, -0.2)], mix(RED, INK, 0.3))
-    front = np.array([(-wide, -0.1), (wide, -0.1), (wide, 0.78), (-wide, 0.78)])
-    pen.polygon(front, wall)
-    pen.soft(box(0, 0, wide, 0.12), INK, 0.35, 0.05, front)
-    roof = np.array([(-wide - 0.2, 0), (0, dice.between(-0.85, -0.7)), (wide + 0.2, 0)])
-    pen.polygon(roof, paint)
-    pen.soft([(0.1, -0.9), (1, 0.1), (0.3, 0.1)], INK, 0.35, 0.06, roof)
+    front = [(-wide, -0.1), (wide, -0.1), (wide, 0.78), (-wide, 0.78)]
+    pen.tinted(front, wall, box(0, 0, wide, 0.12), INK, 0.35, 0.05)
+    roof = [(-wide - 0.2, 0), (0, dice.between(-0.85, -0.7)), (wide + 0.2, 0)]
+    pen.tinted(roof, paint, [(0.1, -0.9), (1, 0.1), (0.3, 0.1)], INK, 0.35, 0.06)
     pen.polygon([(-0.38, 0.78), (-0.38, 0.28), (-0.1, 0.28), (-0.1, 0.78)], WOOD)
     pen.polygon([(0.12, 0.2), (0.46, 0.2), (0.46, 0.52), (0.12, 0.52)], WHITE)
     pen.polygon([(0.17, 0.25), (0.41, 0.25), (0.41, 0.47), (0.17, 0.47)], dice.choose((GLASS, GOLD)))
@@ -103,9 +98,8 @@ def tree(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     green = dice.choose(GREENS)
     if dice.chance(0.4):
         for y, wide in ((0.45, 0.68), (0.05, 0.54), (-0.35, 0.4)):
-            layer = np.array([(-wide, y), (0, y - 0.65), (wide, y)])
-            pen.polygon(layer, green)
-            pen.soft(box(0.3, y + 0.05, 0.5, 0.2), INK, 0.4, 0.07, layer)
+            layer = [(-wide, y), (0, y - 0.65), (wide, y)]
+            pen.tinted(layer, green, box(0.3, y + 0.05, 0.5, 0.2), INK, 0.4, 0.07)
         return
     for x, y, radius in ((-0.4, 0, 0.38), (0.4, 0, 0.38), (0, -0.4, 0.48), (0, 0.05, 0.4)):
         pen.ellipse(x, y, radius, radius, mix(green, INK, 0.15 if y > -0.2 else 0))
@@ -157,9 +151,7 @@ def cat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     for side in (-1, 1):
         pen.polygon([(side * 0.78, -0.05), (side * 0.72, -0.92), (side * 0.12, -0.5)], fur)
         pen.polygon([(side * 0.66, -0.3), (side * 0.64, -0.72), (side * 0.32, -0.48)], PINK)
-    head = ellipse(0, 0.1, 0.82, 0.7)
-    pen.polygon(head, fur)
-    pen.soft(ellipse(0, 0.75, 0.8, 0.25), INK, 0.25, 0.1, head)
+    pen.tinted(ellipse(0, 0.1, 0.82, 0.7), fur, ellipse(0, 0.75, 0.8, 0.25), INK, 0.25, 0.1)
     if dice.chance(0.6):
         for x in (-0.2, 0, 0.2):
             pen.line([(x, -0.52), (x * 0.8, -0.32)], 0.1, dark)
@@ -179,9 +171,8 @@ def airplane(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     dark = mix(paint, INK, 0.3)
     pen.polygon([(0.45, -0.15), (-0.12, -0.68), (-0.38, -0.68), (-0.05, -0.1)], dark)
     pen.polygon([(-0.4, -0.12), (-0.78, -0.72), (-1.0, -0.72), (-0.85, 0)], paint)
-    body = np.array([*arc(0.45, 0, 0.5, 0.26, 0, 0.5), (-0.45, 0.22), (-0.98, -0.08), (-0.8, -0.22)])
-    pen.polygon(body, mix(WHITE, paint, 0.05))
-    pen.soft(box(0, 0.27, 1, 0.12), INK, 0.4, 0.05, body)
+    body = [*arc(0.45, 0, 0.5, 0.26, 0, 0.5), (-0.45, 0.22), (-0.98, -0.08), (-0.8, -0.22)]
+    pen.tinted(body, mix(WHITE, paint, 0.05), box(0, 0.27, 1, 0.12), INK, 0.4, 0.05)
     pen.polygon([(0.68, -0.2), (0.86, -0.12), (0.9, -0.02), (0.68, -0.02)], SCREEN)
     for x in (-0.45, -0.2, 0.05, 0.3, 0.52):
         pen.ellipse(x, -0.07, 0.07, 0.07, SCREEN)
@@ -192,13 +183,11 @@ def airplane(pen: Pen, dice: Dice, paint: Colour, second: Colour):
 def mushroom(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     """A mushroom with dots."""
     shadow(pen, 0.82, 0.45)
-    cream, wide = palette("F5E8D0")[0], dice.between(0.2, 0.28)
-    stem = np.array([(-wide, -0.05), (wide, -0.05), (wide + 0.1, 0.78), (0, 0.86), (-wide - 0.1, 0.78)])
-    pen.polygon(stem, cream)
-    pen.soft(box(0, 0.05, 0.5, 0.1), INK, 0.45, 0.06, stem)
-    cap = np.concatenate([arc(0, 0.05, 0.85, 0.9, -0.25, 0.25), arc(0, 0.03, 0.85, 0.16, 0.25, 0.75)])
-    pen.polygon(cap, paint)
-    pen.soft(ellipse(0.2, 0.25, 0.9, 0.25), INK, 0.35, 0.1, cap)
+    wide = dice.between(0.2, 0.28)
+    stem = [(-wide, -0.05), (wide, -0.05), (wide + 0.1, 0.78), (0, 0.86), (-wide - 0.1, 0.78)]
+    pen.tinted(stem, CREAM, box(0, 0.05, 0.5, 0.1), INK, 0.45, 0.06)
+    cap = [*arc(0, 0.05, 0.85, 0.9, -0.25, 0.25), *arc(0, 0.03, 0.85, 0.16, 0.25, 0.75)]
+    pen.tinted(cap, paint, ellipse(0.2, 0.25, 0.9, 0.25), INK, 0.35, 0.1)
     for x, y, radius in ((-0.45, -0.2, 0.12), (0, -0.5, 0.15), (0.42, -0.22, 0.14), (-0.05, -0.05, 0.1)):
         pen.ellipse(x, y, radius, radius * 0.9, WHITE)
 
@@ -212,7 +201,7 @@ def umbrella(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     dome = arc(0, 0.1, 0.92, 0.9, -0.25, 0.25, 25)
     edge = np.linspace(dome[-1], dome[0], 25)
     edge[:, 1] -= 0.12 * np.abs(np.sin(np.linspace(0, 4 * np.pi, 25)))  # four arches
-    canopy = np.concatenate([dome, edge])
+    canopy = [*dome, *edge]
     pen.polygon(canopy, paint)
     for first in (0, 12):
         pen.polygon([(0, -0.8), *edge[first : first + 7]], second)

@@ -15,17 +15,17 @@ FINER = 4
 Colour = tuple[int, int, int]
 _ANGLES = np.linspace(0, 2 * np.pi, 40, endpoint=False)
 CIRCLE = np.stack([np.sin(_ANGLES), -np.cos(_ANGLES)], 1)  # from the top, clockwise
-CIRCLE.flags.writeable = False
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """The colour that lies the share (0..1) of the way from a to b."""
-    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b))
+    return red, green, blue
 
 
 def palette(*codes: str) -> list[Colour]:
     """Colours of hexadecimal codes like F9DCC8."""
-    return [tuple(bytes.fromhex(code)) for code in codes]
+    return [(red, green, blue) for red, green, blue in map(bytes.fromhex, codes)]
 
 
 def along(colours: Sequence[Colour], place: float) -> Colour:
@@ -73,8 +73,7 @@ class Pen:
 
     def frame(self, x: float = 0, y: float = 0, scale: float = 1, turn: float = 0, flip: bool = False):
         """Later points are scaled, turned (radians, clockwise), mirrored if asked and moved to (x, y)."""
-        cosine, sine = np.cos(turn) * scale, np.sin(turn) * scale
-        self.matrix = np.array([[cosine, sine], [-sine, cosine]])
+        self.matrix = _turned(turn) * scale
         if flip:
             self.matrix[0] *= -1
         self.origin, self.scale = np.array([x, y]), scale
@@ -100,10 +99,6 @@ class Pen:
         for x, y in (pixels[:2], pixels[-2:]):
             self.on.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
-    def ring(self, outline: np.ndarray, inner: np.ndarray, colour: Colour):
-        """What lies between an outline and another one inside it."""
-        self.polygon(np.concatenate([outline, outline[:1], inner, inner[:1]]), colour)
-
     def soft(self, points, colour: Colour, strength: float, blur: float, inside=None):
         """Tints a polygon with a blurred edge (blur in units of the frame), only inside another polygon."""
         coarse = self.fine // FINER
@@ -127,6 +122,11 @@ class Pen:
             mask = ImageChops.multiply(mask, inner)
         self.image.paste(colour, tuple(low * FINER), mask)
 
+    def tinted(self, points, colour: Colour, place, tint: Colour, strength: float, blur: float):
+        """A filled polygon with corners [n, 2], tinted where the soft polygon `place` covers it."""
+        self.polygon(points, colour)
+        self.soft(place, tint, strength, blur, inside=points)
+
     def pixels(self) -> np.ndarray:
         """The picture as uint8 [3, size, size]."""
         return np.asarray(self.image.reduce(FINER)).transpose(2, 0, 1)
@@ -134,11 +134,13 @@ class Pen:
 
 def ellipse(x: float, y: float, width: float, height: float, turn: float = 0) -> np.ndarray:
     """Corners [40, 2] of an ellipse, from its top clockwise."""
-    points = CIRCLE * (width, height)
-    if turn:
-        cosine, sine = np.cos(turn), np.sin(turn)
-        points = points @ np.array([[cosine, sine], [-sine, cosine]])
-    return points + (x, y)
+    return CIRCLE * (width, height) @ _turned(turn) + (x, y)
+
+
+def _turned(turn: float) -> np.ndarray:
+    """The matrix [2, 2] that turns rows (x, y) clockwise by radians."""
+    cosine, sine = np.cos(turn), np.sin(turn)
+    return np.array([[cosine, sine], [-sine, cosine]])
 
 
 def arc(

@@ -5,7 +5,7 @@ Coordinates are those of the head: its centre is the origin, the crown at about 
 
 import numpy as np
 
-from .faces import Look, look
+from .faces import Look
 from .pen import Pen, arc, box, ellipse, mirrored, mix, palette
 
 WHITE, INK, BROWN, GOLD = palette("FFFFFF", "2A2028", "5E3626", "F0C552")
@@ -14,7 +14,7 @@ ROSE, LIPSTICK, WINE = palette("E8736C", "C93A4C", "8A2F38")
 
 def draw(index: np.ndarray, size: int) -> np.ndarray:
     """The faces numbered index [n] (integers from 0), uint8 [n, 3, size, size]."""
-    return np.stack([portrait(look(int(i)), size) for i in index])
+    return np.stack([portrait(Look(int(i)), size) for i in index])
 
 
 def portrait(face: Look, size: int) -> np.ndarray:
@@ -63,9 +63,8 @@ def hair_behind(pen: Pen, face: Look):
 def shoulders(pen: Pen, face: Look):
     """Neck, shirt and collar."""
     shade = mix(face.skin, BROWN, 0.35)
-    body = ellipse(0, 2.05, 1.35, 0.95)
-    pen.polygon(body, face.clothes)
-    pen.soft(ellipse(-0.9 * face.light, 2.0, 0.7, 0.9), INK, 0.25, 0.2, body)
+    fold = ellipse(-0.9 * face.light, 2.0, 0.7, 0.9)
+    pen.tinted(ellipse(0, 2.05, 1.35, 0.95), face.clothes, fold, INK, 0.25, 0.2)
     light = mix(face.clothes, WHITE, 0.45)
     if face.stripes:
         for inset in (0.2, 0.42):
@@ -91,9 +90,8 @@ def ears(pen: Pen, face: Look):
 
 def skin(pen: Pen, face: Look):
     """The head, softly shaded on the side away from the light, and its cheeks."""
-    head = face.head()
-    pen.polygon(head, mix(face.skin, BROWN, 0.3))
-    pen.soft(face.head(-0.06) + (0.1 * face.light, -0.06), mix(face.skin, WHITE, 0.06), 1, 0.1, head)
+    head, lit = face.head(), face.head(-0.06) + (0.1 * face.light, -0.06)
+    pen.tinted(head, mix(face.skin, BROWN, 0.3), lit, mix(face.skin, WHITE, 0.06), 1, 0.1)
     if face.rosy:
         for x, _ in face.eyes():
             pen.soft(ellipse(x * 1.3, 0.4, 0.16, 0.12), ROSE, 0.7, 0.07, head)
@@ -146,9 +144,8 @@ def beard(pen: Pen, face: Look):
     """A full beard, a goatee or a moustache."""
     x, hair = face.yaw * 1.2, mix(face.hair, INK, 0.12)
     if face.beard == "full":
-        outer, inner = face.head(0.05), arc(x, 0.2, face.width * 0.72, 0.34, 0.75, 0.25)
-        lower = outer[(outer[:, 1] > 0.1)]
-        pen.polygon(np.concatenate([lower, inner]), hair)
+        outer = face.head(0.05)
+        pen.polygon([*outer[outer[:, 1] > 0.1], *arc(x, 0.2, face.width * 0.72, 0.34, 0.75, 0.25)], hair)
         pen.ellipse(x, 0.66, 0.34 * face.mouth, 0.15, face.skin)
     if face.beard == "goatee":
         pen.ellipse(x, 0.88, 0.24, 0.17, hair)
@@ -175,13 +172,13 @@ def hair_before(pen: Pen, face: Look):
         line = [(out - 0.1, -0.1), (out - 0.22, -0.4), middle, (0.22 - out, -0.4), (0.1 - out, -0.1)]
     else:
         line = [(out - 0.1, 0.15), (out - 0.2, -0.25), (part, -0.72), (0.2 - out, -0.25), (0.1 - out, 0.15)]
-    outline = np.concatenate([crown, line])
+    outline = [*crown, *line]
     pen.polygon(outline, face.hair)
     if face.style == "curly":
         for x, y in arc(0, -0.1, face.width * 0.85, 0.72, -0.17, 0.17, 7):
             pen.ellipse(x, y, 0.2, 0.2, face.hair)
     gleam = arc(0, -0.05, out * 0.75, 0.78, 0.02, 0.16) * (face.light, 1)
-    pen.soft(np.concatenate([gleam, gleam[::-1] * 0.85]), WHITE, 0.5, 0.04, outline)
+    pen.soft([*gleam, *gleam[::-1] * 0.85], WHITE, 0.5, 0.04, outline)
 
 
 def glasses(pen: Pen, face: Look):
@@ -191,7 +188,8 @@ def glasses(pen: Pen, face: Look):
     for side, x in ((-1, left), (1, right)):
         lens = ellipse(x, y, wide, high) if face.round_glasses else box(x, y, wide, high)
         pen.soft(lens, WHITE, 0.22, 0.01)
-        pen.ring(lens, (lens - (x, y)) * 0.78 + (x, y), face.frame)
+        inner = (lens - (x, y)) * 0.78 + (x, y)
+        pen.polygon([*lens, lens[0], *inner, inner[0]], face.frame)
         pen.line([(x + side * wide, y), (side * face.width, y - 0.04)], 0.07, face.frame)
     pen.line([(left + wide, y - 0.02), (right - wide, y - 0.02)], 0.07, face.frame)
 
@@ -201,11 +199,10 @@ def hat(pen: Pen, face: Look):
     colour = mix(GOLD, WHITE, 0.35) if face.hat == "straw" else face.hat_colour
     dark, light, out = mix(colour, INK, 0.35), mix(colour, WHITE, 0.35), face.width + 0.13
     if face.hat in ("cap", "beanie"):
-        dome = np.concatenate([arc(0, -0.38, out, 0.85, -0.25, 0.25), [(-out, -0.38)]])
+        dome = np.array([*arc(0, -0.38, out, 0.85, -0.25, 0.25), (-out, -0.38)])
     else:
         dome = mirrored([(0, -1.2), (0.3, -1.28), (out * 0.7, -1.15), (out * 0.8, -0.45)])
-    pen.polygon(dome, colour)
-    pen.soft(dome * (0.6, 1) + (-0.35 * face.light, 0), INK, 0.3, 0.15, dome)
+    pen.tinted(dome, colour, dome * (0.6, 1) + (-0.35 * face.light, 0), INK, 0.3, 0.15)
     if face.hat == "cap":
         pen.ellipse(0.3 * face.light, -0.42, out, 0.16, dark)
         pen.ellipse(0, -1.22, 0.09, 0.06, dark)

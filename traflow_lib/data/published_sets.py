@@ -1,7 +1,4 @@
-"""Which files make up each data set, where they are looked for, and how they become images.
-
-One entry a data set in DATASETS.
-"""
+"""Which files make up each data set, where they are looked for, and how they become images: DATASETS."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -80,9 +77,7 @@ def _celeba64(root: Path, splits: list[str]) -> list[Source]:
     def read(source: Path) -> Iterator[readers.Chunk]:
         parts = readers.partition(listing)
         names = [f"img_align_celeba/{name}" for split in splits for name in parts[split]]
-        return readers.encoded(
-            source, names, partial(readers.decode, size=(178, 218), shrink=readers.celeba_face)
-        )
+        return readers.encoded(source, names, (178, 218), readers.celeba_face)
 
     archive = folder / "img_align_celeba.zip"
     return [
@@ -92,16 +87,12 @@ def _celeba64(root: Path, splits: list[str]) -> list[Source]:
 
 
 def _ffhq64(root: Path, splits: list[str]) -> list[Source]:
-    folder = root / "ffhq64"
-    thumbnails, archive = folder / "thumbnails128x128", folder / "ffhq-64x64.zip"
+    thumbnails, archive = root / "ffhq64" / "thumbnails128x128", root / "ffhq64" / "ffhq-64x64.zip"
 
     def read() -> Iterator[readers.Chunk]:
         files = sorted(thumbnails.rglob("*.png"), key=lambda file: file.name)
-        return readers.encoded(
-            thumbnails,
-            [str(file.relative_to(thumbnails)) for file in files],
-            partial(readers.decode, size=(128, 128), shrink=readers.halve),
-        )
+        names = [str(file.relative_to(thumbnails)) for file in files]
+        return readers.encoded(thumbnails, names, (128, 128), readers.halve)
 
     return [Source([archive], partial(readers.zip_of_png, archive, 64)), Source([thumbnails], read)]
 
@@ -153,17 +144,15 @@ DATASETS = {
 def find(name: str, split: str, root: Path) -> Source:
     """The first complete source of a data set; FileNotFoundError says in one line which file to put where."""
     dataset = DATASETS[name]
-    sources = dataset.at(root, dataset.parts(split))
-    for source in sources:
-        if all(file.exists() for file in source.files):
+    nearest: list[str] = []  # what the least incomplete source lacks
+    for source in dataset.at(root, dataset.parts(split)):
+        lacking = [str(file) for file in source.files if not file.exists()]
+        if not lacking:
             return source
-    begun = [
-        [file for file in source.files if not file.exists()]
-        for source in sources
-        if any(file.exists() for file in source.files)
-    ]
-    lacking = f" lacks {', '.join(map(str, min(begun, key=len)))}" if begun else " is not there"
-    raise FileNotFoundError(f"{name} ({split}){lacking}; put {dataset.how.format(root=root)}")
+        if len(lacking) < len(source.files) and (not nearest or len(lacking) < len(nearest)):
+            nearest = lacking
+    state = f" lacks {', '.join(nearest)}" if nearest else " is not there"
+    raise FileNotFoundError(f"{name} ({split}){state}; put {dataset.how.format(root=root)}")
 
 
 def chunks(name: str, split: str, source: Source) -> Iterator[readers.Chunk]:

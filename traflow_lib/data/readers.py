@@ -1,8 +1,7 @@
 """Readers of the formats image data sets come in.
 
-Generators of (pixels uint8 [n, C, H, W], labels int64 [n] or None), in a fixed order.
-
-A damaged, truncated or foreign file is a ValueError that names it. Nothing in a file is ever executed.
+Generators of (pixels uint8 [n, C, H, W], labels int64 [n] or None), in a fixed order. A damaged, truncated or
+foreign file is a ValueError that names it. Nothing in a file is ever executed.
 """
 
 import gzip
@@ -11,10 +10,11 @@ import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 Chunk = tuple[np.ndarray, np.ndarray | None]
 BLOCK = 256  # images decoded at a time
@@ -26,15 +26,12 @@ class Unusable(ValueError):
 
 @contextmanager
 def reading(what) -> Iterator[None]:
-    """Whatever goes wrong inside is an error of the file `what`.
-
-    Decoders raise all kinds of exceptions on damaged input.
-    """
+    """Whatever goes wrong inside is a ValueError that names the file `what`."""
     try:
         yield
     except Unusable as error:
         raise ValueError(f"{what} {error}") from None
-    except Exception as error:
+    except Exception as error:  # decoders raise all kinds on damaged input
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
             f"{what} is damaged, incomplete or of another format ({reason}); replace it"
@@ -58,11 +55,17 @@ def labels_of(values, count: int, first: int, last: int) -> np.ndarray:
     return labels.astype(np.int64) - first
 
 
-def _idx(file: Path, dimensions: int) -> np.ndarray:
-    """A gzipped idx file of unsigned bytes (LeCun's MNIST format).
+def rows_of_colour(values: np.ndarray, size: int) -> np.ndarray:
+    """Rows uint8 [n, 3 * size * size] as images [n, 3, size, size]."""
+    require(
+        values.dtype == np.uint8 and values.ndim == 2 and values.shape[1] == 3 * size * size,
+        f"data {values.dtype} {values.shape}, not uint8 [n, {3 * size * size}]",
+    )
+    return values.reshape(-1, 3, size, size)
 
-    Two zero bytes, type 8, number of dimensions, their sizes, the values.
-    """
+
+def _idx(file: Path, dimensions: int) -> np.ndarray:
+    """LeCun's idx, gzipped: two zero bytes, type 8 (byte), number of dimensions, their sizes, the values."""
     content = gzip.decompress(file.read_bytes())
     require(
         content[:4] == bytes([0, 0, 8, dimensions]),
@@ -103,49 +106,28 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
             rank = np.argsort(np.argsort([synsets[number] for number in range(1, classes + 1)]))
     for file in files:
         with reading(file), np.load(file, allow_pickle=False) as content:
-            pixels = content["data"]
-            expected = 3 * size * size
-            require(
-                pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == expected,
-                f"data {pixels.dtype} {pixels.shape}, not uint8 [n, {expected}]",
-            )
+            pixels = rows_of_colour(content["data"], size)
             labels = rank[labels_of(content["labels"], len(pixels), 1, classes)]
-        yield pixels.reshape(-1, 3, size, size), labels
+        yield pixels, labels
 
 
 def pillow():
-    """Pillow's module Image; ImportError says how to get it."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ImportError(
-            "image files are read with Pillow, which is not installed; pip install pillow"
-        ) from None
+    """Pillow's module Image."""
     return Image
 
 
-def celeba_face(image):
-    """Score-SDE's (and so RectifiedFlow's) CelebA-64.
-
-    The central 140 pixels, shrunk to 64 with an antialiased triangle filter.
+def celeba_face(image: Image.Image) -> Image.Image:
+    """Score-SDE's (and so RectifiedFlow's) CelebA-64: the central 140 pixels, shrunk to 64.
 
     Theirs is tf.image.resize(antialias=True), whose filter Pillow calls BILINEAR. Cut first: resize(box=...)
     lets the filter see beyond the box.
     """
-    return image.crop((19, 39, 159, 179)).resize((64, 64), pillow().Resampling.BILINEAR)
+    return image.crop((19, 39, 159, 179)).resize((64, 64), Image.Resampling.BILINEAR)
 
 
-def halve(image):
+def halve(image: Image.Image) -> Image.Image:
     """The mean of every 2x2 pixels, exactly; resize() with a box filter rounds twice."""
     return image.reduce(2)
-
-
-def decode(content: bytes, size: tuple[int, int], shrink: Callable | None = None) -> np.ndarray:
-    """A jpeg or png of (width, height) `size` as uint8 [3, H, W], after shrink(Pillow image)."""
-    with pillow().open(io.BytesIO(content)) as image:
-        require(image.size == size, f"{image.size[0]}x{image.size[1]} pixels, not {size[0]}x{size[1]}")
-        image = image.convert("RGB")
-    return np.asarray(shrink(image) if shrink else image).transpose(2, 0, 1)
 
 
 def each(work: Callable, items: list, folder: Path = Path()) -> Iterator[list]:
@@ -175,42 +157,45 @@ def each(work: Callable, items: list, folder: Path = Path()) -> Iterator[list]:
 
 
 def encoded(
-    source: Path, names: list[str], decoder: Callable[[bytes], np.ndarray], labels: np.ndarray | None = None
+    source: Path,
+    names: list[str],
+    size: tuple[int, int],
+    shrink: Callable[[Image.Image], Image.Image] | None = None,
+    labels: np.ndarray | None = None,
 ) -> Iterator[Chunk]:
-    """Decoded images of the named files of a folder or .zip, and their labels."""
-    pillow()
-    with ExitStack() as stack:
-        if source.is_dir():
-            content = lambda name: (source / name).read_bytes()  # noqa: E731
-        else:
-            with reading(source):
-                content = stack.enter_context(zipfile.ZipFile(source)).read
-        done = 0
-        for part in each(lambda name: decoder(content(name)), names, source):
-            yield np.stack(part), None if labels is None else labels[done : done + len(part)]
-            done += len(part)
+    """The named jpeg or png files, all of (width, height) `size`, in a folder or .zip, after shrink()."""
+    with reading(source):
+        place = source if source.is_dir() else zipfile.Path(source)
+
+    def decode(name: str) -> np.ndarray:
+        with Image.open(io.BytesIO(place.joinpath(name).read_bytes())) as image:
+            require(image.size == size, f"{image.size[0]}x{image.size[1]} pixels, not {size[0]}x{size[1]}")
+            picture = image.convert("RGB")
+        return np.asarray(shrink(picture) if shrink else picture).transpose(2, 0, 1)
+
+    done = 0
+    for part in each(decode, names, source):
+        yield np.stack(part), None if labels is None else labels[done : done + len(part)]
+        done += len(part)
 
 
 def zip_of_png(file: Path, size: int, classes: int | None = None) -> Iterator[Chunk]:
-    """EDM's and ADM's data set archive.
-
-    Png files in the order of their names, and labels 0..classes-1 from its dataset.json.
-    """
+    """EDM's and ADM's archive: png files in the order of their names, labels 0..classes-1 in dataset.json."""
     with reading(file), zipfile.ZipFile(file) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith(".png"))
         labels = None
         if classes:
             of = dict(json.loads(archive.read("dataset.json"))["labels"])
             labels = labels_of([of[name] for name in names], len(names), 0, classes - 1)
-    yield from encoded(file, names, lambda content: decode(content, (size, size)), labels)
+    yield from encoded(file, names, (size, size), labels=labels)
 
 
 def partition(file: Path) -> dict[str, list[str]]:
     """CelebA's list_eval_partition.txt: lines `000001.jpg 0`, where 0 is train, 1 valid and 2 test."""
-    parts = {"train": [], "valid": [], "test": []}
+    parts: dict[str, list[str]] = {"0": [], "1": [], "2": []}
     with reading(file):
         for line in file.read_text(encoding="utf-8").splitlines():
             name, part = line.split()
-            list(parts.values())[int(part)].append(name)
-            require(0 <= int(part) and Path(name).name == name, f"the line '{line}'")
-    return parts
+            require(part in parts and Path(name).name == name, f"the line '{line}'")
+            parts[part].append(name)
+    return dict(zip(("train", "valid", "test"), parts.values()))

@@ -5,10 +5,12 @@ The name says what is in it: .pt a tensor as the network made it, [N, C, H, W] f
 folder one PNG a sample. .npy is read, too.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..files.checksums import tensor_sha256
@@ -16,7 +18,7 @@ from ..files.inert_pickle import read_torch
 from .arrays import ImageArray
 from .folder import ImageFolder
 from .image_set import Images
-from .readers import pillow, reading, require
+from .readers import reading, require
 
 ARRAYS = (".npz", ".npy", ".pt")
 
@@ -35,38 +37,35 @@ def write(file: Path, x: Tensor, pixels: Tensor | None, label: Tensor | None = N
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".pt":
         torch.save(x, file)
-        return
-    array = (x if pixels is None else pixels.permute(0, 2, 3, 1)).numpy()
-    if file.suffix == ".npz":
-        np.savez(file, array, *([] if label is None else [label.numpy()]))
-    elif file.suffix == ".png":
-        _picture(_sheet(array)).save(file)
-    else:
+    elif file.suffix == ".npz":
+        array = x if pixels is None else pixels.permute(0, 2, 3, 1)
+        np.savez(file, array.numpy(), *([] if label is None else [label.numpy()]))
+    elif pixels is not None and file.suffix == ".png":
+        sheet(pictures(pixels), math.ceil(len(pixels) ** 0.5)).save(file)
+    elif pixels is not None:
         file.mkdir(exist_ok=True)
-        for number, image in enumerate(array):
-            _picture(image).save(file / f"{number:06d}.png")
+        for number, picture in enumerate(pictures(pixels)):
+            picture.save(file / f"{number:06d}.png")
 
 
-def _picture(array: np.ndarray):
-    return pillow().fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+def pictures(pixels: Tensor) -> list[Image.Image]:
+    """Pixels uint8 [N, C, H, W], of one or three channels, as pictures of Pillow."""
+    arrays = pixels.squeeze(1) if pixels.shape[1] == 1 else pixels.permute(0, 2, 3, 1)
+    return [Image.fromarray(array) for array in arrays.numpy()]
 
 
-def _sheet(array: np.ndarray) -> np.ndarray:
-    """All pictures [N, H, W, C] row by row in one, as square as it can be; the rest is black."""
-    n, height, width, channels = array.shape
-    across = int(np.ceil(np.sqrt(n)))
-    down = -(-n // across)
-    sheet = np.zeros((down * across, height, width, channels), np.uint8)
-    sheet[:n] = array
-    sheet = sheet.reshape(down, across, height, width, channels).swapaxes(1, 2)
-    return sheet.reshape(down * height, across * width, channels)
+def sheet(pictures: list[Image.Image], columns: int) -> Image.Image:
+    """All pictures, of one size, row by row in one; the rest is black."""
+    width, height = pictures[0].size
+    rows = math.ceil(len(pictures) / columns)
+    found = Image.new(pictures[0].mode, (width * min(columns, len(pictures)), height * rows))
+    for i, picture in enumerate(pictures):
+        found.paste(picture, (i % columns * width, i // columns * height))
+    return found
 
 
 def read(place: Path) -> Images:
-    """The images in a folder, as they are, or in a file of ARRAYS.
-
-    ValueError names what is no array of images; of an .npz, the one of uint8 is taken.
-    """
+    """The images in a folder or a file of ARRAYS (of .npz the uint8 ones); ValueError names what is none."""
     if place.suffix not in ARRAYS or place.is_dir():
         return ImageFolder(place)
     if place.suffix == ".pt":

@@ -34,8 +34,7 @@ def land(dice: Dice, size: int) -> Pen:
     ground, line = dice.choose(GROUNDS), dice.between(0.3, 0.5)
     pen.ellipse(dice.between(-1, 1), line + 1.3, 2.2, 1.5, mix(ground, SKIES[0][0], 0.35))
     hill = ellipse(dice.between(-0.4, 0.4), line + 2, 3.2, 1.9)
-    pen.polygon(hill, ground)
-    pen.soft(box(0, 1.1, 1.6, 0.35), INK, 0.25, 0.15, hill)
+    pen.tinted(hill, ground, box(0, 1.1, 1.6, 0.35), INK, 0.25, 0.15)
     for _ in range(5):
         x, y = dice.between(-0.95, 0.95), dice.between(line + 0.25, 0.95)
         pen.ellipse(x, y, 0.07, 0.03, mix(ground, dice.choose((WHITE, INK)), 0.25))

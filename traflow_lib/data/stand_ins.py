@@ -2,17 +2,23 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from . import drawn
+from . import drawn, faces, objects, portraits
 from .readers import Chunk
 
 NAMES = (
     "shapes<size>, shapes<size>x<channels>, faces<size> and objects<size> (shapes32x1, faces64, objects32)"
 )
+# what labels and what draws the images of these numbers
+ARTISTS: dict[str, tuple[Callable, Callable]] = {
+    "shapes": (drawn.kinds, drawn.draw),
+    "faces": (faces.labels, portraits.draw),
+    "objects": (objects.labels, objects.draw),
+}
 SPLITS = {"all": range(60_000), "train": range(50_000), "test": range(50_000, 60_000)}
 
 
@@ -24,37 +30,21 @@ def parse(name: str) -> tuple[str, int, int] | None:
     return match[1], int(match[2]), int(match[3] or 3)
 
 
-def _artist(kind: str) -> tuple[Callable, Callable]:
-    """labels(index) and draw(index, size, channels) of a kind."""
-    if kind == "shapes":
-        return drawn.kinds, drawn.draw
-    try:
-        from . import faces, objects, portraits
-    except ImportError:
-        raise ImportError(
-            f"{kind} are drawn with Pillow, which is not installed; pip install pillow"
-        ) from None
-    labels, draw = (faces.labels, portraits.draw) if kind == "faces" else (objects.labels, objects.draw)
-    return labels, lambda index, size, channels: draw(index, size)
-
-
 class Drawn:
-    """Indexes like a uint8 tensor [N, channels, size, size]; its image i is number[i] of the sequence.
-
-    labels: int64 [N].
-    """
+    """Indexes like a uint8 tensor [N, channels, size, size]; its image i is numbers[i] of the sequence."""
 
     def __init__(self, numbers: range, kind: str, size: int, channels: int):
-        """kind, size, channels: as parse gives them. ImportError without Pillow for faces and objects."""
-        labels, self.draw = _artist(kind)
+        """kind, size, channels: as parse gives them."""
+        labels, draw = ARTISTS[kind]
+        options = {"channels": channels} if kind == "shapes" else {}  # the others are in colour
+        self.draw = partial(draw, size=size, **options)
         self.numbers = torch.arange(numbers.start, numbers.stop)
         self.shape = (len(numbers), channels, size, size)
-        self.labels = torch.from_numpy(labels(np.arange(numbers.start, numbers.stop)))
+        self.labels = torch.from_numpy(labels(self.numbers.numpy()))
 
     def __getitem__(self, index) -> Tensor:
         chosen = self.numbers[index]
-        _, channels, size, _ = self.shape
-        pixels = torch.from_numpy(self.draw(chosen.reshape(-1).numpy(), size, channels))
+        pixels = torch.from_numpy(self.draw(chosen.reshape(-1).numpy()))
         return pixels.reshape(*chosen.shape, *self.shape[1:])
 
     def chunks(self) -> Iterator[Chunk]:

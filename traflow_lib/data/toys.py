@@ -1,7 +1,4 @@
-"""Toy data: densities that can be sampled without end, each with a test for being on its support.
-
-In the plane, but for one in 32 dimensions.
-"""
+"""Toy data: densities to sample without end, each with a test for being on its support."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +11,9 @@ from ..flow import GaussianMixtureFlow
 
 @dataclass(frozen=True)
 class Toy:
-    """sample(n, generator) -> [n, dim].
+    """sample(n, generator) -> [n, dim]; flow: the exact velocity if it is known.
 
-    on_support(x) -> bool [n], True inside the region that holds at least 99 % of the data; flow: the exact
-    velocity if it is known.
+    on_support(x) -> bool [n], True inside the region that holds at least 99 % of the data.
     """
 
     name: str
@@ -42,19 +38,18 @@ def _on_checkerboard(x: Tensor) -> Tensor:
     return (x.abs() <= 2).all(dim=1) & ((column + row) % 2 == 0)
 
 
-RADIUS_99 = (
-    3.035  # standard deviations around a point in the plane that hold 99 % of a Gaussian: sqrt(-2 ln 0.01)
-)
+RADIUS_99 = 3.035  # standard deviations that hold 99 % of a Gaussian in the plane: sqrt(-2 ln 0.01)
+
+
+def _near(points: Tensor, std: float) -> Callable[[Tensor], Tensor]:
+    """Whether x [n, 2] lies where a Gaussian around one of the points [K, 2] has 99 % of its mass."""
+    return lambda x: torch.cdist(x, points.to(x)).min(dim=1).values <= RADIUS_99 * std
 
 
 def _mixture(name: str, modes: Tensor, std: float) -> Toy:
     """Round Gaussians of one width around `modes` [K, 2]."""
     flow = GaussianMixtureFlow(modes, (std**2 * torch.eye(2)).expand(len(modes), 2, 2))
-
-    def near_a_mode(x: Tensor) -> Tensor:
-        return torch.cdist(x, modes.to(x)).min(dim=1).values <= RADIUS_99 * std
-
-    return Toy(name, flow.sample, near_a_mode, flow)
+    return Toy(name, flow.sample, _near(modes, std), flow)
 
 
 ANGLES = torch.arange(8) * torch.pi / 4
@@ -72,16 +67,11 @@ def _spiral_arm(u: Tensor) -> Tensor:
 
 def _two_spirals(n: int, generator: torch.Generator | None = None) -> Tensor:
     sign = 2.0 * torch.randint(0, 2, (n, 1), generator=generator) - 1
-    return sign * _spiral_arm(torch.rand(n, generator=generator).sqrt()) + SPIRAL_STD * torch.randn(
-        n, 2, generator=generator
-    )
+    x = sign * _spiral_arm(torch.rand(n, generator=generator).sqrt())
+    return x + SPIRAL_STD * torch.randn(n, 2, generator=generator)
 
 
-def _near_a_spiral(x: Tensor) -> Tensor:
-    arm = _spiral_arm(torch.linspace(0, 1, 400)).to(x)
-    return torch.cdist(x, torch.cat([arm, -arm])).min(dim=1).values <= RADIUS_99 * SPIRAL_STD
-
-
+ARM = _spiral_arm(torch.linspace(0, 1, 400))
 ARMS, TWIST = 5, 1.4  # of the pinwheel; TWIST: radians for each unit of distance from its middle
 ARM_MIDDLE, ARM_STD = 1.25, torch.tensor([0.35, 0.09])  # along the arm and across it, before the twist
 
@@ -98,12 +88,9 @@ def _pinwheel(n: int, generator: torch.Generator | None = None) -> Tensor:
 
 
 def _on_an_arm(x: Tensor) -> Tensor:
-    straight = _turned(
-        x, -TWIST * x.norm(dim=1)
-    )  # the twist keeps distances from the middle, so it can be undone
     found = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    for arm in range(ARMS):
-        along, across = _turned(straight, torch.full((len(x),), -2 * torch.pi * arm / ARMS).to(x)).unbind(1)
+    for arm in range(ARMS):  # the twist keeps distances from the middle, so it can be undone
+        along, across = _turned(x, -TWIST * x.norm(dim=1) - 2 * torch.pi * arm / ARMS).unbind(1)
         distance = ((along - ARM_MIDDLE) / ARM_STD[0]) ** 2 + (across / ARM_STD[1]) ** 2
         found |= distance <= RADIUS_99**2
     return found
@@ -125,9 +112,9 @@ def _on_a_ring(x: Tensor) -> Tensor:
     return apart <= 2.576 * RING_STD  # standard deviations that hold 99 % of a Gaussian on a line
 
 
-def _subspace(dim: int = 32, inner: int = 4, components: int = 8) -> Toy:
-    """Gaussians on a random subspace of `inner` dimensions, nearly flat across it."""
-    generator = torch.Generator().manual_seed(0)
+def _subspace() -> Toy:
+    """Gaussians on a random subspace of 4 of 32 dimensions, nearly flat across it."""
+    dim, inner, components, generator = 32, 4, 8, torch.Generator().manual_seed(0)
     basis, upper = torch.linalg.qr(torch.randn(dim, inner, generator=generator, dtype=torch.float64))
     basis = basis * upper.diagonal().sign()  # the one decomposition whose diagonal is positive
     means = 1.5 * torch.randn(components, inner, generator=generator, dtype=torch.float64)
@@ -149,7 +136,7 @@ TOYS = {
     for toy in (
         Toy("checkerboard", _checkerboard, _on_checkerboard),
         _mixture("8gaussians", MODES, MODE_STD),
-        Toy("two_spirals", _two_spirals, _near_a_spiral),
+        Toy("two_spirals", _two_spirals, _near(torch.cat([ARM, -ARM]), SPIRAL_STD)),
         _mixture("25gaussians", GRID, 0.1),
         Toy("pinwheel", _pinwheel, _on_an_arm),
         Toy("rings", _rings, _on_a_ring),

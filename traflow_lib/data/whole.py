@@ -30,7 +30,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         body = place + 8 + int.from_bytes(content[place : place + 4])
         name, check = content[place + 4 : place + 8], int.from_bytes(content[body : body + 4])
         require(len(content) >= body + 4, "it ends before its last chunk")
-        require(zlib.crc32(content[place + 4 : body]) == check, f"its chunk {name} has another checksum")
+        require(zlib.crc32(content[place + 4 : body]) == check, f"its chunk {name!r} has another checksum")
         yield name, content[place + 8 : body]
         place = body + 4
 

@@ -79,7 +79,7 @@ class Experiment:
         block = self.recipe["teacher"]
         if block.get("kind") != "checkpoint":
             return None
-        file = images.data_root() / "teachers" / block["file"]
+        file = paths.data() / "teachers" / block["file"]
         header = self.models.imported(file).header
         return {"net": header["network"], "sha256": header["source"]["sha256"], "file": file}
 

@@ -12,6 +12,7 @@ import torch
 from .. import objectives
 from ..data import fetch, images
 from ..evaluation import inception
+from ..files import paths
 from ..files.log import log
 from . import settings
 from .networks import Networks
@@ -117,7 +118,7 @@ def _trains_on_images(recipe: dict) -> bool:
 
 
 def _teacher(name: Path) -> Need:
-    file = images.data_root() / "teachers" / name
+    file = paths.data() / "teachers" / name
     return Need(
         "teacher checkpoint",
         file.exists(),

@@ -1,31 +1,31 @@
-"""Read files of pickled networks as data.
+"""Read pickles as data: arrays and plain containers are built, nothing else that a file names is run."""
 
-Tensors and plain containers are built, nothing else a file names is imported or run.
-"""
-
-import codecs
 import io
 import pickle
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 
 class Refused(ValueError):
-    """The file names something that only running its code would give; the message is that name."""
+    """The file names something that only running its code would give."""
+
+    def __init__(self, name: str):
+        super().__init__(f"it holds {name}, which is code to run and not data")
 
 
 class PickledObject(dict):
-    """An object that was not built.
+    """An object that was not built: the name of its class where it is known, and the state it was to have."""
 
-    The name of its class where it is known, and the state it would have been given.
-    """
-
-    name, state = "", None
+    name: str = ""
+    state: Any = None
 
     def __init__(self, *arguments):
         pass
@@ -39,22 +39,22 @@ def read(path: Path) -> Any:
 
     ValueError in one line when it is not whole or asks for more than data.
     """
-    with open(path, "rb") as stream:
-        return _in_one_line(path, lambda: _Unpickler(stream).load())
+    with _one_line(path), open(path, "rb") as stream:
+        return Unpickler(stream).load()
 
 
 def read_torch(path: Path) -> Any:
     """The content of a file of torch.save, by torch's own weights-only loader; ValueError as in read()."""
-    return _in_one_line(path, lambda: _weights(path))
+    with _one_line(path):
+        return _weights(path)
 
 
-def _in_one_line(path: Path, load) -> object:
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
     try:
-        return load()
+        yield
     except Refused as error:
-        raise ValueError(
-            f"{path.name} is refused: it holds {error}, which is code to run and not data"
-        ) from None
+        raise ValueError(f"{path.name} is refused: {error}") from None
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to call for
         reason = (str(error).strip() or "it ends too early").splitlines()[0]
         raise ValueError(
@@ -62,17 +62,15 @@ def _in_one_line(path: Path, load) -> object:
         ) from None
 
 
-def _weights(source) -> object:
+def _weights(source) -> Any:
     try:
         return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        if named:
+        if named := re.search(r"GLOBAL (\S+)", str(error)):
             raise Refused(named[1]) from None
         # torch's message first advises to run the code
-        raise pickle.UnpicklingError(
-            str(error).partition("WeightsUnpickler error:")[2].strip() or "no tensors and containers"
-        ) from None
+        reason = str(error).partition("WeightsUnpickler error:")[2].strip()
+        raise pickle.UnpicklingError(reason or "no tensors and containers") from None
 
 
 def _persistent_object(meta: dict) -> PickledObject:
@@ -87,31 +85,49 @@ def _tensor(storage, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
     return torch.empty(0, dtype=storage.dtype).set_(storage).as_strided(size, stride, offset)
 
 
+def _latin1(text: str, _: str) -> bytes:
+    """How old protocols write bytes."""
+    return text.encode("latin1")
+
+
+_CORES = ("numpy.core", "numpy._core")  # a module's name before and since numpy 2
+NOT_BUILT = ["torch.nn.modules.container.ModuleDict", "dnnlib.util.EasyDict", "numpy.dtype", "numpy.ndarray"]
+NOT_BUILT += [f"{core}.multiarray.{name}" for core in _CORES for name in ("scalar", "_reconstruct")]
 # what a network's pickle may name, and what stands for it here
-GLOBALS = {
+NETWORK: dict[str, Any] = dict.fromkeys(NOT_BUILT, PickledObject) | {
     "collections.OrderedDict": OrderedDict,
     "builtins.dict": dict,
     "builtins.set": set,
     "builtins.object": PickledObject,
     "copyreg._reconstructor": lambda *_: PickledObject(),
-    "_codecs.encode": lambda text, _: codecs.encode(text, "latin1"),  # how old protocols write bytes
+    "_codecs.encode": _latin1,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
     "torch.storage._load_from_bytes": lambda content: _weights(io.BytesIO(content)),
     "torch_utils.persistence._reconstruct_persistent_obj": _persistent_object,
 }
-RECORDS = {"torch.nn.modules.container.ModuleDict", "dnnlib.util.EasyDict", "numpy.dtype", "numpy.ndarray"}
-RECORDS |= {
-    f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")
-}
+# and the pickle of a numpy array; arrays tell their functions themselves
+ARRAY: dict[str, Any] = {"numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype, "_codecs.encode": _latin1}
+for _core in _CORES:
+    ARRAY[f"{_core}.multiarray._reconstruct"] = np.zeros(1).__reduce__()[0]
+    ARRAY[f"{_core}.numeric._frombuffer"] = np.zeros(1).__reduce_ex__(5)[0]
 OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names up to protocol 2
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
+class Unpickler(pickle.Unpickler):
+    """Builds what stands for the names in `known`; another name is Refused before anything is called."""
+
+    known = NETWORK
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands for a name in the file."""
         full = f"{OLD_MODULES.get(module, module)}.{name}"
-        if full in RECORDS:
-            return PickledObject
-        if full not in GLOBALS:
+        if full not in self.known:
             raise Refused(full)
-        return GLOBALS[full]
+        return self.known[full]
+
+
+class ArrayUnpickler(Unpickler):
+    """Builds numpy arrays and plain containers."""
+
+    known = ARRAY

@@ -1,7 +1,4 @@
-"""One process at a time for what is to be done once.
-
-Training a network, solving pairs, collecting features, executing a notebook.
-"""
+"""One process at a time for what is to be done once, such as training a network or solving pairs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +19,8 @@ PATIENCE = 60
 def exclusively(name: str | Path, what: str) -> Iterator[None]:
     """Keep every other process that shares runs/ out of the block of the same name, or file.
 
-    One that has to wait says in one line what for.
-
-    Of a job with several processes the main one takes the lock for all. The system frees it when its holder
-    dies, so none is ever stale.
+    One that has to wait says in one line what for. Of a job with several processes the main one takes the
+    lock for all. The system frees it when its holder dies, so none is ever stale.
     """
     main, patience = processes().is_main_process, 0
     file = name if isinstance(name, Path) else paths.runs() / "locks" / f"{name}.lock"

@@ -27,15 +27,8 @@ def in_parts(
     What a killed run left there is taken up, so it loses at most the part that it was at. To be called inside
     exclusively() by all processes of a job; when it returns, finish is done and the parts are gone.
 
-    Args:
-        folder: of this computation alone.
-        n: how many rows.
-        batch: rows a part.
-        compute: called as compute(start, stop) -> tensors of rows start..stop-1.
-        finish: called once, by the main process, with all parts in order.
-
-    Returns:
-        How many rows this process found computed.
+    folder: of this computation alone; compute(start, stop) -> tensors of rows start..stop-1; finish: called
+    once, by the main process, with all parts in order. Returns how many rows this process found computed.
     """
     everyone, found = processes(), 0
     parts = {}

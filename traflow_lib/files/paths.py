@@ -1,6 +1,4 @@
-"""Where things live.
-
-Notebooks and commands run from different folders; this module is the only one that knows.
+"""Where things live; the only module that knows.
 
 The places can be set by environment variables. A relative one means the same folder for everything that a
 command starts: it is counted from the folder where the command was started. An empty one counts as unset.
@@ -14,13 +12,10 @@ PLACES = ("TRAFLOW_ROOT", "TRAFLOW_RESULTS", "TRAFLOW_RUNS", "TRAFLOW_DATA", "TR
 
 
 def fix_places() -> None:
-    """Make the places that the environment names absolute.
-
-    Kernels and processes start in other folders. Importing this module does it.
-    """
+    """Make the places that the environment names absolute: kernels and processes start in other folders."""
     for name in PLACES:
-        if place(name):
-            os.environ[name] = str(place(name))
+        if found := place(name):
+            os.environ[name] = str(found)
 
 
 def place(name: str) -> Path | None:
@@ -35,24 +30,21 @@ def root() -> Path:
     From TRAFLOW_ROOT, else found upwards from this file (editable install), else from the working folder;
     outside any clone the working folder itself, so that an installed library keeps its files there.
 
-    ValueError if this file is in one clone of the kit and the working folder in another: nobody wants to run
-    the one in the other by accident.
+    FileNotFoundError if TRAFLOW_ROOT is no clone. ValueError if this file is in one clone of the kit and the
+    working folder in another: nobody wants to run the one in the other by accident.
     """
     if given := place("TRAFLOW_ROOT"):
-        own, here = _clone(given), None
-    else:
-        own, here = _clone(Path(__file__).resolve().parent), _clone(Path.cwd())
+        if clone := _clone(given):
+            return clone
+        raise FileNotFoundError(f"TRAFLOW_ROOT is {given}, where there is no pyproject.toml and traflow_lib/")
+    own, here = _clone(Path(__file__).resolve().parent), _clone(Path.cwd())
     if own and here and not own.samefile(here):
         raise ValueError(
             f"the working folder is in the clone {here}, but this is the library of the clone {own}: run "
             f"'make setup' in {here} and use its .venv "
             "(after copying or moving a clone, too), or set TRAFLOW_ROOT to the clone that is meant"
         )
-    if found := own or here:
-        return found
-    if given:
-        raise FileNotFoundError(f"TRAFLOW_ROOT is {given}, where there is no pyproject.toml and traflow_lib/")
-    return Path.cwd()
+    return own or here or Path.cwd()
 
 
 def _clone(start: Path) -> Path | None:
@@ -64,10 +56,7 @@ def _clone(start: Path) -> Path | None:
 
 
 def results() -> Path:
-    """This machine's own records, tables, figures and executed notebooks, ignored by git.
-
-    TRAFLOW_RESULTS, else results/ in runs().
-    """
+    """This machine's records, tables, figures and notebooks: TRAFLOW_RESULTS, else results/ in runs()."""
     return place("TRAFLOW_RESULTS") or runs() / "results"
 
 
@@ -77,10 +66,7 @@ def committed(*parts: str) -> Path:
 
 
 def runs() -> Path:
-    """Working files of this machine (checkpoints, logs, cached pairs), ignored by git.
-
-    TRAFLOW_RUNS, else runs/ of the repository.
-    """
+    """Working files (checkpoints, logs, cached pairs): TRAFLOW_RUNS, else runs/, which git ignores."""
     return place("TRAFLOW_RUNS") or root() / "runs"
 
 

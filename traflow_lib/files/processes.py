@@ -1,7 +1,4 @@
-"""The processes of one job, as torchrun or accelerate launch starts them.
-
-Which one this is, and what they do together.
-"""
+"""The processes of one job, as torchrun or accelerate launch starts them."""
 
 import atexit
 from functools import cache
@@ -13,10 +10,7 @@ from torch import Tensor
 
 
 def processes() -> PartialState:
-    """This process among all that torchrun or accelerate launch started.
-
-    Its process_index, num_processes and device.
-    """
+    """This process among all of its job: its process_index, num_processes and device."""
     state = PartialState(cpu=not torch.accelerator.is_available())
     if state.num_processes > 1:
         _leave_in_order()

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import nets, objectives
+from ..data import sample_files
 from ..data.images import as_images
 from ..evaluation.features import Extractor, to_uint8
 from ..evaluation.frechet import feature_distance
@@ -92,24 +93,14 @@ class Student:
 
     def to_images(self, n: int, calls: int = 1, seed: int = 0, label=None) -> list:
         """n samples as pictures of Pillow (arguments as in sample); ValueError where they are no images."""
-        from PIL import Image
-
         if len(self.shape) != 3 or self.shape[0] not in (1, 3):
             raise ValueError(f"samples of shape {self.shape} are no pictures of one or three channels")
-        pixels = to_uint8(self.sample(n, calls, seed, label)).permute(0, 2, 3, 1).numpy()
-        return [Image.fromarray(one[:, :, 0] if self.shape[0] == 1 else one) for one in pixels]
+        return sample_files.pictures(to_uint8(self.sample(n, calls, seed, label)))
 
     def grid(self, n: int = 64, calls: int = 1, seed: int = 0, columns: int = 8, label=None):
         """n samples as one picture of Pillow, `columns` beside each other (arguments as in sample)."""
-        from PIL import Image
-
         columns = whole("columns", columns, 1)
-        pictures = self.to_images(n, calls, seed, label)
-        width, height = pictures[0].size
-        sheet = Image.new(pictures[0].mode, (width * min(columns, n), height * -(-n // columns)))
-        for i, picture in enumerate(pictures):
-            sheet.paste(picture, (i % columns * width, i // columns * height))
-        return sheet
+        return sample_files.sheet(self.to_images(n, calls, seed, label), columns)
 
     def evaluate(
         self, data, calls: Iterable[int] = (1, 2, 4), n: int = 5_000, extractor: Extractor | None = None
