@@ -70,6 +70,7 @@ def test_pairs_of_a_class_are_drawn_evenly():
 
 SPLITTING = [("shortcut", {}), ("traflow_v1", {"separate_pairs": True})]
 WHOLE = ["traflow", "traflow_v1", "traflow_anchored", "distill", "reflow", "cd", "ctm", "meanflow", "lmd"]
+WHOLE += ["alphaflow", "splitmeanflow", "scm"]
 
 
 @pytest.mark.parametrize("method, options", [*((name, {}) for name in WHOLE), *SPLITTING], ids=str)

@@ -70,6 +70,15 @@ CASES = {
         for times in ("logit_normal", "two")
         for options in (PATH, {}, {"distance": "l2", "share": 0.75}, CHORD)
     ],
+    "alphaflow": [  # at the end of its schedule; before it the steps are Euler's
+        ({"end": 0.5, **options}, ExactAverage)
+        for options in (PATH, {}, {"distance": "l2", "share": 0.9}, CHORD)
+    ],
+    "splitmeanflow": [
+        (options, ExactAverage) for options in (PATH, {}, {"times": "two", "share": 0.9}, CHORD)
+    ],
+    "ect": [(PATH, Towards)],
+    "scm": [(options, Towards) for options in (PATH, {}, {"distance": "l2"}, CHORD)],
     "traflow": [({}, ExactAverage)],
     "traflow_anchored": [({}, ExactAverage)],
     "traflow_v1": [

@@ -1,5 +1,6 @@
 """Single facts about single methods: their times, schedules, targets, and how they relate to each other."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -154,13 +155,18 @@ def test_v4_asks_the_teacher_for_no_earlier_state_that_is_stored():
     assert objective(student(), frozen_target(), absent, random_pairs()).total > 0
 
 
+JUMPS = ["lmd", "emd", "ctm", "meanflow", "alphaflow", "splitmeanflow", "traflow", "traflow_v1", "traflow_v4"]
+
+
 @pytest.mark.parametrize("law, share", [("two", 15 / 64), ("three", 11 / 256)])
-@pytest.mark.parametrize("name", ["lmd", "emd", "ctm", "meanflow", "traflow", "traflow_v1", "traflow_v4"])
+@pytest.mark.parametrize("name", JUMPS)
 def test_every_jump_map_takes_any_law_of_the_times(name, law, share):
     """Seen by the share of jumps shorter than 1/8."""
     net, seen = student(), []
     net.net.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1:]))
-    options = {"times": law, "ends": 0.0} | ({"share": 1.0} if name == "meanflow" else {})
+    options = {"times": law, "ends": 0.0} | (
+        {"share": 1.0} if name.endswith(("meanflow", "alphaflow")) else {}
+    )
     options |= {"states": "chord", "on_policy": 0.0} if name == "traflow" else {}
     objectives.get(name, **options)(net, frozen_target(), TEACHER, random_pairs(20_000))
     gaps = [t - s for t, s in seen if (t - s).abs().max() > 0 and s.abs().max() > 0]
@@ -169,7 +175,7 @@ def test_every_jump_map_takes_any_law_of_the_times(name, law, share):
     assert gaps
 
 
-@pytest.mark.parametrize("name", ["cd", "ct", "shortcut", "progressive"])
+@pytest.mark.parametrize("name", ["cd", "ct", "ect", "scm", "shortcut", "progressive"])
 def test_ends_is_the_share_of_the_batch_at_the_noise(name):
     net, seen = student(), []
     net.net.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1]))
@@ -196,6 +202,40 @@ def test_meanflows_warm_up_starts_from_the_velocity_alone():
         replace(batch, progress=0.5),
     ).total
     assert after == velocity
+
+
+def test_alphaflows_step_falls_from_the_whole_jump_to_none():
+    """By a sigmoid about the middle, with nothing near its ends."""
+    whole, late = objectives.get("alphaflow"), objectives.get("alphaflow", begin=0.5, end=0.75)
+    assert [whole.alpha(p) for p in (0.0, 0.5, 1.0)] == [1.0, 0.5, 0.0]
+    assert whole.alpha(0.4) == pytest.approx(1 / (1 + math.exp(-2.5)))
+    assert [late.alpha(p) for p in (0.5, 0.625, 0.75)] == [1.0, 0.5, 0.0]
+    with pytest.raises(ValueError, match="begin < end"):
+        objectives.get("alphaflow", begin=0.7, end=0.6)
+
+
+def test_easy_consistencys_steps_are_whole_first_and_halved_by_every_stage():
+    """Far from the data the factor 1 + k sigmoid(-b sigma) is 1, close to it 1 + k / 2."""
+    ect, far, near = objectives.get("ect"), torch.tensor([0.99]), torch.tensor([1e-4])
+    assert ect.earlier(near, 0.0) == 0 and ect.earlier(near, 0.2) == 0  # 5 / 2 and 5 / 4 of the way
+    for stage in range(8):
+        at = (stage + 0.5) / 8
+        assert ect.earlier(far, at).item() == pytest.approx(0.99 * (1 - 0.5 ** (stage + 1)), rel=1e-4)
+    assert ect.earlier(near, 1.0).item() == pytest.approx(1e-4 * (1 - 5 / 256), rel=1e-3)
+    assert ect.earlier(torch.ones(1), 1.0).item() == 1 - 1 / 256
+    for wrong in ({"q": 1.0}, {"stages": 0}, {"b": 0.0}):
+        with pytest.raises(ValueError, match="q must be above 1"):
+            objectives.get("ect", **wrong)
+
+
+def test_scms_tangent_is_of_length_one_at_most_and_warms_up():
+    net, batch = student(), random_pairs(progress=0.0)
+    with_tangent, without = (
+        seeded(objectives.get("scm", tangent_warmup=warm), net, None, TEACHER, batch).total
+        for warm in (0.0, 0.5)
+    )
+    assert 0 < with_tangent < 0.5 and 0 < without < 0.5  # the mean of two squares whose sum is below 1
+    assert with_tangent != without
 
 
 def test_consistency_trainings_target_slows_as_its_grid_grows():
@@ -264,7 +304,10 @@ def test_progressive_refuses_steps_that_do_not_divide_the_stored_path():
 
 NEEDS = {
     name: "data"
-    for name in ("cd", "ct", "ctm", "shortcut", "lmd", "emd", "meanflow", "progressive", "traflow_v4")
+    for name in (
+        *("cd", "ct", "ctm", "shortcut", "lmd", "emd", "progressive", "traflow_v4"),
+        *("meanflow", "alphaflow", "splitmeanflow", "ect", "scm"),
+    )
 }
 NEEDS |= {"traflow": "path", "traflow_anchored": "path"}
 
@@ -284,7 +327,7 @@ def test_batches_need_only_what_the_method_says(name):
     assert objective(student(), frozen_target(), TEACHER, batch).total.isfinite()
 
 
-@pytest.mark.parametrize("name", ["ctm", "cd", "shortcut", "lmd", "emd", "meanflow", "progressive"])
+@pytest.mark.parametrize("name", [name for name in NEEDS if name[:2] not in ("ct", "tr")] + ["ctm"])
 @pytest.mark.parametrize(
     "states, needs", [("path", (True, False)), ("data", (False, True)), ("chord", (False, False))]
 )

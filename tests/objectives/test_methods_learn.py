@@ -42,6 +42,13 @@ CASES = {
     "lmd": [({}, SHORT, {"1 to 0": 0.02, "half to 0": 0.01, "1 to half": 0.02})],
     "emd": [({}, SHORT, {"1 to 0": 0.08, "half to 0": 0.08, "1 to half": 0.01})],
     "meanflow": [({"ends": 0.25}, {}, {"1 to 0": 0.06, "half to 0": 0.08, "1 to half": 0.04})],
+    "alphaflow": [({"ends": 0.25}, LONG, {"1 to 0": 0.08, "half to 0": 0.03, "1 to half": 0.025})],
+    "splitmeanflow": [({"ends": 0.25}, {}, {"1 to 0": 0.03, "half to 0": 0.02, "1 to half": 0.015})],
+    "ect": [
+        (PATH | {"ends": 0.25}, {}, {"1 to 0": 0.004, "half to 0": 0.002}),
+        ({"ends": 0.25}, LONG, {"1 to 0": 0.3, "half to 0": 0.08}),
+    ],
+    "scm": [({"ends": 0.25}, LONG, {"1 to 0": 0.035, "half to 0": 0.02})],
     "traflow": [({}, {}, {"1 to 0": 0.002, "half to 0": 0.006, "1 to half": 0.003})],
     "traflow_anchored": [({}, {}, {"1 to 0": 0.002, "half to 0": 0.006, "1 to half": 0.003})],
     "traflow_v1": [

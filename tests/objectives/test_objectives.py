@@ -32,7 +32,7 @@ def test_no_gradient_reaches_the_target_or_the_teacher(name):
 
 
 def test_unknown_objective_lists_what_exists():
-    with pytest.raises(ValueError, match="unknown objective 'consistency'; there are cd, .*traflow"):
+    with pytest.raises(ValueError, match="unknown objective 'consistency'; there are alphaflow, .*traflow"):
         objectives.get("consistency")
 
 

@@ -69,6 +69,11 @@ def derivative(function, at):
     return torch.stack(columns, dim=1)
 
 
+def along(x, t, s, velocity):
+    """dF/dt where x moves with this velocity."""
+    return derivative(lambda tau: F(x + tau[:, None] * velocity, t + tau, s), 0 * t)
+
+
 def heun(x, t, u, steps):
     """One sample [1, 2] from time t to u [1]."""
     h = (t - u) / steps
@@ -212,8 +217,8 @@ def emd(batch, draws):
     noise, s, _, t = drawn(batch, draws, "two")
     x_t = line(batch.data, noise, t)
     velocity = v(x_t, t)
-    along = derivative(lambda tau: jump(F, x_t + tau[:, None] * velocity, t + tau, s), 0 * t)
-    return square(along, 0 * along)
+    change = derivative(lambda tau: jump(F, x_t + tau[:, None] * velocity, t + tau, s), 0 * t)
+    return square(change, 0 * change)
 
 
 def meanflow(batch, draws, share=0.75, power=0.75, c=1e-3, law="logit_normal_wide", ramp=1.0):
@@ -221,10 +226,74 @@ def meanflow(batch, draws, share=0.75, power=0.75, c=1e-3, law="logit_normal_wid
     r = torch.where(draws.uniform(B).double() < share, r, t)
     z = line(batch.data, noise, t)
     velocity = v(z, t)
-    du_dt = derivative(lambda tau: F(z + tau[:, None] * velocity, t + tau, r), 0 * t)
-    target = (velocity - ramp * (t - r)[:, None] * du_dt).detach()
+    target = (velocity - ramp * (t - r)[:, None] * along(z, t, r, velocity)).detach()
     error = ((F(z, t, r) - target) ** 2).sum(dim=1)
     return (error / (error.detach() + c) ** power).sum() / B
+
+
+def alphaflow(batch, draws, progress=0.5, share=0.5, c=1e-3):
+    """The release's sigmoid from 1 to 0 with gamma 25, clamped at .005; squares summed."""
+    alpha = 1 - 1 / (1 + torch.e ** (-25 * (progress - 0.5)))
+    alpha = 0 if alpha < 0.005 else 1 if alpha > 0.995 else alpha
+    noise, r, _, t = drawn(batch, draws, "logit_normal")
+    r = torch.where(draws.uniform(B).double() < share, r, t)
+    z = line(batch.data, noise, t)
+    losses = []
+    for i in range(B):
+        x, t_i, r_i = z[i : i + 1], t[i : i + 1], r[i : i + 1]
+        velocity, weight = v(x, t_i), 1.0
+        target = velocity
+        if alpha > 0 and r_i < t_i:
+            dt, weight = alpha * (t_i - r_i), alpha
+            after = F(x - dt * velocity, t_i - dt, r_i)
+            target = (dt * velocity + (t_i - dt - r_i) * after) / (t_i - r_i)
+        elif alpha == 0:
+            target = velocity - (t_i - r_i) * along(x, t_i, r_i, velocity)
+        error = ((F(x, t_i, r_i) - target.detach()) ** 2).sum()
+        losses.append(weight * error / (error.detach() + c))
+    return sum(losses) / B
+
+
+def splitmeanflow(batch, draws, share=0.5):
+    """Algorithm 1: s = (1 - lambda) t + lambda r, target (1 - lambda) u_1 + lambda u_2."""
+    noise, r, s, t = drawn(batch, draws, "nested")
+    jumps = draws.uniform(B) < share
+    losses = []
+    for i in range(B):
+        x, t_i = line(batch.data, noise, t)[i : i + 1], t[i : i + 1]
+        if jumps[i]:
+            r_i, s_i = r[i : i + 1], s[i : i + 1]
+            weight = (t_i - s_i) / (t_i - r_i)
+            u_2 = F_SG(x, t_i, s_i)
+            u_1 = F_SG(x - (t_i - s_i) * u_2, s_i, r_i)
+            losses.append(F(x, t_i, r_i) - (1 - weight) * u_1 - weight * u_2)
+        else:
+            losses.append(F(x, t_i, t_i) - v(x, t_i))
+    return sum((loss**2).sum() / 2 for loss in losses) / B
+
+
+def ect(batch, draws, stage=4, q=2, k=8, b=1, mean=-1.1, deviation=2.0, c=0.03):
+    """ECMLoss: r = t (1 - (1 + k sigmoid(-b sigma)) / q^(stage + 1)), Huber over t - r."""
+    noise = draws.normal_like(batch.data)
+    sigma = (mean + deviation * draws.normal(B, ()).double()).exp()
+    draws.uniform(B)
+    t = sigma / (1 + sigma)
+    r = t * (1 - (1 + k / (1 + (b * sigma).exp())) / q ** (stage + 1)).clamp(min=0)
+    goal = torch.where(r[:, None] > 0, jump(F_SG, line(batch.data, noise, r), r, 0 * r), batch.data)
+    error = ((jump(F, line(batch.data, noise, t), t, 0 * t) - goal) ** 2).sum(dim=1) / 2
+    return (((error + c**2) ** 0.5 - c) / (t - r)).sum() / B
+
+
+def scm(batch, draws, ramp=1.0, mean=-1.0, deviation=1.4, c=0.1):
+    """The tangent is what a consistency function changes along the teacher's trajectory."""
+    noise = draws.normal_like(batch.data)
+    t = torch.sigmoid(mean + deviation * draws.normal(B, ()).double())
+    draws.uniform(B)
+    x = line(batch.data, noise, t)
+    velocity = v(x, t)
+    g = (velocity - F(x, t, 0 * t) - ramp * t[:, None] * along(x, t, 0 * t, velocity)).detach()
+    g = g / ((g**2).sum(dim=1, keepdim=True) ** 0.5 + c)
+    return square(F(x, t, 0 * t), F(x, t, 0 * t).detach() + g)
 
 
 def traflow_v4(batch, draws, path=False):
@@ -290,6 +359,18 @@ PUBLISHED = {
         ),
         ({"share": 1.0, "tangent_warmup": 0.8}, with_options(meanflow, share=1.0, ramp=0.625)),
     ],
+    "alphaflow": [
+        ({}, alphaflow),
+        ({"begin": 0.5}, with_options(alphaflow, progress=0.0)),
+        ({"end": 0.5}, with_options(alphaflow, progress=1.0)),
+        ({"share": 0.75, "end": 0.9}, with_options(alphaflow, progress=0.5 / 0.9, share=0.75)),
+    ],
+    "splitmeanflow": [({}, splitmeanflow), ({"share": 0.75}, with_options(splitmeanflow, share=0.75))],
+    "ect": [
+        ({}, ect),
+        ({"q": 256.0, "stages": 1, "mean": -0.4}, with_options(ect, stage=0, q=256, mean=-0.4)),
+    ],
+    "scm": [({}, scm), ({"tangent_warmup": 0.8}, with_options(scm, ramp=0.625))],
     "traflow_v4": [({}, traflow_v4), ({"states": "path"}, with_options(traflow_v4, path=True))],
     "traflow_v1": [({}, traflow_v1)],
     "traflow": [({}, traflow)],

@@ -69,7 +69,7 @@ def test_a_name_or_a_class_that_is_taken_is_refused_and_a_cell_run_twice_is_not(
 
 
 def test_what_nobody_registered_is_named():
-    with pytest.raises(ValueError, match="unknown objective 'nothing'; there are cd, "):
+    with pytest.raises(ValueError, match="unknown objective 'nothing'; there are alphaflow, cd, "):
         objectives.get("nothing")
     with pytest.raises(ValueError, match="no method of the class Gone is registered: import the file"):
         objectives.build({"kind": "Gone"})

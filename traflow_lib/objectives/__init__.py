@@ -4,7 +4,20 @@ student: JumpMap being trained; target: JumpMap with its moving-average weights;
 batch: batch.Batch. A method of your own is a class in a file of your own, under @register("mine").
 """
 
-from . import consistency, ctm, distill, flow_map, meanflow, progressive, reflow, shortcut  # noqa: F401 - register
+from . import (  # noqa: F401 - register
+    alphaflow,
+    consistency,
+    ctm,
+    distill,
+    ect,
+    flow_map,
+    meanflow,
+    progressive,
+    reflow,
+    scm,
+    shortcut,
+    splitmeanflow,
+)
 from .base import LossTerms, Objective
 from .registry import build, described, get, names, register, sampler
 from .traflow import TraFlow

@@ -120,10 +120,34 @@ def on_states(batch: Batch, states: str, ends: float, law: str) -> tuple[Batch, 
     return line, s, u, t
 
 
-def distance(name: str, a: Tensor, b: Tensor, scale: Tensor | float = 1.0, c: float = 0.03) -> Tensor:
+def on_noise_levels(
+    batch: Batch, states: str, ends: float, mean: float, deviation: float
+) -> tuple[Batch, Tensor]:
+    """The batch on its states, and times t [B] at which it has them, one a sample.
+
+    ln(t / (1 - t)), the logarithm of EDM's sigma, is normally distributed; then t := 1 with probability
+    `ends`.
+    """
+    line, n = line_of(batch, states), len(batch.x1)
+    t = torch.sigmoid(mean + deviation * batch.draws.normal(n, ()))
+    t = torch.where(batch.draws.uniform(n) < ends, 1.0, t)
+    if line.intervals:
+        t = (t * line.intervals).ceil() / line.intervals
+    return line, t.to(batch.x1)
+
+
+def distance(
+    name: str,
+    a: Tensor,
+    b: Tensor,
+    scale: Tensor | float = 1.0,
+    c: float = 0.03,
+    weight: Tensor | float = 1.0,
+) -> Tensor:
     """D(a, b), the mean over the batch; a, b [B, ...].
 
-    Scale [B, 1, ...] divides the difference (not for LPIPS). r: a sample's RMS.
+    Scale [B, 1, ...] divides the difference (not for LPIPS), weight [B] multiplies a sample's distance. r: a
+    sample's RMS.
 
     l2: mean square. pseudo_huber: sqrt(r^2 + c^2) - c (Song & Dhariwal 2024), which grows linearly for large
     errors. cauchy:
@@ -132,14 +156,14 @@ def distance(name: str, a: Tensor, b: Tensor, scale: Tensor | float = 1.0, c: fl
     `lpips` package and its weights).
     """
     if name == "lpips":
-        return _lpips(a.device)(a.expand(-1, 3, -1, -1), b.expand(-1, 3, -1, -1)).mean()
+        return (weight * _lpips(a.device)(a.expand(-1, 3, -1, -1), b.expand(-1, 3, -1, -1)).flatten()).mean()
     square = ((a - b) / scale).flatten(1).square().mean(dim=1)
     if name == "l2":
-        return square.mean()
+        return (weight * square).mean()
     if name == "pseudo_huber":
-        return ((square + c**2).sqrt() - c).mean()
+        return (weight * ((square + c**2).sqrt() - c)).mean()
     if name == "cauchy":
-        return torch.log1p(square / c**2).mean()
+        return (weight * torch.log1p(square / c**2)).mean()
     raise ValueError(f"unknown distance '{name}'; there are {', '.join(DISTANCES)}")
 
 

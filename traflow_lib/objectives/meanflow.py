@@ -40,18 +40,21 @@ class MeanFlow(Objective):
     constant: float = 1e-3
     tangent_warmup: float = 0.0
 
+    def goal(self, student, x_t, t, s, velocity, progress):
+        """What F(x_t, t, s) is drawn to, and the weight of each sample [B] or of all."""
+        ramp = min(1.0, progress / self.tangent_warmup) if self.tangent_warmup else 1.0
+        return velocity - ramp * expand(t - s, x_t) * student.along(x_t, t, s, velocity)[1], 1.0
+
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         line, s, _, t = on_states(batch, self.states, self.ends, self.times)
         s = torch.where(batch.draws.uniform(len(t)).to(t) < self.share, s, t)
         x_t = line.at(t)
-        ramp = min(1.0, batch.progress / self.tangent_warmup) if self.tangent_warmup else 1.0
         with torch.no_grad():
-            velocity = teacher(x_t, t)
-            goal = velocity - ramp * expand(t - s, x_t) * student.along(x_t, t, s, velocity)[1]
+            goal, weight = self.goal(student, x_t, t, s, teacher(x_t, t), batch.progress)
         average = student.average_velocity(x_t, t, s)
         if self.distance != "adaptive":
-            loss = distance(velocity_distance(self.distance), average, goal)
+            loss = distance(velocity_distance(self.distance), average, goal, weight=weight)
         else:
             square = (average - goal).flatten(1).square().sum(dim=1)
-            loss = (square / (square.detach() + self.constant) ** self.power).mean()
+            loss = (weight * (square / (square.detach() + self.constant) ** self.power)).mean()
         return LossTerms.single("meanflow", loss)
