@@ -5,6 +5,7 @@ about; the adaptive dopri5 is torchdiffeq's.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from .flow import per_sample
 from .nets.precision import full_float32
 
+Method = Literal["euler", "midpoint", "heun", "rk4", "dopri5"]
 CALLS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 
 

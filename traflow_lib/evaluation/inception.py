@@ -6,6 +6,7 @@ pytorch-fid's port of it.
 
 import platform
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from ..data import fetch
 from ..files import paths
 from ..files.checksums import file_sha256
 
-MODES = ("clean", "legacy_tensorflow", "legacy_pytorch")
+Mode = Literal["clean", "legacy_tensorflow", "legacy_pytorch"]
+MODES: tuple[str, ...] = get_args(Mode)
 PLACE = "TRAFLOW_INCEPTION"  # environment variable: the folder with the weights, or their file
 TORCHSCRIPT, PYTORCH = "inception-2015-12-05.pt", "pt_inception-2015-12-05-6726825d.pth"
 URLS = {

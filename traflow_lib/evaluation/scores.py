@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from statistics import fmean, stdev
+from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -15,7 +16,8 @@ from .precision_recall import precision_recall
 from .records import Record
 from .uncertainty import bootstrap, fd_infinity
 
-METRICS = ("fid", "kid", "is", "pr", "sfid", "fid-infinity")
+Metric = Literal["fid", "kid", "is", "pr", "sfid", "fid-infinity"]
+METRICS: tuple[str, ...] = get_args(Metric)
 
 
 def scores(

@@ -1,14 +1,14 @@
 """The settings of one evaluation, as the command evaluate and a recipe's block `fid` hold them."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
 from ..files.checks import Block, first_fault
-from ..solvers import CALLS_PER_STEP
+from ..solvers import Method
 from .feature_cache import BATCH
-from .inception import MODES
-from .scores import METRICS
+from .inception import Mode
+from .scores import Metric
 
 Count = Annotated[int, Field(ge=1)]
 Several = Annotated[int, Field(ge=2)]
@@ -24,14 +24,14 @@ class Scoring(Block):
     )
     split: str | None = Field(None, description="of the data set; train unless it has none")
     n_reference: Several | None = Field(None, description="only the first so many images of the split")
-    metrics: Annotated[list[Literal[METRICS]], Field(min_length=1)] = Field(["fid"], description="which")
+    metrics: Annotated[list[Metric], Field(min_length=1)] = Field(["fid"], description="which")
     extractor: str = Field(
         "inception",
         description="one of inception, cnn (the kit's), random[:SEED] (of random weights), "
         "torchvision:MODEL=FILE or timm:MODEL=FILE",
     )
-    mode: Literal[MODES] = Field("clean", description="how Inception's images are resized")
-    solver: Literal[(*CALLS_PER_STEP, "dopri5")] | None = Field(None, description="instead of jumps")
+    mode: Mode = Field("clean", description="how Inception's images are resized")
+    solver: Method | None = Field(None, description="instead of jumps")
     tol: Annotated[float, Field(gt=0)] = Field(1e-5, description="of dopri5")
     batch: Count = Field(BATCH, description="images at a time; several processes share the batches")
     cost: bool = Field(

@@ -101,7 +101,7 @@ def step_costs(experiment: Experiment, repeats: int = 3) -> dict[str, float]:
 
     Needs an idle machine.
     """
-    recipe, steps = deepcopy(experiment.recipe), 200 if experiment.is_toy else 20
+    recipe, steps = deepcopy(experiment.recipe), 200 if experiment.toy else 20
     recipe["student"]["train"] |= {"steps": steps, "warmup": 0}
     times: dict[str, list[float]] = {method: [] for method in recipe["methods"]}
     trial, measure = Experiment(recipe, experiment.dataset), Measure(experiment)

@@ -54,8 +54,9 @@ def _student(recipe: dict, whole: dict, block: dict, path: str) -> None:
         return
     if name not in objectives.names():
         _refuse(recipe, f"{path}.objective", name, f"there are {', '.join(objectives.names())}")
+    kind: type = type(objectives.get(name))
     options = block.get("options") or {}
-    _read(recipe, options_of(type(objectives.get(name))), options, f"{path}.options")
+    _read(recipe, options_of(kind), options, f"{path}.options")
     try:
         objectives.get(name, **options)
     except ValueError as error:
@@ -87,14 +88,12 @@ def _read(recipe: dict, model: type[Block], block: Any, path: str) -> None:
         _refuse(recipe, ".".join(map(str, [*([path] if path else []), *keys])), value, message)
 
 
-def _keys(model: Any, places: tuple) -> list[str]:
+def _keys(model: Any, places: list) -> list[str]:
     """The keys of the block that an unknown one was found in."""
     for place in places:
         is_block = isinstance(model, type) and issubclass(model, Block)
         field = model.model_fields.get(place) if is_block else None
-        inner = field.annotation if field else model
-        found = block_in(inner)
-        model = found or model
+        model = block_in(field.annotation if field else model) or model
     return sorted(model.model_fields)
 
 

@@ -20,7 +20,7 @@ from .networks import Model, recorded
 def evaluate(
     target: Path | str, dataset: str, settings: Scoring, *, method: str | None = None, profile: str = "own"
 ) -> list[Record]:
-    """Measure a checkpoint at every number of calls, or images in a folder or file; returns the records.
+    """Measure a checkpoint at every number of calls, or images in a folder or file.
 
     A line a metric is said and a record each saved and returned.
 
@@ -43,7 +43,7 @@ def evaluate(
             "legacy_tensorflow) or cnn"
         )
     options = {"spatial": "sfid" in settings.metrics, "batch": settings.batch}
-    models, shape, price = [], None, {}
+    models, shape, price = [], (), {}
     if target.is_dir() or target.suffix in sample_files.ARRAYS:
         sets = [("folder", 0, [0], [of_folder(target, extractor, settings.n, **options)])]
         name = target.resolve().name if target.is_dir() else target.stem
@@ -110,15 +110,14 @@ def _beside_others(record: Record) -> Record:
         record = replace(record, method=method)
         old = known.get(record.key)
         if old and old.hash == record.hash:
-            found = {"metrics": old.metrics | record.metrics, "errors": old.errors | record.errors}
-            return replace(record, cost=record.cost or old.cost, **found)
+            record.metrics, record.errors = old.metrics | record.metrics, old.errors | record.errors
+            return replace(record, cost=record.cost or old.cost)
         if not old:
             break
     return record
 
 
 def _priced(price: dict) -> str:
-    """What a call of the network takes (cost.Cost as a dict), in words."""
     peak = price["peak_memory_mb"]
     memory = f"{peak:.0f} MB" if peak else "memory only measured on CUDA"
     return (

@@ -1,6 +1,4 @@
-"""From a recipe to trained models.
-
-Each is loaded if it was trained with exactly these settings, else trained and kept.
+"""From a recipe to models: one trained with exactly these settings is loaded, others are trained and kept.
 
 A model's name ends in a fingerprint of everything that decides it, so profiles, seeds and data sets can never
 be mixed up (models.py).
@@ -10,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import nets
 from ..batch import labelled
@@ -22,6 +20,7 @@ from ..files.log import log
 from ..files.processes import processes
 from ..flow import velocity_loss
 from ..jump import JumpMap
+from ..nets.cnn import Classifier
 from ..objectives.base import LossTerms
 from ..pairs import OnlinePairs, PairCache, make_pairs
 from ..randomness import Draws
@@ -42,12 +41,11 @@ class Experiment:
     def __init__(self, recipe: dict, dataset: str | None = None, resume: bool = True):
         self.recipe = recipe
         self.dataset = dataset or recipe.get("dataset") or recipe["datasets"][0]
-        self.is_toy = self.dataset in toys.TOYS
+        self.toy = toys.TOYS.get(self.dataset)
         # a toy's networks are too small for an accelerator to pay
-        self.device = torch.device("cpu") if self.is_toy else processes().device
+        self.device = torch.device("cpu") if self.toy else processes().device
         self.models = Networks(self.dataset, self.device, resume)
         self.precision = recipe.get("precision", "fp32")
-        self.toy = toys.get(self.dataset) if self.is_toy else None
         self.shape: tuple = (self.toy.dim,) if self.toy else images.shape(self.dataset)
         self._pairs: dict[Path, PairCache] = {}
 
@@ -65,17 +63,14 @@ class Experiment:
 
     def draw(self, n: int, draws: Draws) -> tuple[Tensor, Tensor | None]:
         """n data points of this process's training batch and, of a conditional teacher, their classes."""
-        if self.is_toy:
+        if self.toy:
             return draws.take(self.toy.sample, n), None
         images, label = self.images.sample_labelled(n, draws)
         return images, label if self.classes else None
 
     @cached_property
     def imported(self) -> dict | None:
-        """Network, SHA-256 and file of a recipe's teacher that is a checkpoint.
-
-        Its kind is checkpoint, its `file` lies below data/teachers.
-        """
+        """Network, SHA-256 and file (below data/teachers) of a recipe's teacher of kind checkpoint."""
         block = self.recipe["teacher"]
         if block.get("kind") != "checkpoint":
             return None
@@ -115,10 +110,8 @@ class Experiment:
         if role == "teacher" and (self.imported or self.is_exact):
             return {}
         if role == "teacher":
-            found = [self.models.found(role, self.teacher_settings())]
-        else:
-            found = students.found(self, role, seed)
-        return students.whole_training(found) if all(found) else {}
+            return students.whole_training([self.models.found(role, self.teacher_settings())])
+        return students.whole_training(students.found(self, role, seed))
 
     @property
     def is_exact(self) -> bool:
@@ -132,7 +125,7 @@ class Experiment:
         """
         if not self.is_exact:
             return VelocityField(self.model("teacher").net, self.precision)
-        if not self.is_toy or self.toy.flow is None:
+        if not self.toy or self.toy.flow is None:
             raise ValueError(f"{self.dataset} has no closed-form flow; 8gaussians has")
         return self.toy.flow
 
@@ -166,14 +159,11 @@ class Experiment:
         """
         own = self.pair_settings() | ({"of": of[1]} if of else {})
         velocity = of[0] if of else self.teacher()
-        options = {key: own[key] for key in ("method", "steps", "tol")} | {
-            "device": self.device,
-            "classes": self.classes,
-        }
+        options = {key: own[key] for key in ("method", "steps", "tol")}
+        options |= {"device": self.device, "classes": self.classes}
         if own["online"]:
             return OnlinePairs(velocity, self.shape, **options)
-        name = f"{paths.in_a_name(self.dataset)}-pairs-{settings.identity(own)}.safetensors"
-        file = paths.runs() / name
+        file = paths.runs() / f"{paths.in_a_name(self.dataset)}-pairs-{settings.identity(own)}.safetensors"
         if file not in self._pairs:
             with exclusively(file.stem, f"teacher pairs of {self.dataset}"):
                 if not file.exists():
@@ -184,28 +174,28 @@ class Experiment:
             self._pairs[file] = PairCache.load(file)
         return self._pairs[file]
 
-    def classifier(self) -> nn.Module:
+    def classifier(self) -> Classifier:
         """The feature extractor of the FD metric; its held-out accuracy is in the header of its model()."""
-        return self._classifier_model().net
+        net = self._classifier_model().net
+        assert isinstance(net, Classifier)
+        return net
 
     def _classifier_model(self) -> Model:
         own = settings.classifier(self.recipe, self.dataset)
 
-        def sets():
-            return images.load(self.dataset, "train"), images.load(self.dataset, "test")
+        def labelled_images(split: str) -> tuple:
+            return images.load(self.dataset, split)
 
         def loss(train: TrainConfig):
-            return classification_loss(*sets()[0], train.batch)
+            pictures, labels = labelled_images("train")
+            return classification_loss(pictures, labels, train.batch)
 
-        def finish(net: nn.Module) -> dict:
+        def finish(net: Classifier) -> dict:
             # 2,000 images are enough for a scale and a percentage
-            (images, labels), test = ((images[:2000], labels[:2000]) for images, labels in sets())
-            net.calibrate(images)
-            return {
-                "accuracy_train": accuracy(net, images, labels),
-                "accuracy_test": accuracy(net, *test),
-                "n_test": len(test[1]),
-            }
+            train, test = ([part[:2000] for part in labelled_images(split)] for split in ("train", "test"))
+            net.calibrate(train[0])
+            reached = {"accuracy_train": accuracy(net, *train), "accuracy_test": accuracy(net, *test)}
+            return reached | {"n_test": len(test[1])}
 
         return self.models.trained("classifier", own, lambda: nets.build(own["net"]), loss, finish=finish)
 

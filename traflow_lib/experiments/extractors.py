@@ -25,7 +25,7 @@ CLASSIFIERS = {
 }
 
 
-def load(name: str, dataset: str | None = None, mode: str = "clean") -> Extractor:
+def load(name: str, dataset: str = "", mode: str = "clean") -> Extractor:
     """The extractor of a name; mode: Inception's.
 
     dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says). ValueError,
@@ -52,7 +52,7 @@ def load(name: str, dataset: str | None = None, mode: str = "clean") -> Extracto
     )
 
 
-def _classifier(dataset: str | None) -> Extractor:
+def _classifier(dataset: str) -> Extractor:
     if dataset not in CLASSIFIERS:
         known = ", ".join(CLASSIFIERS)
         raise ValueError(
@@ -67,8 +67,7 @@ def of_experiment(experiment: Experiment, as_files: bool = True) -> Extractor:
 
     as_files: of images in 8 bits, else of the numbers that a network gave.
     """
-    model = experiment.model("classifier")
-    net = model.net
+    net = experiment.classifier()
 
     def scaled(pixels: Tensor) -> Tensor:  # clipped and rounded or not (notebook 11)
         return (pixels.float() / 127.5 - 1 if as_files else pixels).to(net.scale.device)
@@ -83,7 +82,7 @@ def of_experiment(experiment: Experiment, as_files: bool = True) -> Extractor:
     return Extractor(
         name=f"{experiment.dataset}-cnn",
         mode="native" if as_files else "numbers",
-        sha256=file_sha256(model.file),
+        sha256=file_sha256(experiment.model("classifier").file),
         batch=2000,
         features=lambda pixels: net.features(scaled(pixels)),
         spatial=spatial,

@@ -20,26 +20,26 @@ def run(experiment: Experiment, methods: list[str] | None = None) -> list[Record
     second call answers from them. Empty, after a line that says why, if the recipe has no `fid` block or
     Inception's weights are not here.
     """
-    recipe, found = experiment.recipe, []
+    recipe = experiment.recipe
     if "fid" not in recipe:
         log.info(
             f"not run: FID; profile {recipe['profile']} has another ruler, the classifier of its data set"
         )
-        return found
+        return []
     try:
         inception.weights(inception.TORCHSCRIPT)
     except FileNotFoundError as error:
         log.info(f"not run: FID. {error}")
-        return found
+        return []
+    found: list[Record] = []
     for method in methods or ["teacher", *recipe["methods"]]:
+        own = {"nfe": recipe["evaluate"]["nfe"]}
         if method == "teacher":
             own = {"solver": "dopri5", "tol": recipe["evaluate"]["reference"]["tol"]}
-        else:
-            own = {"nfe": recipe["evaluate"]["nfe"]}
-        how, networks = Scoring.of(**own | settings(recipe, method)), {}
-        for calls in how.nfe:  # progressive distillation has a network for each number of calls
-            networks.setdefault(experiment.model(method, recipe["seeds"][0], calls).file, []).append(calls)
-        for file, calls in networks.items():
-            these = how.model_copy(update={"nfe": calls})
+        how = Scoring.of(**own | settings(recipe, method))
+        # progressive distillation has a network for each number of calls
+        files = {calls: experiment.model(method, recipe["seeds"][0], calls).file for calls in how.nfe}
+        for file in dict.fromkeys(files.values()):
+            these = how.model_copy(update={"nfe": [calls for calls in how.nfe if files[calls] == file]})
             found += evaluate(file, experiment.dataset, these, method=method, profile=recipe["profile"])
     return found

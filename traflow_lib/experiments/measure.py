@@ -33,7 +33,7 @@ class Measure:
     def __init__(self, experiment: Experiment):
         self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
         # a data set without classes has no classifier, and a toy needs none
-        self.ruler = Ruler(experiment) if "classifier" in experiment.recipe else None
+        self.has_ruler, self.ruler = "classifier" in experiment.recipe, Ruler(experiment)
         self._geometries: dict[tuple[str, int], dict[str, float]] = {}
         self.noise = sample_noise(self.settings["seed"], 0, self.settings["n"], experiment.shape)
         self.label = None  # the classes of the noise, of a class-conditional teacher
@@ -66,9 +66,7 @@ class Measure:
     @cached_property
     def real(self) -> Tensor:
         """Real data to compare with: a fresh sample of a toy, or the ruler's images of the set."""
-        if self.experiment.is_toy:
-            return self.experiment.data(len(self.noise), seed=5)
-        return self.ruler.real if self.ruler else self.experiment.images[: self.settings.get("n_reference")]
+        return self.experiment.data(len(self.noise), seed=5) if self.experiment.toy else self.ruler.real
 
     @property
     def fd_name(self) -> str:
@@ -80,10 +78,8 @@ class Measure:
         field, precision = self.experiment.teacher(), self.settings.get("adaptive_precision")
         if precision and solver["method"] == "dopri5":
             field = VelocityField(field.net, precision)
-        parts = [
-            solve(labelled(field, label), noise, **solver)
-            for noise, label in self._chunks(self.settings["n"])
-        ]
+        chunks = self._chunks(self.settings["n"])
+        parts = [solve(labelled(field, label), noise, **solver) for noise, label in chunks]
         return finite(torch.cat([part.x.cpu() for part in parts])), max(part.nfe for part in parts)
 
     @torch.no_grad()
@@ -111,13 +107,13 @@ class Measure:
 
     def metrics(self, x: Tensor) -> dict[str, float]:
         """The distances of samples x [N, ...] made from the shared noise."""
-        paired = {"paired_rmse": paired_rmse(x, self.reference)}
-        if not self.experiment.is_toy:
-            return paired | (self.ruler.scores(x) if self.ruler else {})
+        paired, toy = {"paired_rmse": paired_rmse(x, self.reference)}, self.experiment.toy
+        if not toy:
+            return paired | (self.ruler.scores(x) if self.has_ruler else {})
         small = self.settings.get("n_exact", 2000)
         return paired | {
             "sliced_w2": sliced_wasserstein2(x, self.real),
-            "off_support": self.experiment.toy.off_support(x),
+            "off_support": toy.off_support(x),
             "w2": wasserstein2(x[:small], self.real[:small]),
             "mmd": mmd(x[:small], self.real[:small]),
         }
@@ -206,7 +202,7 @@ class Measure:
             sampler=sampler,
             metrics=metrics,
             seeds=seeds,
-            split="fresh sample" if experiment.is_toy else recipe.get("data", {}).get("split", "all"),
+            split="fresh sample" if experiment.toy else recipe.get("data", {}).get("split", "all"),
             hash=self.hash(method, seeds),
             stand_in="stand_in_for" in recipe,
             teacher=experiment.imported and {key: experiment.imported[key] for key in ("net", "sha256")},
@@ -218,9 +214,9 @@ class Measure:
 
     def _compared_with(self) -> dict:
         """How many real data samples are compared with, and the checksums of them and of the extractor."""
-        if self.experiment.is_toy:
+        if self.experiment.toy:
             return {"n_reference": len(self.noise)}
-        if not self.ruler:
+        if not self.has_ruler:
             return {"n_reference": len(self.real), "data_sha256": self.experiment.images.sha256}
         statistics, made = self.ruler.statistics, self.ruler.extractor
         found = {"n_reference": statistics.n, "data_sha256": statistics.sha256}

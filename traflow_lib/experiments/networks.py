@@ -38,15 +38,14 @@ class Model:
 
     @property
     def was_trained(self) -> bool:
-        """Whether it was trained by this kit, and not imported from a release."""
+        """By this kit, and not imported from a release."""
         return "training" in self.header
 
 
 class Networks:
     """The networks of one data set on one device.
 
-    resume: go on with a training that was interrupted; otherwise
-    finding one is a ValueError.
+    resume: go on with a training that was interrupted; otherwise finding one is a ValueError.
     """
 
     def __init__(self, dataset: str, device: torch.device, resume: bool = True):
@@ -142,15 +141,16 @@ class Networks:
         return self._loaded[file]
 
 
-def recorded(models: Sequence[Model], shape: tuple | None) -> dict:
+def recorded(models: Sequence[Model], shape: tuple) -> dict:
     """What a record says of the models (of several seeds) that samples of `shape` came from.
 
     An imported teacher was not trained here; there may be no model at all.
     """
     if not models:
         return {}
-    net, found = models[0].net, {"checkpoint_sha256": [file_sha256(model.file) for model in models]}
-    found |= {"parameters": cost.parameters(net), "macs": cost.macs(net, shape)}
+    net = models[0].net
+    found: dict = {"parameters": cost.parameters(net), "macs": cost.macs(net, shape)}
+    found["checkpoint_sha256"] = [file_sha256(model.file) for model in models]
     trained = [model.header for model in models if model.was_trained]
     if not trained:
         return found

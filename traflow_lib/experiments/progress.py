@@ -48,7 +48,7 @@ def watcher(experiment, sample: Callable) -> Callable:
                 )
                 if number == 0:
                     save_image(x[:GRID].clamp(-1, 1) / 2 + 0.5, folder / f"samples-{step:09d}.png", nrow=8)
-                if classifier:
+                if classifier and real is not None:
                     found[f"fd-{experiment.dataset}-cnn ema {decay}"] = feature_distance(
                         classifier.features(x), real
                     )

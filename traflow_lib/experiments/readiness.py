@@ -139,10 +139,7 @@ def precision(seconds: float = 0.5) -> str:
     Flags of a processor do not tell how it performs.
     """
     net, x = torch.nn.Conv2d(64, 64, 3, padding=1), torch.randn(32, 64, 16, 16)
-    times = {
-        name: _time(net, x, dtype, seconds)
-        for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16))
-    }
+    times = {"float32": _time(net, x, torch.float32, seconds), "bf16": _time(net, x, torch.bfloat16, seconds)}
     ratio = times["bf16"] / times["float32"]
     advice = (
         "bf16 pays on this processor (--precision bf16)"
@@ -156,9 +153,10 @@ def precision(seconds: float = 0.5) -> str:
 @torch.no_grad()
 def _time(net, x: torch.Tensor, dtype: torch.dtype, seconds: float) -> float:
     """Seconds a call, the best of as many as fit into `seconds`, after one to warm up."""
+    found: list[float] = []
     with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
         net(x)
-        found, end = [], time.perf_counter() + seconds
+        end = time.perf_counter() + seconds
         while not found or time.perf_counter() < end:
             start = time.perf_counter()
             net(x)

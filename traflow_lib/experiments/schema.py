@@ -9,21 +9,20 @@ import dataclasses
 import inspect
 import typing
 from functools import cache
+from types import GenericAlias
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field, create_model
 
 from .. import nets
 from ..evaluation.scoring import Scoring
 from ..files.checks import Block
-from ..nets.precision import DTYPES
-from ..solvers import CALLS_PER_STEP
+from ..nets.precision import Precision
+from ..solvers import Method
 
 Count = Annotated[int, Field(ge=1)]
 Calls = Annotated[list[Count], Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0)]
-Precision = Literal[tuple(DTYPES)]
-Method = Literal[(*CALLS_PER_STEP, "dopri5")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,10 +207,8 @@ def options_of(kind: type | str) -> type[Block]:
     else:
         hints = typing.get_type_hints(kind, include_extras=True)
         declared = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
-    fields = {name: (_loose(annotation), None) for name, annotation in declared.items()}
-    return create_model(
-        f"{kind if isinstance(kind, str) else kind.__name__} options", __base__=Block, **fields
-    )
+    fields: dict[str, Any] = {name: (_loose(annotation), None) for name, annotation in declared.items()}
+    return create_model(f"{getattr(kind, '__name__', kind)} options", __base__=Block, **fields)
 
 
 def _loose(annotation: Any) -> Any:
@@ -219,12 +216,12 @@ def _loose(annotation: Any) -> Any:
     if annotation is inspect.Parameter.empty:
         return Any
     if annotation is tuple or typing.get_origin(annotation) is tuple:
-        annotation = list[(typing.get_args(annotation) or (int,))[0]]
+        annotation = GenericAlias(list, (typing.get_args(annotation) or (int,))[0])
     return annotation | None
 
 
 def block_in(annotation: Any) -> type[Block] | None:
     """The model inside a field's type, if there is one."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Block):
         return annotation
     return next(filter(None, (block_in(part) for part in typing.get_args(annotation))), None)

@@ -150,7 +150,7 @@ def _suggested(recipe: dict, method: str, ranges: dict, trials: list[Trial]) -> 
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    distributions = {
+    distributions: dict[str, optuna.distributions.BaseDistribution] = {
         name: optuna.distributions.FloatDistribution(span["low"], span["high"], log=span.get("log", False))
         if isinstance(span, dict)
         else optuna.distributions.CategoricalDistribution(span)
@@ -160,9 +160,7 @@ def _suggested(recipe: dict, method: str, ranges: dict, trials: list[Trial]) -> 
     study = optuna.create_study(sampler=sampler)
     for trial in trials:
         inside = {name: _inside(ranges[name], value) for name, value in trial.settings.items()}
-        study.add_trial(
-            optuna.trial.create_trial(params=inside, distributions=distributions, value=trial.score)
-        )
+        study.add_trial(optuna.create_trial(params=inside, distributions=distributions, value=trial.score))
     found = study.ask(distributions).params
     rounded = {name: float(f"{found[name]:.2g}") for name, span in ranges.items() if isinstance(span, dict)}
     return found | rounded

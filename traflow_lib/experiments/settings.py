@@ -139,17 +139,16 @@ def pairs(recipe: dict, dataset: str, imported: dict | None = None) -> dict:
 
 def student(recipe: dict, dataset: str, method: str, seed: int, imported: dict | None = None) -> list[dict]:
     """All that decides a student, stage by stage (one stage unless its method trains in several)."""
-    of_pairs, found = pairs(recipe, dataset, imported), []
+    found: list[dict] = []
     for stage in recipes.stages(recipes.student(recipe, method)):
         base = imported["net"] if imported else _net(recipe, dataset)
         change = stage.get("net", {})
+        objective = objectives.get(stage["objective"], **stage.get("options", {}))
         config = recipes.merge(base, {"net": change} if base.get("kind") == "edm" else change)
         found.append(
             {
-                "pairs": of_pairs,
-                "objective": objectives.described(
-                    objectives.get(stage["objective"], **stage.get("options", {}))
-                ),
+                "pairs": pairs(recipe, dataset, imported),
+                "objective": objectives.described(objective),
                 "net": network(config),
                 "start": stage.get("start", "teacher"),
                 "n_pairs": stage.get("n_pairs"),
@@ -163,10 +162,8 @@ def student(recipe: dict, dataset: str, method: str, seed: int, imported: dict |
     return found
 
 
-def classifier(recipe: dict, dataset: str) -> dict | None:
-    """All that decides the extractor of a data set's Frechet distance; None if the recipe has none."""
-    if "classifier" not in recipe:
-        return None
+def classifier(recipe: dict, dataset: str) -> dict:
+    """All that decides the extractor of a data set's Frechet distance."""
     block = recipe["classifier"]
     return {
         "dataset": dataset,
@@ -186,13 +183,11 @@ def measurement(
     recipe: dict, dataset: str, method: str, seeds: list[int], imported: dict | None = None
 ) -> dict:
     """All that decides the numbers of one record: its models, the evaluation and the extractor."""
-    is_student = recipes.parse(method)[0] in recipe.get("students", {})
-    models = (
-        [student(recipe, dataset, method, seed, imported) for seed in seeds]
-        if is_student
-        else [teacher(recipe, dataset, imported)]
-    )
-    return {"models": models, "evaluate": evaluation(recipe), "classifier": classifier(recipe, dataset)}
+    models: list = [teacher(recipe, dataset, imported)]
+    if recipes.parse(method)[0] in recipe.get("students", {}):
+        models = [student(recipe, dataset, method, seed, imported) for seed in seeds]
+    made = classifier(recipe, dataset) if "classifier" in recipe else None
+    return {"models": models, "evaluate": evaluation(recipe), "classifier": made}
 
 
 @cache

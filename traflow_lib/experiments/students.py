@@ -3,6 +3,7 @@
 Functions take the Experiment whose student it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -24,7 +25,8 @@ STARTS = {"teacher": nets.warm_start, "truncated": truncate, "random": lambda ne
 
 def student(experiment, method: str, seed: int, calls: int | None) -> Model:
     """The model of the last stage, or of that for `calls`; its training counts from the beginning."""
-    stages, models = experiment.student_settings(method, seed), []
+    stages: list[dict] = experiment.student_settings(method, seed)
+    models: list[Model] = []
     for name, stage in zip(_names(method, seed, len(stages)), stages):
         models.append(_stage(experiment, name, stage, models[-1].net if models else None))
         if calls is not None and stage["calls"] == calls:
@@ -39,23 +41,21 @@ def found(experiment, method: str, seed: int) -> list[Model | None]:
     return [experiment.models.found(name, stage) for name, stage in zip(names, stages)]
 
 
-def whole_training(stages: list[Model]) -> dict:
-    """The training of all stages as one."""
-    each = [stage.header["training"] for stage in stages]
+def whole_training(stages: Sequence[Model | None]) -> dict:
+    """The training of all stages as one; empty unless all are there."""
+    each = [stage.header["training"] for stage in stages if stage]
+    if len(each) < len(stages):
+        return {}
     return each[-1] | {key: sum(one[key] for one in each) for key in ("steps", "seconds")}
 
 
 def _names(method: str, seed: int, stages: int) -> list[str]:
-    """The roles of a student's stages, of one or several."""
     name = f"{method}-seed{seed}"
     return [name] if stages == 1 else [f"{name}-stage{number}" for number in range(stages)]
 
 
 def _stage(experiment, name: str, own: dict, previous: nn.Module | None) -> Model:
-    """The network of one stage of training.
-
-    It starts from the previous stage's, the first from the teacher's or as `start` says.
-    """
+    """It starts from the previous stage's network, the first from the teacher's or as `start` says."""
     objective, teacher = objectives.build(own["objective"]), experiment.teacher()
     before = VelocityField(previous, experiment.precision) if previous else teacher
 
@@ -74,7 +74,6 @@ def _stage(experiment, name: str, own: dict, previous: nn.Module | None) -> Mode
                     "n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs"
                 )
             pairs = pairs.first(own["n_pairs"])
-
         return distillation_loss(
             objective,
             before if objective.from_previous else teacher,

@@ -1,9 +1,11 @@
 """The precisions that a network computes in."""
 
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 
+Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 

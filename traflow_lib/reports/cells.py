@@ -60,7 +60,7 @@ class Table:
     folder: str
     title: str
     header: list[str]
-    rows: list[dict[str, Cell]]
+    rows: list[dict]
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self):
@@ -71,8 +71,7 @@ class Table:
                 )
         rows = [{name: row.get(name, DASH) for name in self.header} for row in self.rows]
         self.rows = [
-            {name: Cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
-            for row in rows
+            {name: Cell(it) if isinstance(it, str) else it for name, it in row.items()} for row in rows
         ]
 
 

@@ -24,9 +24,9 @@ METHODS = {"fashion_mnist": "traflow"}
 
 
 def _distance(recipe: dict, method: str) -> str:
-    """The distance D of a method of a recipe, in words."""
     student = recipes.student(recipe, method)
-    return SETTINGS["distances"][objectives.get(student["objective"], **student.get("options", {})).distance]
+    objective = objectives.get(student["objective"], **student.get("options", {}))
+    return SETTINGS["distances"][vars(objective)["distance"]]
 
 
 def _note(row: Published, recipe: dict) -> str:
@@ -68,9 +68,10 @@ def settings() -> Table:
     return Table("table_8_settings", "paper", "Table 8: training settings", header, rows, SETTINGS["notes"])
 
 
-def _networks() -> list[dict[str, Cell | str]]:
+def _networks() -> list[dict]:
     """Parameters and multiply-accumulates of the standard networks, published and counted."""
-    rows, paper = [], {row.params_m for row in published() if row.method.startswith("SCoT")}
+    rows: list[dict] = []
+    paper = {row.params_m for row in published() if row.method.startswith("SCoT")}
     for name, (dataset, size, _) in sizes.NETWORKS.items():
         parameters, macs = of_standard(name)
         quoting = [row for row in published(dataset) if row.params_m == size]
@@ -80,18 +81,16 @@ def _networks() -> list[dict[str, Cell | str]]:
             ("parameters (M)", "params_m", parameters / 1e6, "parameters"),
             ("MACs (G)", "gmacs", macs / 1e9, "macs"),
         ):
-            row = {"data set": dataset, "network or loss": name, "quantity": quantity, "note": ""}
-            row["counted"] = one(f"{counted:.1f}", "network", name, kind)
-            row["as printed"] = printed = quoted(in_paper, field) if in_paper else Cell(DASH)
+            printed = quoted(in_paper, field) if in_paper else Cell(DASH)
+            rows.append({"data set": dataset, "network or loss": name, "quantity": quantity, "note": ""})
+            rows[-1] |= {"counted": one(f"{counted:.1f}", "network", name, kind), "as printed": printed}
             if source and (own := quoted(source, field)).numbers:
-                row |= {"source": source.source, "evidence": source.evidence}
-                row["its source says"] = SAME if own.text == printed.text else own
-            rows.append(row)
+                rows[-1] |= {"source": source.source, "evidence": source.evidence}
+                rows[-1]["its source says"] = SAME if own.text == printed.text else own
     return rows
 
 
 def _speed(row: dict, value: str, field: str) -> Cell:
-    """A speed with the size of the network, its batch where the record tells it, and the device."""
     batch, device = str(row["training"].get("batch", "")), row["provenance"]["device"]
     size = f"{row['parameters'] / 1e6:.1f}"
     numbers = {field: value, "training.batch": batch, "parameters (M)": size, "provenance.device": device}
@@ -112,8 +111,8 @@ def _speeds(measured: list[dict]) -> dict[tuple[str, str], Cell]:
         trained = all(training.get(key) for key in ("steps", "batch", "seconds"))
         if row["metric"] == "images_per_second" and row["sampler"] == "training":
             # its images are procedural, which no speed depends on
-            speed = _speed(row, number(row["value"], row["spread"]), row["metric"])
-            cells[row["dataset"], row["method"]] = speed
+            value = number(row["value"], row["spread"])
+            cells[row["dataset"], row["method"]] = _speed(row, value, row["metric"])
         elif trained and not row["stand_in"] and row["method"] != "teacher":
             value = number(training["steps"] * training["batch"] / training["seconds"])
             key = (row["dataset"], f"{row['method']}, all its losses")
@@ -121,17 +120,17 @@ def _speeds(measured: list[dict]) -> dict[tuple[str, str], Cell]:
     return cells
 
 
-def _throughput(measured: list[dict]) -> list[dict[str, Cell | str]]:
+def _throughput(measured: list[dict]) -> list[dict]:
     rows = [
-        {"data set": row.dataset, "network or loss": row.method, **quotation(row), "note": row.note}
+        quotation(row) | {"data set": row.dataset, "network or loss": row.method, "note": row.note}
         for row in published(metric="throughput")
     ]
     found = {OURS[profile]: _speeds(matching(measured, profile=profile)) for profile in PROFILES}
     timed = {(dataset, f"{METHODS.get(dataset, 'traflow_v4')}, all its losses") for dataset in RUN}
     for dataset, what in sorted(timed.union(*found.values())):
-        row = {"data set": dataset, "network or loss": f"this kit: {what}", "note": ""}
-        row |= {column: cells.get((dataset, what), Cell(NOT_RUN)) for column, cells in found.items()}
-        rows.append(row | {"source": "this kit", "evidence": "records"})
+        rows.append({at: cells.get((dataset, what), Cell(NOT_RUN)) for at, cells in found.items()})
+        rows[-1] |= {"data set": dataset, "network or loss": f"this kit: {what}", "note": ""}
+        rows[-1] |= {"source": "this kit", "evidence": "records"}
     return [row | {"quantity": "training images/s"} for row in rows]
 
 

@@ -38,7 +38,7 @@ def stale(record: Record) -> str | None:
     if record.recipe.startswith(COMMANDS):
         return None
     try:
-        imported = record.teacher and json.dumps(record.teacher, sort_keys=True)
+        imported = json.dumps(record.teacher, sort_keys=True) if record.teacher else None
         names = (record.recipe, record.profile, record.dataset, record.method)
         if record.hash != _fingerprint(*names, tuple(record.seeds), imported):
             return "its recipe has changed"
@@ -60,13 +60,13 @@ def _recipe(recipe: str, profile: str, teacher: str | None = None) -> dict:
 def _fingerprint(
     recipe: str, profile: str, dataset: str, method: str, seeds: tuple, imported: str | None
 ) -> str:
-    teacher = imported and json.loads(imported)
-    loaded = _recipe(recipe, profile, "imported" if teacher else None)
+    loaded, teacher = _recipe(recipe, profile, imported and "imported"), json.loads(imported or "null")
     return settings.identity(settings.measurement(loaded, dataset, method, list(seeds), teacher))
 
 
 def _counting(folder: Path, recipe: str | None, profile: str | None) -> list[dict]:
-    found, left_out = [], {}
+    found: list[dict] = []
+    left_out: dict[tuple, list[str]] = {}
     for file in sorted(folder.glob(f"{profile or '*'}/{recipe or '*'}.jsonl")):
         for record in records.read(file):
             if why := stale(record):
@@ -106,7 +106,6 @@ def _beside(rows: Iterable[dict], reference_rows: Iterable[dict]) -> list[tuple[
 
 
 def _numbers(row: dict, there: dict | None, spread: bool) -> list[str]:
-    """What is shown of a measurement here, its reference, and their ratio."""
     shown = [
         tables.number(one["value"], one["spread"] if spread else None) if one else tables.NOT_RUN
         for one in (row, there)
@@ -157,5 +156,5 @@ def _verdict(row: dict, there: dict, deviation: float | None) -> str:
     loaded = row["checkpoint_sha256"] == there["checkpoint_sha256"]
     if not loaded and deviation is None:
         return "spread not known"
-    allowed = SAME if loaded else DIFFERENT * deviation
+    allowed = SAME if loaded else DIFFERENT * (deviation or 0)
     return "same" if abs(row["value"] - there["value"]) <= allowed * abs(there["value"]) else "DIFFERS"

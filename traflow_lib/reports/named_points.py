@@ -1,6 +1,7 @@
 """Many points in one plot, each with its name beside it: published results against what they cost."""
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from .plots import PALETTE
@@ -20,18 +21,16 @@ def draw(points: list[tuple[float, float, str, str]], axis: plt.Axes, size: floa
         look = {"marker": "*", "s": 90} if kind in STARS else {"s": 20}
         label = "the paper (SCoT)" if kind == "ours-paper" else kind
         axis.scatter(x, y, color=COLOURS[kind], label=label, zorder=3, **look)
-    axis.figure.draw_without_rendering()  # settles the layout
-    pixel = axis.figure.dpi / 72
+    figure = axis.figure
+    assert isinstance(figure, Figure)  # and not a part of one
+    figure.draw_without_rendering()  # settles the layout
+    pixel = figure.dpi / 72
     places = [axis.transData.transform(point[:2]) for point in points]
     taken = [Bbox.from_bounds(x - 4 * pixel, y - 4 * pixel, 8 * pixel, 8 * pixel) for x, y in places]
-    offsets = sorted(
-        ((dx, dy) for dx in (9, -9, 30, -30) for dy in range(-60, 61, 5)),
-        key=lambda offset: offset[0] ** 2 + offset[1] ** 2,
-    )
+    offsets = [(dx, dy) for dx in (9, -9, 30, -30) for dy in range(-60, 61, 5)]
+    offsets.sort(key=lambda offset: offset[0] ** 2 + offset[1] ** 2)
     for (x, y, name, kind), place in sorted(zip(points, places), key=lambda pair: -pair[0][1]):
-        text = axis.annotate(
-            name, (x, y), fontsize=size, va="center", textcoords="offset points", xytext=(0, 0)
-        )
+        text = axis.annotate(name, (x, y), (0, 0), fontsize=size, va="center", textcoords="offset points")
         text.set_in_layout(False)
         drawn = text.get_window_extent()
         boxes = {(dx, dy): _beside(place, drawn, dx * pixel, dy * pixel) for dx, dy in offsets}

@@ -69,11 +69,11 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
             papermill.execute_notebook(str(source), str(partial), parameters, **options)
         except papermill.PapermillExecutionError as error:
             line = next(iter(error.source.strip().splitlines()), "")
-            place, why = f"{error.cell_index} ('{line}')", f"{error.ename}: {error.evalue}"
-            raise RuntimeError(f"notebooks/{name}.ipynb, cell {place}: {why} {kept}") from None
+            place = f"notebooks/{name}.ipynb, cell {error.cell_index} ('{line}')"
+            raise RuntimeError(f"{place}: {error.ename}: {error.evalue} {kept}") from None
         except DeadKernelError:
-            place, why = _running(partial), "its kernel was killed, often for want of memory"
-            raise RuntimeError(f"notebooks/{name}.ipynb, cell {place}: {why} {kept}") from None
+            place = f"notebooks/{name}.ipynb, cell {_running(partial)}"
+            raise RuntimeError(f"{place}: its kernel was killed, often for want of memory {kept}") from None
         partial.replace(out)
     return out
 

@@ -45,7 +45,7 @@ def matching(rows: list[dict], **wanted) -> list[dict]:
     return [row for row in rows if all(row[field] == value for field, value in wanted.items())]
 
 
-def ours(measured: dict[str, list[dict]], **wanted) -> dict[str, Cell]:
+def ours(measured: dict[str, list[dict]], **wanted) -> dict:
     """The columns OURS: what was `found` at each profile with these values, "not run" if there is nothing.
 
     Every measurement stands there with its metric and number of samples, and links to its record.
@@ -67,7 +67,7 @@ def unfilled(rows: list[dict]) -> list[str]:
     return [p for p in PROFILES if any(row.get(OURS[p]) == Cell(NOT_RUN) for row in rows)]
 
 
-def quotation(row: Published) -> dict[str, Cell | str]:
+def quotation(row: Published) -> dict:
     """The columns QUOTED; what is inferred is in brackets."""
     printed = quoted(row, "printed")
     if row.reading == "inferred":

@@ -33,8 +33,8 @@ def quality(measured: list[dict], text: dict) -> Table:
     quoting = [row for row in published(dataset) if row.metric in METRICS and not row.iterations]
     rows, counterparts = [], set()
     for row in sorted(quoting, key=_order):
-        cells = {"metric": title_of(row.metric), "method": row.method, "note": row.note}
-        cells |= {"params (M)": quoted(row, "params_m"), "calls": quoted(row, "nfe"), **quotation(row)}
+        cells = quotation(row) | {"metric": title_of(row.metric), "method": row.method, "note": row.note}
+        cells |= {"params (M)": quoted(row, "params_m"), "calls": quoted(row, "nfe")}
         if row.method == SCOT:
             place = ("traflow_v4", "jumps", int(row.nfe), row.metric)
             cells |= ours(here, **dict(zip(PLACE, place)))
@@ -52,7 +52,7 @@ def quality(measured: list[dict], text: dict) -> Table:
     return Table(text["name"], "paper", text["title"], header, rows, notes)
 
 
-def _own_rows(here: dict[str, list[dict]], dataset: str, shown: set[tuple]) -> list[dict[str, Cell | str]]:
+def _own_rows(here: dict[str, list[dict]], dataset: str, shown: set[tuple]) -> list[dict]:
     """A row a PLACE that the recipe asks for or that was measured, but for those in `shown`."""
     calls: dict[tuple, Cell] = {}
     for profile, measured in here.items():
@@ -67,8 +67,8 @@ def _own_rows(here: dict[str, list[dict]], dataset: str, shown: set[tuple]) -> l
     rows = []
     for key in sorted(calls.keys() - shown, key=lambda key: (key[3] != "fid", key[3], key)):
         place = dict(zip(PLACE, key))
-        cells = {"metric": title_of(place["kind"]), "method": f"this kit: {tables.title(place)}", "note": ""}
-        cells |= {"calls": calls[key], "source": "this kit", "evidence": "records", **ours(here, **place)}
+        cells = ours(here, **place) | {"metric": title_of(place["kind"]), "calls": calls[key], "note": ""}
+        cells |= {"method": f"this kit: {tables.title(place)}", "source": "this kit", "evidence": "records"}
         mine = [row for measured in here.values() for row in matching(measured, **place)]
         if sized := [row for row in mine if row["parameters"]]:
             size = f"{sized[0]['parameters'] / 1e6:.1f}"
@@ -86,10 +86,10 @@ def ablation(measured: list[dict], text: dict) -> Table:
         students.add(student)
         # Table 6 does not tell its number of calls; its cells go with Table 5's at two
         place = dict(zip(PLACE, (student, "jumps", int(row.nfe or 2), row.metric)))
-        cells = {"metric": title_of(row.metric), "method": row.method, "note": row.note}
+        cells = ours(here, **place, n_generated=int(row.n_samples))
+        cells |= {"metric": title_of(row.metric), "method": row.method, "note": row.note}
         cells |= {"calls": quoted(row, "nfe"), "iterations": quoted(row, "iterations")}
-        cells |= {"n": quoted(row, "n_samples"), "as printed": quotation(row)["as printed"]}
-        rows.append(cells | ours(here, **place, n_generated=int(row.n_samples)))
+        rows.append(cells | {"n": quoted(row, "n_samples"), "as printed": quotation(row)["as printed"]})
     header = ["metric", "method", "calls", "iterations", "n", "as printed", *OURS.values(), "note"]
     source = f"Printed numbers: {quoting[0].source}, {quoting[0].evidence}; no spread is known."
     commands = [_ablation_command(profile, sorted(students), quoting) for profile in unfilled(rows)]
@@ -116,6 +116,4 @@ def _ablation_command(profile: str, students: list[str], quoting: list[Published
 
 def build(measured: list[dict]) -> list[Table]:
     """Tables 2 to 6, and CelebA-64 and FFHQ-64. measured: from evidence.here or evidence.reference."""
-    return [
-        quality(measured, text) if "dataset" in text else ablation(measured, text) for text in TEXTS["tables"]
-    ]
+    return [(quality if "dataset" in text else ablation)(measured, text) for text in TEXTS["tables"]]

@@ -112,11 +112,11 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
         if tables.gridded(first):
             _line({row["nfe"]: row for row in points}, axis)
         elif first["value"] > 0:
-            look = {"color": colour(first["method"]), "linestyle": ":"}
-            axis.axhline(first["value"], label=f"{first['method']}, {first['sampler']}", **look)
+            label_of = f"{first['method']}, {first['sampler']}"
+            axis.axhline(first["value"], label=label_of, color=colour(first["method"]), linestyle=":")
     ticks = tables.calls_of(chosen)
     axis.set(xscale="log", yscale="log", xlabel="network calls a sample (NFE)", ylabel=label or metric)
-    axis.set_xticks(ticks, ticks, minor=False)
+    axis.set_xticks(ticks, list(map(str, ticks)))
     axis.minorticks_off()
 
 
@@ -125,9 +125,8 @@ def against_macs(rows: list[dict], metric: str, axis: plt.Axes, label: str | Non
 
     rows: from evidence.reference, of one data set; those without multiply-accumulates or calls are left out.
     """
-    chosen = [
-        row for row in rows if row["metric"] == metric and row["value"] > 0 and row["macs"] and row["nfe"]
-    ]
+    measured = [row for row in rows if row["macs"] and row["nfe"]]
+    chosen = [row for row in measured if row["metric"] == metric and row["value"] > 0]
     for points in tables.grouped(chosen, "method", "sampler").values():
         _line({row["nfe"] * row["macs"]: row for row in points}, axis)
     axis.set(xscale="log", yscale="log", xlabel="multiply-accumulates a sample", ylabel=label or metric)
@@ -159,9 +158,9 @@ def consistency_against_straightness(rows: list[dict], axis: plt.Axes) -> None:
         if "straightness" not in both:  # of a network for each number of calls
             continue
         x, y = both["straightness"], both["self_consistency"]
-        look = {"color": colour(method), "marker": "o", "capsize": 2}
-        axis.errorbar(x["value"], y["value"], xerr=x["spread"], yerr=y["spread"], **look)
-        axis.annotate(method, (x["value"], y["value"]), xytext=(4, 3), textcoords="offset points", fontsize=7)
+        place = x["value"], y["value"]
+        axis.errorbar(*place, y["spread"], x["spread"], color=colour(method), marker="o", capsize=2)
+        axis.annotate(method, place, xytext=(4, 3), textcoords="offset points", fontsize=7)
     axis.set(xscale="log", yscale="log")
     axis.set(xlabel="straightness (0: straight, even motion)", ylabel="self-consistency error")
 

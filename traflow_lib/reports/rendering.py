@@ -21,7 +21,7 @@ SPECIAL = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {sign: f"${sign}$" for sig
 SPECIAL |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
 SPECIAL |= {"±": r"$\pm$", "`": ""}
 # TeX needs the braces that Jinja's own brackets are made of
-TEX_BRACKETS = {"block_start_string": "<%", "block_end_string": "%>"}
+TEX_BRACKETS: dict = {"block_start_string": "<%", "block_end_string": "%>"}
 TEX_BRACKETS |= {"variable_start_string": "<<", "variable_end_string": ">>"}
 TEX_BRACKETS |= {"comment_start_string": "<#", "comment_end_string": "#>"}
 

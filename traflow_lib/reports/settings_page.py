@@ -11,7 +11,7 @@ from ..experiments import schema
 from ..training.config import TrainConfig
 from .rendering import template
 
-HEADINGS = {
+HEADINGS: dict[type[schema.Block], str] = {
     schema.Recipe: "A recipe",
     schema.Data: "data",
     schema.Teacher: "teacher",
@@ -28,7 +28,7 @@ HEADINGS = {
 
 def page() -> str:
     """docs/settings.md: every setting with its type, range, default and meaning."""
-    sections = []
+    sections: list[tuple] = []
     for model, heading in HEADINGS.items():
         types = typing.get_type_hints(model, include_extras=True)
         rows = [
@@ -81,7 +81,6 @@ def _meaning(objective: object, key: str) -> str:
 
 
 def _type(annotation: Any) -> str:
-    """A type and its range in words."""
     kind, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if kind is Annotated:
         inner, *limits = parts

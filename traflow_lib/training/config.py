@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ..files.checks import first_fault
-from ..nets.precision import DTYPES
+from ..nets.precision import Precision
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -35,9 +35,7 @@ class TrainConfig:
             "of an objective with a target_average"
         ),
     ] = 0.999
-    precision: Annotated[Literal[tuple(DTYPES)], Field(description="of autocast; fp16 scales the loss")] = (
-        "fp32"
-    )
+    precision: Annotated[Precision, Field(description="of autocast; fp16 scales the loss")] = "fp32"
     micro_batch: Annotated[
         int, Field(ge=0, description="most samples a process takes in one pass, 0 for no limit")
     ] = 0
