@@ -111,7 +111,7 @@ def test_a_word_for_a_number_is_refused_everywhere(name):
         ("teacher.train.ema", 1.5, "less than 1"),
         ("teacher.train.lr", -1.0, "greater than or equal to 0"),
         ("student.train.steps", 0, "greater than or equal to 1"),
-        ("students.traflow.objective", "trafow", "there are cd, ct"),
+        ("students.traflow.objective", "trafow", "there are alphaflow, cd"),
         ("students.traflow.options", {"distance": "l3"}, "distance is 'l3'; it must be one of"),
         ("students.traflow.options", {"out_put": 1.0}, "did you mean output?"),
         ("students.traflow.start", "nowhere", "'teacher', 'random' or 'truncated'"),
