@@ -132,7 +132,7 @@ def test_a_closed_form_teaches_a_network_that_is_given(method, tmp_path):
     ("options", "message"),
     [
         ({"shape": None}, "distill needs data, or the shape of a sample"),
-        ({"method": "nothing"}, "unknown objective 'nothing'; there are cd, "),
+        ({"method": "nothing"}, "unknown objective 'nothing'; there are alphaflow, "),
         ({"method": "cd"}, "Consistency with these options learns from real data: give some"),
         ({"pairs": {"m": 5}}, "pairs: unknown m; there are n, seed, method, steps, online, tol"),
         ({"train": {"speed": 5}}, "unknown training option"),
