@@ -70,10 +70,11 @@ gpu: ## notebook 07's GPU recipe without Jupyter, in pieces of PIECE=540 seconds
 gpu-check: ## speed, peak memory and rounding of every GPU recipe at full size, in 8 minutes (MINUTES=8)
 	@$(GPU_PYTHON) benchmarks/gpu_check.py $(GPU_PROFILE) $(MINUTES)
 
-test: setup lint-check test-unit test-notebooks ## setup, ruff, unit tests, then the notebooks by nbval; each says what it took
+test: setup lint-check test-unit test-notebooks ## setup, ruff, mypy, unit tests, then the notebooks by nbval; each says what it took
 
-lint-check: setup ## ruff, changing nothing
+lint-check: setup ## ruff, changing nothing, and mypy
 	@bash .ci/timed ruff $(LINT_MINUTES) $(BIN)/python -m ruff check .
+	@bash .ci/timed mypy $(LINT_MINUTES) $(BIN)/python -m mypy
 
 test-unit: setup ## the unit tests but the slow ones, two at a time (PYTEST_ARGS=tests/test_flow.py: only these)
 	OMP_NUM_THREADS=1 bash .ci/timed "unit tests" $(UNIT_MINUTES) $(BIN)/python -m pytest $(PYTEST_ARGS) -q -n 2 -m "not slow" --durations=5
@@ -97,6 +98,7 @@ bench: setup ## search for every method's settings, then train and measure the c
 lint: setup ## check and format
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format traflow_lib tests
+	$(BIN)/python -m mypy
 
 clean: ## remove the environment and all of runs/ (checkpoints, and this machine's own results); keeps the committed results/
 	rm -rf $(VENV) runs .snakemake

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,23 +54,19 @@ class Batch:
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half of the batch."""
-        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        parts = [{name: value.chunk(2)[half] for name, value in tensors.items()} for half in (0, 1)]
-        return replace(self, **parts[0]), replace(self, **parts[1])
+        first, second = ({name: it.chunk(2)[half] for name, it in self._tensors().items()} for half in (0, 1))
+        return replace(self, **first), replace(self, **second)
 
     def to(self, device: torch.device | str) -> "Batch":
         """The batch on another device."""
-        return replace(
-            self,
-            **{name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)},
-        )
+        return replace(self, **{name: it.to(device) for name, it in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     @property
     def intervals(self) -> int | None:
-        """K, when states are the stored points of the teacher's path.
-
-        None when they are on the chord, at any time.
-        """
+        """K, when states are the stored points of the teacher's path; None on the chord, at any time."""
         return None if self.path is None else self.path.shape[1] - 1
 
     def at(self, t: Tensor) -> Tensor:
@@ -79,7 +76,7 @@ class Batch:
         """
         if self.path is None:
             return chord(self.x0, self.x1, t)
-        index = (t * self.intervals).round().long()
+        index = (t * (self.path.shape[1] - 1)).round().long()
         return self.path[torch.arange(len(t), device=t.device), index]
 
 

@@ -86,11 +86,12 @@ class PairCache:
         """
         draws = draws or Draws()
         index = draws.integers(0, len(self), n) if label is None else self._of_class(label, draws)
-        path = self.path[index].float() if path and self.path is not None else None
+        states = self.path[index].float() if path and self.path is not None else None
         label = None if self.label is None else self.label[index]
-        return Batch(self.x1[index], self.x0[index], path, label=label, draws=draws)
+        return Batch(self.x1[index], self.x0[index], states, label=label, draws=draws)
 
     def _of_class(self, label: Tensor, draws: Draws) -> Tensor:
+        assert self.label is not None
         counts = self.label.bincount(minlength=int(label.max()) + 1)
         if (counts[label] == 0).any():
             raise ValueError(
@@ -148,13 +149,8 @@ class OnlinePairs:
     """
 
     def __init__(self, teacher, shape: tuple, device: torch.device | str = "cpu", classes: int = 0, **solver):
-        self.teacher, self.shape, self.device, self.classes, self.solver = (
-            teacher,
-            tuple(shape),
-            device,
-            classes,
-            solver,
-        )
+        self.teacher, self.shape, self.device = teacher, tuple(shape), device
+        self.classes, self.solver = classes, solver
 
     def batch(
         self, n: int, path: bool = True, label: Tensor | None = None, draws: Draws | None = None
@@ -166,7 +162,7 @@ class OnlinePairs:
             label = draws.integers(0, self.classes, n)
         label = None if label is None else label.to(self.device)
         solution = solve(labelled(self.teacher, label), noise, keep_path=path, **self.solver)
-        states = solution.path.flip(0).transpose(0, 1) if path else None
+        states = None if solution.path is None else solution.path.flip(0).transpose(0, 1)
         return Batch(noise, solution.x, states, label=label, draws=draws)
 
 
@@ -215,7 +211,7 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
         label = sample_labels(seed, start, stop, classes) if classes else None
         on_device = None if label is None else label.to(device)
         solution = solve(labelled(teacher, on_device), noise.to(device), keep_path=keep_path, **solver)
-        path = solution.path.flip(0).transpose(0, 1).cpu() if keep_path else None
+        path = None if solution.path is None else solution.path.flip(0).transpose(0, 1).cpu()
         if path is not None and len(shape) > 1:
             path = path.half()
         return PairCache(noise, solution.x.cpu(), path, label)._tensors()

@@ -19,10 +19,7 @@ CALLS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 
 @dataclass
 class Solution:
-    """x: endpoint [B, ...]; nfe: network calls spent on each sample.
-
-    path [T, B, ...] at times [T] if it was asked for.
-    """
+    """x: endpoint [B, ...]; nfe: calls spent on each sample; path [T, B, ...] at times [T] if asked for."""
 
     x: Tensor
     nfe: int

@@ -98,12 +98,14 @@ def test_make_test_runs_its_parts_in_a_folder_with_a_space_and_an_umlaut_and_tim
     assert done.returncode == 0, done.stdout
     assert [line[1:4] for line in said if line[1] == "-m"] == [
         ["-m", "ruff", "check"],
+        ["-m", "mypy"],
         ["-m", "pytest", "tests"],
         ["-m", "pytest", "--nbval"],
     ]
     assert said[-1][0] == f"{kit}/runs/nbval-results"
     assert re.findall(r"^(.+) took \d+ min \d\d s$", done.stdout, re.MULTILINE) == [
         "ruff",
+        "mypy",
         "unit tests",
         "notebooks",
     ]

@@ -78,17 +78,18 @@ def run(
         raise ValueError("distill needs --recipe, or --teacher and --data: see distill --help")
     address = data if size is None else f"{data}@{size}"
     pictures = images.load(address, "train" if "train" in images.splits(address) else "all")[0]
-    is_file = ":" not in teacher
-    source = teacher if is_file else as_velocity(_built(teacher, weights), noise_at, predicts, scale=scale)
+    source = None  # a checkpoint
+    if ":" in teacher:
+        source = as_velocity(_built(teacher, weights), noise_at, predicts, scale=scale)
     train = {"batch": batch, "lr": lr} | ({"precision": precision} if precision else {})
-    given = {"n": int(pairs)} if pairs and pairs.isdecimal() else pairs
+    given: dict | str | Path | None = {"n": int(pairs)} if pairs and pairs.isdecimal() else pairs
     for name in method or ["traflow"]:
         for number in seed or [0]:
             folder = out / f"{name}-seed{number}"
             torch.manual_seed(number)
-            net = None if is_file else with_target_time(source, layer)
-            options = {"network": net, "seed": number, "train": train, "pairs": given}
-            distill(source, pictures, name, steps=steps, out=folder, **options)
+            more: dict = {"seed": number, "train": train, "pairs": given}
+            more["network"] = with_target_time(source, layer) if source else None
+            distill(source or teacher, pictures, name, steps=steps, out=folder, **more)
             if not isinstance(given, str | Path):
                 given = folder  # where they are solved, for the students that follow, too
             log.info(f"{name}, seed {number} in {folder / 'student.safetensors'}")
@@ -106,7 +107,6 @@ def _built(teacher: str, weights: Path | None) -> nn.Module:
     if weights is not None:
         if not weights.is_file():
             raise FileNotFoundError(f"there are no weights {weights}")
-        own = weights.suffix == ".safetensors"
-        tensors = load_file(weights) if own else read_torch(weights)
+        tensors = load_file(weights) if weights.suffix == ".safetensors" else read_torch(weights)
         nets.load_exactly(net, tensors, weights.name)
     return net

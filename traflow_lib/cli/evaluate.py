@@ -8,12 +8,12 @@ from ..evaluation.scores import METRICS
 from ..evaluation.scoring import Scoring
 from ..experiments.evaluate import evaluate
 
-DEFAULT = Scoring()
+DEFAULT = Scoring.of()
 
 
 def _option(name: str, *flags: str, more: str = ""):
     """The option of a setting of Scoring, whose help is the setting's description."""
-    about = Scoring.model_fields[name].description
+    about = str(Scoring.model_fields[name].description)
     return typer.Option(*flags, help=f"{about[0].upper()}{about[1:]}{more}.")
 
 
@@ -29,7 +29,7 @@ def run(
     seeds: Annotated[list[int], _option("seeds", "--seed", more=" (may be repeated)")] = DEFAULT.seeds,
     metrics: Annotated[
         list[str], _option("metrics", "--metric", more=f" of {', '.join(METRICS)} (may be repeated)")
-    ] = DEFAULT.metrics,
+    ] = [*DEFAULT.metrics],
     solver: Annotated[str | None, _option("solver", more=": euler, midpoint, heun, rk4 or dopri5")] = None,
     tol: Annotated[float, _option("tol")] = DEFAULT.tol,
     batch: Annotated[int, _option("batch")] = DEFAULT.batch,

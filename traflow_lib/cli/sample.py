@@ -67,7 +67,7 @@ def run(
         """Where a batch begins, its samples, their classes, and the network calls of one."""
         stop = min(start + batch, samples)
         noise, drawn = sample_start(seed, start, stop, shape, classes, everyone.device)
-        of = drawn if label is None else torch.full_like(drawn, label)
+        of = drawn if label is None or drawn is None else torch.full_like(drawn, label)
         if solver:
             solution = solve(labelled(VelocityField(net), of), noise, method=solver, **grid)
             x, calls = solution.x, solution.nfe

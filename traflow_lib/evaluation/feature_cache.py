@@ -23,7 +23,7 @@ from ..files.tensors import save_tensors
 from .features import Extractor
 from .frechet import mean_and_cov
 
-BATCH = 500
+BATCH, EMPTY = 500, torch.empty(0)
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Features:
     """features [N, D] of N images; mean [D] and cov [D, D] of them in float64.
 
     nfe: network calls a sample, 0 for data. facts: what decides them.
-    spatial [N, S], spatial_mean and spatial_cov: the same for sFID, if it was asked for.
+    spatial [N, S], spatial_mean and spatial_cov: the same for sFID, empty unless it was asked for.
     """
 
     features: Tensor
@@ -39,9 +39,9 @@ class Features:
     cov: Tensor
     nfe: int
     facts: dict
-    spatial: Tensor | None = None
-    spatial_mean: Tensor | None = None
-    spatial_cov: Tensor | None = None
+    spatial: Tensor = EMPTY
+    spatial_mean: Tensor = EMPTY
+    spatial_cov: Tensor = EMPTY
 
     def __len__(self) -> int:
         return len(self.features)
@@ -62,13 +62,8 @@ def collect(
     facts: JSON-able, everything that decides the pixels; with n and the extractor they name the file.
     spatial: also what sFID needs.
     """
-    facts = facts | {
-        "n": n,
-        "extractor": extractor.name,
-        "mode": extractor.mode,
-        "extractor_sha256": extractor.sha256,
-        "spatial": spatial,
-    }
+    facts = facts | {"n": n, "extractor": extractor.name, "mode": extractor.mode}
+    facts |= {"extractor_sha256": extractor.sha256, "spatial": spatial}
     everyone = processes()
     source = paths.in_a_name(facts.get("source", "images"))
     file = paths.runs() / "features" / f"{source}-{extractor.name}-{fingerprint(facts)}.safetensors"
@@ -115,4 +110,4 @@ def _is_whole(file: Path) -> bool:
 
 def _read(file: Path, facts: dict) -> Features:
     tensors = load_file(file)
-    return Features(**tensors | {"nfe": int(tensors["nfe"])}, facts=facts)
+    return Features(nfe=int(tensors.pop("nfe")), facts=facts, **tensors)

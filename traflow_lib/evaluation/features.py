@@ -1,8 +1,7 @@
 """Feature extractors by name, and the names of the metrics that are made with them.
 
-inception: clean-fid's, in its three modes. cnn: the kit's own classifier of the data set.
-torchvision:MODEL=FILE and timm:MODEL=FILE (DINOv2 and CLIP are among timm's): the input of the last layer,
-weights from a file.
+inception: clean-fid's, in three modes. cnn: the kit's classifier of the data set. torchvision:MODEL=FILE
+and timm:MODEL=FILE (DINOv2 and CLIP are among timm's): the input of the last layer, weights from a file.
 """
 
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import nets
@@ -34,8 +34,7 @@ class Extractor:
     name: of its network; sha256: of its weights; batch: images it takes at a time; mode: how images get the
     size that it wants, "native" for its own, "numbers" where they stay what a network gave, in no file's 8
     bits. pixels: images in [-1, 1] -> what it takes, [B, C, H, W], from 0 to 255 unless of mode "numbers".
-    features: of those, [B, D]; spatial: of those, [B, S]; logits: class scores of features. The last two are
-    None where there are none.
+    features: of those, [B, D]; spatial: of those, [B, S], or None; logits: class scores of features, or None.
     """
 
     name: str
@@ -57,15 +56,19 @@ class Extractor:
             return f"{KINDS.get(kind, kind)}-{self.mode}"
         return f"{kind}-{self.name}{'-uint8' * (self.mode == 'native')}"
 
+    def given(self, kind: str) -> Callable[[Tensor], Tensor]:
+        """The function "spatial" or "logits"; ValueError where there is none."""
+        if found := getattr(self, kind):
+            return found
+        what = "spatial features; sFID has them from" if kind == "spatial" else "class scores; is takes"
+        raise ValueError(
+            f"{self.name} ({self.mode}) gives no {what} inception (clean, legacy_tensorflow) or cnn"
+        )
+
     @torch.no_grad()
     def __call__(self, pixels: Tensor, spatial: bool = False) -> dict[str, Tensor]:
         """{"features": [N, D]} of pixels [N, C, H, W], with "spatial" [N, S] if asked for, on the CPU."""
-        if spatial and not self.spatial:
-            raise ValueError(
-                f"{self.name} ({self.mode}) gives no spatial features; sFID has them from inception (clean, "
-                "legacy_tensorflow) and cnn"
-            )
-        made = {"features": self.features} | ({"spatial": self.spatial} if spatial else {})
+        made = {"features": self.features} | ({"spatial": self.given("spatial")} if spatial else {})
         parts = pixels.split(self.batch)
         return {name: torch.cat([make(part).float().cpu() for part in parts]) for name, make in made.items()}
 
@@ -106,11 +109,8 @@ def _network(
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:
-    if file.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(file)
-    return torch.load(file, map_location="cpu", weights_only=True)
+    safe = file.suffix == ".safetensors"
+    return load_file(file) if safe else torch.load(file, map_location="cpu", weights_only=True)
 
 
 def torchvision_network(model: str, file: Path, device: torch.device) -> Extractor:

@@ -1,7 +1,4 @@
-"""Frechet and kernel distance between two sets of features: FD- and KID-<extractor>.
-
-FID only when the extractor is Inception.
-"""
+"""Frechet distance between two sets of features: FD-<extractor>, FID only when that is Inception."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,13 +28,14 @@ def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> fl
     trace of the root is the sum of their roots: one Cholesky factorisation and one symmetric eigenvalue
     problem instead of a general matrix square root.
     """
-    mu1, cov1, mu2, cov2 = (torch.as_tensor(a).double().cpu().numpy() for a in (mu1, cov1, mu2, cov2))
-    if not all(np.isfinite(a).all() for a in (mu1, cov1, mu2, cov2)):
+    moments = [torch.as_tensor(a).double().cpu().numpy() for a in (mu1, cov1, mu2, cov2)]
+    if not all(np.isfinite(a).all() for a in moments):
         raise ValueError(
             "the features' mean or covariance is not finite; check the images, and that they are at least two"
         )
-    cross = np.sqrt(_product_eigenvalues(cov1, cov2).clip(min=0)).sum()
-    return float(np.square(mu1 - mu2).sum() + np.trace(cov1) + np.trace(cov2) - 2 * cross)
+    m1, c1, m2, c2 = moments
+    cross = np.sqrt(_product_eigenvalues(c1, c2).clip(min=0)).sum()
+    return float(np.square(m1 - m2).sum() + np.trace(c1) + np.trace(c2) - 2 * cross)
 
 
 def _product_eigenvalues(cov1: np.ndarray, cov2: np.ndarray) -> np.ndarray:
@@ -83,8 +81,8 @@ class Statistics:
     def load(cls, file: Path) -> "Statistics":
         """Read what save wrote."""
         with safe_open(file, "pt") as content:
-            facts, moments = content.metadata(), [content.get_tensor(name) for name in ("mean", "cov")]
-            return cls(*moments, int(facts["n"]), facts["sha256"])
+            mean, cov, facts = content.get_tensor("mean"), content.get_tensor("cov"), content.metadata()
+            return cls(mean, cov, int(facts["n"]), facts["sha256"])
 
 
 def feature_distance(a: Tensor, b: Tensor) -> float:

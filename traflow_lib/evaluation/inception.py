@@ -6,7 +6,7 @@ pytorch-fid's port of it.
 
 import platform
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -62,10 +62,7 @@ def weights(name: str) -> Path:
 
 
 class Inception:
-    """Inception in one of clean-fid's modes, on one device.
-
-    Pixels are [B, 3, H, W] from 0 to 255, float32 or uint8.
-    """
+    """In one of clean-fid's modes, on one device. Pixels: [B, 3, H, W] from 0 to 255, float32 or uint8."""
 
     def __init__(self, mode: str, device: torch.device):
         if mode not in MODES:
@@ -77,8 +74,8 @@ class Inception:
             raise ImportError(f"FID needs clean-fid: {way_out}") from None
         self.mode, self.device, self.resizer = mode, device, build_resizer(mode)
         self.file = weights(PYTORCH if mode == "legacy_pytorch" else TORCHSCRIPT)
-        self.net = _pytorch(self.file) if mode == "legacy_pytorch" else _torchscript(self.file, mode)
-        self.net = self.net.to(device).eval()
+        net = _pytorch(self.file) if mode == "legacy_pytorch" else _torchscript(self.file, mode)
+        self.net: Any = net.to(device).eval()
 
     def _resized(self, pixels: Tensor) -> Tensor:
         """[B, 3, 299, 299] by clean-fid's resizer; as it is where the network resizes."""
@@ -104,10 +101,7 @@ class Inception:
         raise ValueError(f"{self.file} has no layer mixed_6")
 
     def logits(self, features: Tensor) -> Tensor:
-        """Class scores [N, 1008] of features [N, 2048], without the bias.
-
-        The original Inception Score and ADM's evaluator have them so.
-        """
+        """Class scores [N, 1008] of features [N, 2048], without the bias, as the original IS and ADM's."""
         return features @ self.net.base.output.weight.T.to(features)
 
 

@@ -22,7 +22,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3, k_density: int = 5)
     real, fake = real - centre, fake - centre
     real_radii, fake_radii = _radii(real, (k, k_density)), _radii(fake, (k,))
     recalled, covered = (torch.zeros(len(real), dtype=torch.bool, device=real.device) for _ in range(2))
-    precise = balls = 0
+    precise = balls = 0.0
     for part, radius in zip(fake.split(CHUNK), fake_radii[0].split(CHUNK)):
         distance = torch.cdist(part, real)
         precise += (distance <= real_radii[0]).any(1).sum().item()

@@ -31,7 +31,7 @@ class RandomNetwork(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Features [B, 240] of pixels [B, C, H, W] from 0 to 255."""
-        x, means = pixels.float().to(self.layers[0].weight.device) / 127.5 - 1, []
+        x, means = pixels.float().to(next(self.parameters()).device) / 127.5 - 1, []
         for layer in self.layers:
             x = layer(x).relu()
             means.append(x.mean(dim=(2, 3)))
@@ -40,7 +40,7 @@ class RandomNetwork(nn.Module):
     @property
     def sha256(self) -> str:
         """The checksum of its weights."""
-        weights = (layer.weight.cpu().numpy().tobytes() for layer in self.layers)
+        weights = (weight.cpu().numpy().tobytes() for weight in self.parameters())
         return hashlib.sha256(b"".join(weights)).hexdigest()
 
 

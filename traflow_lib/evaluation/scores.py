@@ -9,7 +9,7 @@ from torch import Tensor
 from ..files.processes import processes
 from .feature_cache import Features
 from .features import Extractor
-from .frechet import Statistics, frechet_distance, mean_and_cov
+from .frechet import frechet_distance, mean_and_cov
 from .inception_score import inception_score
 from .kernel import kernel_distance
 from .precision_recall import precision_recall
@@ -21,12 +21,9 @@ METRICS: tuple[str, ...] = get_args(Metric)
 
 
 def scores(
-    fake: Features | Statistics,
-    real: Features | Statistics,
-    extractor: Extractor,
-    wanted: Iterable[str] = ("fid",),
+    fake: Features, real: Features, extractor: Extractor, wanted: Iterable[str] = ("fid",)
 ) -> dict[str, float]:
-    """The metrics `wanted` (of METRICS) under their full names; for "fid" alone statistics are enough.
+    """The metrics `wanted` (of METRICS) under their full names.
 
     "pr" gives precision, recall, density and coverage.
     """
@@ -38,13 +35,12 @@ def scores(
     if "kid" in wanted:
         found["kid"] = kernel_distance(fake.features, real.features)
     if "is" in wanted:
-        found["is"] = inception_score(extractor.logits(fake.features))
+        found["is"] = inception_score(extractor.given("logits")(fake.features))
     if "pr" in wanted:
         found |= precision_recall(real.features.to(device), fake.features.to(device))
     if "sfid" in wanted:
-        found["sfd"] = frechet_distance(
-            fake.spatial_mean, fake.spatial_cov, real.spatial_mean, real.spatial_cov
-        )
+        moments = fake.spatial_mean, fake.spatial_cov, real.spatial_mean, real.spatial_cov
+        found["sfd"] = frechet_distance(*moments)
     return {extractor.metric(kind): value for kind, value in found.items()}
 
 
@@ -67,7 +63,7 @@ def errors(
         "fid-infinity": ("fd-infinity", fake.features, lambda x: fd_infinity(x, real.mean, real.cov).value),
         # fewer subsets, or it takes a minute
         "kid": ("kid", fake.features, lambda x: kernel_distance(x, real.features, subsets=20)),
-        "is": ("is", fake.features, lambda x: inception_score(extractor.logits(x))),
+        "is": ("is", fake.features, lambda x: inception_score(extractor.given("logits")(x))),
         "sfid": ("sfd", fake.spatial, spatial_distance),
     }
     found = {}
@@ -77,10 +73,7 @@ def errors(
 
 
 def line(record: Record, metric: str) -> str:
-    """One metric of a record with everything a reader needs to compare it.
-
-    Extractor, mode, counts, split, seeds and spread.
-    """
+    """One metric of a record with everything a reader needs to compare it."""
     values = record.metrics[metric]
     spread, how = record.errors.get(metric, [None])[0], "bootstrap"
     if len(values) > 1:
@@ -93,7 +86,7 @@ def line(record: Record, metric: str) -> str:
         calls = f"{record.nfe} call{'s' * (record.nfe != 1)} by {record.sampler}"
     if record.batch:
         calls += f" in batches of {record.batch:,}"
-    extractor, checksum = record.extractor.split()
+    extractor, checksum = str(record.extractor).split()
     return (
         f"{metric} {fmean(values):.5g} {shown} | {record.method}, {calls}: {record.n_generated:,} images, "
         f"seeds {' '.join(map(str, record.seeds))} | against {record.n_reference:,} of {record.dataset} "

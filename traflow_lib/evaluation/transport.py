@@ -33,11 +33,10 @@ def mmd(a: Tensor, b: Tensor, bandwidths: tuple = (0.1, 0.2, 0.5, 1.0, 2.0)) -> 
 
     def kernel(x: Tensor, y: Tensor) -> Tensor:
         square = torch.cdist(x, y).square()
-        return sum(torch.exp(-square / (2 * h**2)) for h in bandwidths)
+        return sum((torch.exp(-square / (2 * h**2)) for h in bandwidths), torch.zeros(()))
 
     def off_diagonal_mean(k: Tensor) -> Tensor:
         return (k.sum() - k.trace()) / (len(k) * (len(k) - 1))
 
-    return (
-        off_diagonal_mean(kernel(a, a)) + off_diagonal_mean(kernel(b, b)) - 2 * kernel(a, b).mean()
-    ).item()
+    within = off_diagonal_mean(kernel(a, a)) + off_diagonal_mean(kernel(b, b))
+    return (within - 2 * kernel(a, b).mean()).item()

@@ -37,11 +37,8 @@ def evaluate(
     target, main = Path(target), processes().is_main_process
     split = settings.split or ("train" if "train" in images.splits(dataset) else "all")
     extractor = load(settings.extractor, dataset, settings.mode)
-    if "is" in settings.metrics and not extractor.logits:
-        raise ValueError(
-            f"{extractor.name} ({extractor.mode}) gives no class scores; is takes inception (clean, "
-            "legacy_tensorflow) or cnn"
-        )
+    if "is" in settings.metrics:
+        extractor.given("logits")
     options = {"spatial": "sfid" in settings.metrics, "batch": settings.batch}
     models, shape, price = [], (), {}
     if target.is_dir() or target.suffix in sample_files.ARRAYS:

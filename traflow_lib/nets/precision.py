@@ -11,10 +11,9 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @contextmanager
 def full_float32():
-    """Inside, float32 is float32 on a GPU too.
+    """Inside, float32 is float32 on a GPU too, not TF32 as torch has it in convolutions.
 
-    torch otherwise lets convolutions round their factors to TF32, which makes an error of 1e-3 in these
-    networks' outputs (docs/gpu.md): an adaptive solver would take it for stiffness.
+    TF32's error of 1e-3 in the networks' outputs (docs/gpu.md) an adaptive solver would take for stiffness.
     """
     convolutions, products = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False

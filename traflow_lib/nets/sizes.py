@@ -41,7 +41,7 @@ def _slimflow(width: int, blocks: int = 2, multipliers: tuple = (1, 2, 2)) -> di
 
 
 # name: (data set, millions of parameters as publications write them, `net` block)
-NETWORKS = {
+NETWORKS: dict[str, tuple[str, str, dict]] = {
     "DDPM++ of EDM, CIFAR-10": ("cifar10", "55.7", EDM_CIFAR10),
     "DDPM++ of RectifiedFlow": ("cifar10", "61.8", {"kind": "ddpmpp"}),
     "SlimFlow, width 128": ("cifar10", "27.9", _slimflow(128)),

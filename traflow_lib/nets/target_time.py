@@ -1,6 +1,7 @@
 """A target time s for a network that knows only t, without touching its code: its student."""
 
 import copy
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -12,10 +13,7 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class _Shift:
-    """Forward hook that adds a vector a sample to a layer's output.
-
-    An object, not a closure, so that the network can be copied and pickled.
-    """
+    """Adds a vector a sample to a layer's output; no closure, so that the network can be copied."""
 
     def __init__(self, name: str, channels_last: bool):
         self.name, self.channels_last = name, channels_last
@@ -43,11 +41,13 @@ class _Shift:
 class TargetTime(nn.Module):
     """F(x, t, s), the average velocity over [s, t], from a network v(x, t); made by with_target_time."""
 
+    net: Any
+
     def __init__(self, net: nn.Module, layer: str, outlet: str | None = None):
         super().__init__()
         self.net, self.outlet = net, outlet
         place = self.net.get_submodule(layer)
-        last = [one for one in place.modules() if isinstance(one, (nn.Linear, *CONVOLUTIONS))][-1:]
+        last: list[Any] = [one for one in place.modules() if isinstance(one, (nn.Linear, *CONVOLUTIONS))][-1:]
         if not last:
             raise ValueError(
                 f"layer '{layer}' has no linear layer or convolution that says how wide its output is; "
@@ -58,7 +58,7 @@ class TargetTime(nn.Module):
         self.s_embed = nn.Sequential(
             nn.Linear(2 * FREQUENCIES + 1, width), nn.SiLU(), nn.Linear(width, width, bias=False)
         ).to(weight)
-        nn.init.zeros_(self.s_embed[2].weight)
+        nn.init.zeros_([*self.s_embed.parameters()][-1])
         self.shift = _Shift(layer, linear)
         place.register_forward_hook(self.shift)
 
@@ -86,7 +86,7 @@ class TargetTime(nn.Module):
         shift, classes = self.shift, {} if label is None else {"label": label}
         if s is not None:
             features = time_features(per_sample(s, x), FREQUENCIES)
-            shift.value = self.s_embed(features.to(self.s_embed[0].weight.dtype))
+            shift.value = self.s_embed(features.to(next(self.s_embed.parameters()).dtype))
         shift.inside, shift.runs = True, 0
         try:
             out = self.net(x, per_sample(t, x), **classes)

@@ -1,12 +1,13 @@
 """Anyone's velocity network as one of this kit."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import product
 
 import torch
 from torch import Tensor, nn
 
+from ..data.image_set import Images
 from ..flow import chord, per_sample
 from .convention import PREDICTS, Convention, Fit
 
@@ -46,7 +47,7 @@ class Velocity(nn.Module):
                 f"{name} has no argument named {', '.join(LABELS)}; for label, call must be {CALLS}"
             )
         else:
-            classes = {} if label is None else {self.label_name: label}
+            classes = {self.label_name: label} if self.label_name and label is not None else {}
             out = self.net(*((x, time) if self.call == "x, t" else (time, x)), **classes)
         out = out if isinstance(out, Tensor) else getattr(out, "sample", out)  # diffusers' answer
         shape = tuple(out.shape) if isinstance(out, Tensor) else None
@@ -58,15 +59,14 @@ class Velocity(nn.Module):
         return out.to(x.dtype)
 
     @torch.no_grad()
-    def check(self, data: Sequence[Tensor], label: Tensor | None = None, n: int = 1024, seed: int = 0) -> Fit:
+    def check(self, data: Tensor | Images, label: Tensor | None = None, n: int = 1024, seed: int = 0) -> Fit:
         """Which convention fits: the velocity loss on n chords of data and noise, as wrapped and otherwise.
 
         Otherwise: every time direction, prediction and sign, with the scale given, 1 and 1000, on the same
         draws, whose times are uniform in [.1, .9], off the poles. Four or six network calls a chord.
 
-        data: [N, ...] as the network was trained on, a tensor or Images; label: int64 [N] for a
-        class-conditional network. Leaves the network in evaluation mode. ValueError for data that are no
-        numbers.
+        data: [N, ...] as the network was trained on; label: int64 [N] for a class-conditional network. Leaves
+        the network in evaluation mode. ValueError for data that are no numbers.
         """
         if not hasattr(data, "shape") or min(len(data), n - 1) < 1:
             raise ValueError(

@@ -77,7 +77,7 @@ class Fit:
     def of(cls, claimed: Convention, draws: dict[Convention, Tensor], constant: float) -> "Fit":
         """The report on each convention's losses [n], which belong together draw by draw."""
         losses = {one: each.mean().item() for one, each in draws.items()}
-        order = sorted(losses, key=losses.get)
+        order = sorted(losses, key=lambda one: losses[one])
         best = draws[order[0]]
 
         def is_tied(one: Convention) -> bool:

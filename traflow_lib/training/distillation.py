@@ -39,12 +39,12 @@ def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
     """
     require_data(objective, data)
 
+    source = data if objective.needs_data else None
+
     def drawn(n: int, draws: Draws) -> Batch:
-        real, label = data(n, draws) if objective.needs_data and classes else (None, None)
+        real, label = source(n, draws) if source and classes else (None, None)
         found = pairs.batch(n, path=objective.needs_path, label=label, draws=draws)
-        if objective.needs_data and not classes:
-            real = data(n, draws)[0]
-        found.data = real
+        found.data = source(n, draws)[0] if source and not classes else real
         return found.to(device)
 
     def loss_fn(net, target, progress: float, draws: Draws) -> LossTerms:
@@ -58,5 +58,5 @@ def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
         return terms
 
     if objective.target_average is not None:
-        loss_fn.target_decay = objective.target_decay
+        loss_fn.target_decay = objective.target_decay  # type: ignore[attr-defined] # for fit
     return loss_fn

@@ -9,38 +9,35 @@ from .config import TrainConfig
 class Log:
     """log.jsonl: every log_every steps the averages since the last line, and what `watch` found.
 
-    A line has the learning rate, seconds and samples a second too.
-
-    Only the first process writes.
+    A line has the learning rate, seconds and samples a second too. Only the first process writes.
     """
 
     def __init__(self, folder: Path, config: TrainConfig, process: int = 0):
-        self.config, self.since, self.last = config, [], None
+        self.config = config
+        self.since: list[tuple[float, dict[str, float]]] = []  # seconds and values of each step
         self.file = open(folder / "log.jsonl", "a", encoding="utf-8") if process == 0 else None
         self.board = _tensorboard(folder) if config.tensorboard and process == 0 else None
 
     def add(self, step: int, seconds: float, values: dict[str, float]) -> None:
         """The values of one step."""
-        self.last = self.last or seconds
-        self.since.append(values)
+        self.since.append((seconds, values))
         if step % self.config.log_every == 0 and self.file:
-            averages = {name: sum(one[name] for one in self.since) / len(self.since) for name in values}
+            averages = {name: sum(one[name] for _, one in self.since) / len(self.since) for name in values}
             if len(self.since) > 1:  # the first step of a process, which warms up, is not timed
-                averages["samples_per_second"] = round(
-                    (len(self.since) - 1) * self.config.batch / max(seconds - self.last, 1e-9), 1
-                )
-            self._write(
-                {"step": step, "seconds": round(seconds, 2), "lr": self.config.lr_at(step - 1), **averages}
-            )
-            self.since, self.last = [], None
+                samples = (len(self.since) - 1) * self.config.batch
+                rate = samples / max(seconds - self.since[0][0], 1e-9)
+                averages["samples_per_second"] = round(rate, 1)
+            facts = {"step": step, "seconds": round(seconds, 2), "lr": self.config.lr_at(step - 1)}
+            self._write(facts | averages)
+            self.since = []
 
     def watched(self, step: int, values: dict[str, float]) -> None:
         """What was measured between steps."""
         self._write({"step": step, "watch": values})
 
     def _write(self, line: dict) -> None:
-        self.file.write(json.dumps(line) + "\n")
-        self.file.flush()
+        assert self.file
+        print(json.dumps(line), file=self.file, flush=True)
         if self.board:
             for name, value in (line.get("watch") or line).items():
                 self.board.add_scalar(name, value, line["step"])
