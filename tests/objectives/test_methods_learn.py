@@ -48,7 +48,7 @@ CASES = {
         (PATH | {"ends": 0.25}, {}, {"1 to 0": 0.004, "half to 0": 0.002}),
         ({"ends": 0.25}, LONG, {"1 to 0": 0.3, "half to 0": 0.08}),
     ],
-    "scm": [({"ends": 0.25}, LONG, {"1 to 0": 0.035, "half to 0": 0.02})],
+    "scm": [({"ends": 0.25}, LONG, {"1 to 0": 0.12, "half to 0": 0.06})],  # its steps are of one length
     "traflow": [({}, {}, {"1 to 0": 0.002, "half to 0": 0.006, "1 to half": 0.003})],
     "traflow_anchored": [({}, {}, {"1 to 0": 0.002, "half to 0": 0.006, "1 to half": 0.003})],
     "traflow_v1": [
