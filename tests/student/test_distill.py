@@ -162,10 +162,21 @@ def test_the_command_line_distils_a_network_that_a_function_makes(teacher, tmp_p
     command += ["--steps", "2", "--batch", "16", "--out", "mine"]
     assert cli.main([*command, "--noise-at", "0", "--method", "distill", "--seed", "3"]) == 0
     assert load("mine/distill-seed3/student.safetensors", network=Theirs).sample(2).shape == (2, 1, 8, 8)
+    ctm = ["--noise-at", "0", "--method", "ctm", "--last-layer", "out"]
+    assert cli.main([*command, *ctm]) == 0
+    student = load("mine/ctm-seed0/student.safetensors", network=Theirs)
+    assert student.net.last_layer is student.net.net.net.out.weight
     for options, message in (
         ([], "your network fits noise_at=0"),
         (["--layer", "nothing"], "no layer named 'nothing'"),
-        (["--recipe", "06_digits"], "--weights, --size and --pairs go with a teacher of your own"),
+        ([*ctm, "--last-layer", "middle"], "ctm-seed0 holds a student of other settings"),
+        (["--noise-at", "0", "--method", "ctm", "--seed", "1"], "or --last-layer NAME on the command line"),
+        (["--last-layer", "nothing"], "last_layer=NAME), --last-layer NAME): the last with weights are "),
+        (["--last-layer", "out", "--teacher", "my.pt"], "--last-layer goes with --teacher MODULE:FUNCTION"),
+        (
+            ["--recipe", "06_digits"],
+            "--weights, --last-layer, --size and --pairs go with a teacher of your own",
+        ),
         (["--weights", "none.pt"], "there are no weights none.pt"),
         (["--teacher", "mypackage:nope"], "has no attribute 'nope'"),
         (["--teacher", "nopackage:build"], "No module named 'nopackage'"),
