@@ -6,9 +6,12 @@ from torch import nn
 
 from traflow_lib import cli
 from traflow_lib.data.images import Images
+from traflow_lib.files.checksums import file_sha256
 from traflow_lib.flow import GaussianMixtureFlow
 from traflow_lib.nets import with_target_time
 from traflow_lib.nets.mlp import MLP
+from traflow_lib.reports import evidence
+from traflow_lib.reports.tables import number
 from traflow_lib.student import distill, load
 from traflow_lib.teachers.adapter import as_velocity
 
@@ -58,7 +61,8 @@ def teacher():
     return net
 
 
-def test_a_strangers_network_and_pictures_become_a_student(teacher, tmp_path, capsys):
+def test_a_strangers_network_and_pictures_become_a_student(teacher, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TRAFLOW_RESULTS", str(tmp_path / "results"))
     velocity, data, file = as_velocity(teacher, noise_at=0), pictures(), tmp_path / "mine.safetensors"
     student = distill(velocity, data, "traflow", steps=200, out=tmp_path / "mine", **QUICK)
     said = capsys.readouterr().out
@@ -68,9 +72,39 @@ def test_a_strangers_network_and_pictures_become_a_student(teacher, tmp_path, ca
     after = student.evaluate(data, calls=[1, 2], n=400)
     assert after.by_calls[1] < before.by_calls[1] and after.metric == "fd-random-cnn-seed0-uint8"
     assert 0 < after.halves < after.by_calls[1] and "halves of the data" in str(after)
+    rows = evidence.here(profile="students")
+    halves, *made = sorted(rows, key=lambda row: row["nfe"])  # nothing of the bare student, which has no file
+    assert [(row["method"], row["nfe"], row["value"]) for row in made] == [
+        ("mine", calls, value) for calls, value in after.by_calls.items()
+    ]
+    assert (halves["method"], halves["value"], halves["n_generated"]) == ("real data", after.halves, 200)
+    weights = [file_sha256(tmp_path / "mine" / "student.safetensors")]
+    for row in made:
+        assert row["checkpoint_sha256"] == weights and row["training"]["steps"] == 200 and row["spread"] > 0
     again = load(student.save(file), network=Theirs)
     assert torch.equal(again.sample(3, seed=4), student.sample(3, seed=4))
     assert again.header["settings"]["method"] == "traflow" and again.header["training"]["steps"] == 200
+
+
+def test_tables_are_made_of_what_students_were_evaluated_at(teacher, tmp_path, monkeypatch, capsys):
+    """All students of one set of pictures in one table, a retrained one beside its predecessor."""
+    monkeypatch.setenv("TRAFLOW_RESULTS", str(tmp_path / "results"))
+    velocity, data = as_velocity(teacher, noise_at=0), pictures(64)
+    for folder, method, seed in (("a", "distill", 0), ("b", "reflow", 0), ("other/a", "distill", 1)):
+        options = {"steps": 2, "seed": seed, "out": tmp_path / folder} | QUICK
+        distill(velocity, data, method, **options)
+        for _ in range(2):  # measured twice, recorded once
+            student = load(tmp_path / folder / "student.safetensors", network=Theirs)
+            found = student.evaluate(data, calls=[1])
+    assert cli.main(["tables"]) == 0
+    table = "pictures-squares__fd-random-cnn-seed0-uint8.md"
+    text = (
+        tmp_path / f"results/tables/students/evaluate-student-random-cnn-seed0-native-64__{table}"
+    ).read_text("utf-8")
+    methods = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")][2:]
+    assert methods[:2] == ["real data, halves", "a"] and methods[3:] == ["b"]
+    assert methods[2].startswith("a-") and len(methods) == 4
+    assert "students trained for 2 steps of 64" in text and f"| {number(found.by_calls[1])} ±" in text
 
 
 def test_the_same_call_again_loads_the_student_and_another_is_refused(teacher, tmp_path):

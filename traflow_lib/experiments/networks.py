@@ -5,14 +5,12 @@ train and the first writes. Two notebooks or commands that want the same network
 second waits and loads it.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from ..evaluation import cost
+from ..evaluation.models import Model
 from ..files import paths
 from ..files.checksums import file_sha256
 from ..files.locks import exclusively
@@ -22,24 +20,6 @@ from ..teachers import load_network, save_network
 from ..training import fit
 from ..training.config import TrainConfig
 from . import settings
-
-
-@dataclass(frozen=True)
-class Model:
-    """A network that was trained or imported, with the header and the place of its checkpoint.
-
-    header: as teachers.load_network gives it: network, settings, training (steps, seconds, parameters), or,
-    of a release, its source.
-    """
-
-    net: nn.Module
-    header: dict
-    file: Path
-
-    @property
-    def was_trained(self) -> bool:
-        """Whether it was trained by this kit, and not imported from a release."""
-        return "training" in self.header
 
 
 class Networks:
@@ -140,23 +120,3 @@ class Networks:
             net, header = load_network(file)
             self._loaded[file] = Model(net.to(self.device).requires_grad_(False), header, file)
         return self._loaded[file]
-
-
-def recorded(models: Sequence[Model], shape: tuple | None) -> dict:
-    """What a record says of the models (of several seeds) that samples of `shape` came from.
-
-    An imported teacher was not trained here; there may be no model at all.
-    """
-    if not models:
-        return {}
-    net, found = models[0].net, {"checkpoint_sha256": [file_sha256(model.file) for model in models]}
-    found |= {"parameters": cost.parameters(net), "macs": cost.macs(net, shape)}
-    trained = [model.header for model in models if model.was_trained]
-    if not trained:
-        return found
-    own = trained[0]["settings"]["train"]
-    return found | {
-        "ema": TrainConfig.of(own).decays[0],
-        "training": trained[0]["training"] | {key: own.get(key, "fp32") for key in ("batch", "precision")},
-        "seconds": sum(header["training"]["seconds"] for header in trained),
-    }

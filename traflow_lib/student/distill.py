@@ -111,7 +111,8 @@ def distill(  # noqa: PLR0913 - what decides a student
         trained = fit(net, loss, settings, out / "training", seed=seed, title=method, recipe=name)
         kind = config if config and network is None else _described(net)
         header = {"network": kind, "fingerprint": name, "settings": own}
-        student = Student(trained.net, shape, classes, header | {"training": trained.statistics})
+        header["training"] = trained.statistics
+        student = Student(trained.net, shape, classes, header, file)
         if processes().is_main_process:
             student.save(file)
         processes().wait_for_everyone()
