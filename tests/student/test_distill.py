@@ -116,6 +116,26 @@ def test_the_same_call_again_loads_the_student_and_another_is_refused(teacher, t
         distill(velocity, pictures(), "distill", seed=1, **options)
 
 
+def test_students_of_one_network_do_not_change_each_other(teacher, tmp_path):
+    velocity = as_velocity(teacher, noise_at=0)
+    network = with_target_time(velocity)
+    options = {"steps": 3, "network": network} | QUICK
+    first = distill(velocity, pictures(), "distill", out=tmp_path / "a", **options)
+    before = first.sample(2)
+    distill(velocity, pictures(), "distill", out=tmp_path / "b", **options)
+    again = distill(velocity, pictures(), "distill", out=tmp_path / "a", **options)
+    assert torch.equal(first.sample(2), before) and torch.equal(again.sample(2), before)
+    assert network not in (first.net, again.net)
+
+
+def test_further_averages_are_kept_beside_the_student(teacher, tmp_path):
+    settings = QUICK | {"train": {"batch": 64, "ema": [0.9, 0.0]}}
+    student = distill(as_velocity(teacher, noise_at=0), pictures(), steps=3, out=tmp_path / "a", **settings)
+    last = load(tmp_path / "a" / "student-ema0.0.safetensors", network=Theirs)
+    assert last.header["settings"] == student.header["settings"] and last.shape == student.shape
+    assert not torch.equal(last.sample(2), student.sample(2))
+
+
 def test_a_torch_dataset_is_data_too(teacher, tmp_path):
     data = torch.utils.data.TensorDataset(pictures(64).source, torch.zeros(64, dtype=torch.long))
     options = {"steps": 2, "out": tmp_path / "set"} | QUICK
