@@ -15,9 +15,9 @@ from statistics import median
 from time import time
 
 from traflow_lib.evaluation import cost, records
+from traflow_lib.evaluation.models import Model
 from traflow_lib.experiments import recipes, settings
 from traflow_lib.experiments.experiment import Experiment
-from traflow_lib.experiments.networks import Model
 from traflow_lib.training.log import read_log
 
 ALONE = {"weighting": "fixed", "denoising": 0.0}

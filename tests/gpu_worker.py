@@ -8,10 +8,10 @@ import sys
 from functools import wraps
 
 from traflow_lib import cli
-from traflow_lib.experiments import networks
 from traflow_lib.pairs import PairCache
+from traflow_lib.training import once
 
-fit, save, dies = networks.fit, PairCache.save, os.environ.get("DIES")
+fit, save, dies = once.fit, PairCache.save, os.environ.get("DIES")
 
 
 def dying_fit(net, loss_fn, config, folder, **options):
@@ -41,6 +41,6 @@ def dying_save(pairs, file, *more):
 
 
 if __name__ == "__main__":
-    networks.fit, PairCache.save = dying_fit, dying_save
+    once.fit, PairCache.save = dying_fit, dying_save
     assert sys.argv[1:3] == ["-m", "traflow_lib"]
     sys.exit(cli.main(sys.argv[3:]))

@@ -68,17 +68,14 @@ def test_html_is_escaped_whole_and_refers_to_nothing_but_records():
 
 
 def test_files_are_written_and_old_ones_go(tmp_path):
-    stale = tmp_path / "own" / "hour" / "stale.md"
-    stale.parent.mkdir(parents=True)
-    stale.write_text("")
-    (tmp_path / "hour").mkdir()
+    stale = rendering.write([table(name="stale"), table(folder="paper", name="stale")], tmp_path)
     files = rendering.write([table()], tmp_path)
     assert {file.relative_to(tmp_path).as_posix() for file in files} == {
         "index.html",
         "all_tables.tex",
         *(f"own/hour/t_1.{end}" for end in ("md", "csv", "tex")),
     }
-    assert not stale.exists() and (tmp_path / "hour").exists()
+    assert {file for file in tmp_path.rglob("*.*") if file.is_file()} == set(files) < {*files, *stale}
     assert "](../../../records/hour/a_b.jsonl)" in (tmp_path / "own" / "hour" / "t_1.md").read_text()
 
 

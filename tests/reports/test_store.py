@@ -143,3 +143,14 @@ def test_every_figure_and_table_that_readme_and_docs_link_is_committed_and_no_ot
         for file in paths.committed(kind).rglob("*.*")
     }
     assert committed == store.linked()
+
+
+def test_tables_of_profiles_that_are_called_like_folders_of_other_tables_stay(tmp_path):
+    """`evaluate` files its records under the profile own; made twice, since old tables are removed first."""
+    profiles = ["own", "paper", "laptop"]
+    measured = [row for profile in profiles for row in records.rows(of_today(profile=profile))]
+    for _ in range(2):
+        files = store.write_tables(measured, tmp_path)
+        assert set(files) == {file for file in tmp_path.rglob("*.*") if file.is_file()}
+        for profile in profiles:
+            assert tmp_path / profile / "04_traflow_2d__8gaussians__paired_rmse.md" in files

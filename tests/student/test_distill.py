@@ -6,9 +6,12 @@ from torch import nn
 
 from traflow_lib import cli
 from traflow_lib.data.images import Images
+from traflow_lib.files.checksums import file_sha256
 from traflow_lib.flow import GaussianMixtureFlow
 from traflow_lib.nets import with_target_time
 from traflow_lib.nets.mlp import MLP
+from traflow_lib.reports import evidence
+from traflow_lib.reports.tables import number
 from traflow_lib.student import distill, load
 from traflow_lib.teachers.adapter import as_velocity
 
@@ -58,7 +61,8 @@ def teacher():
     return net
 
 
-def test_a_strangers_network_and_pictures_become_a_student(teacher, tmp_path, capsys):
+def test_a_strangers_network_and_pictures_become_a_student(teacher, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TRAFLOW_RESULTS", str(tmp_path / "results"))
     velocity, data, file = as_velocity(teacher, noise_at=0), pictures(), tmp_path / "mine.safetensors"
     student = distill(velocity, data, "traflow", steps=200, out=tmp_path / "mine", **QUICK)
     said = capsys.readouterr().out
@@ -68,9 +72,39 @@ def test_a_strangers_network_and_pictures_become_a_student(teacher, tmp_path, ca
     after = student.evaluate(data, calls=[1, 2], n=400)
     assert after.by_calls[1] < before.by_calls[1] and after.metric == "fd-random-cnn-seed0-uint8"
     assert 0 < after.halves < after.by_calls[1] and "halves of the data" in str(after)
+    rows = evidence.here(profile="students")
+    halves, *made = sorted(rows, key=lambda row: row["nfe"])  # nothing of the bare student, which has no file
+    assert [(row["method"], row["nfe"], row["value"]) for row in made] == [
+        ("mine", calls, value) for calls, value in after.by_calls.items()
+    ]
+    assert (halves["method"], halves["value"], halves["n_generated"]) == ("real data", after.halves, 200)
+    weights = [file_sha256(tmp_path / "mine" / "student.safetensors")]
+    for row in made:
+        assert row["checkpoint_sha256"] == weights and row["training"]["steps"] == 200 and row["spread"] > 0
     again = load(student.save(file), network=Theirs)
     assert torch.equal(again.sample(3, seed=4), student.sample(3, seed=4))
     assert again.header["settings"]["method"] == "traflow" and again.header["training"]["steps"] == 200
+
+
+def test_tables_are_made_of_what_students_were_evaluated_at(teacher, tmp_path, monkeypatch, capsys):
+    """All students of one set of pictures in one table, a retrained one beside its predecessor."""
+    monkeypatch.setenv("TRAFLOW_RESULTS", str(tmp_path / "results"))
+    velocity, data = as_velocity(teacher, noise_at=0), pictures(64)
+    for folder, method, seed in (("a", "distill", 0), ("b", "reflow", 0), ("other/a", "distill", 1)):
+        options = {"steps": 2, "seed": seed, "out": tmp_path / folder} | QUICK
+        distill(velocity, data, method, **options)
+        for _ in range(2):  # measured twice, recorded once
+            student = load(tmp_path / folder / "student.safetensors", network=Theirs)
+            found = student.evaluate(data, calls=[1])
+    assert cli.main(["tables"]) == 0
+    table = "pictures-squares__fd-random-cnn-seed0-uint8.md"
+    text = (
+        tmp_path / f"results/tables/students/evaluate-student-random-cnn-seed0-native-64__{table}"
+    ).read_text("utf-8")
+    methods = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")][2:]
+    assert methods[:2] == ["real data, halves", "a"] and methods[3:] == ["b"]
+    assert methods[2].startswith("a-") and len(methods) == 4
+    assert "students trained for 2 steps of 64" in text and f"| {number(found.by_calls[1])} ±" in text
 
 
 def test_the_same_call_again_loads_the_student_and_another_is_refused(teacher, tmp_path):
@@ -80,6 +114,26 @@ def test_the_same_call_again_loads_the_student_and_another_is_refused(teacher, t
     assert torch.equal(first.sample(2), again.sample(2)) and len(list((tmp_path / "one").glob("pairs*"))) == 1
     with pytest.raises(ValueError, match="holds a student of other settings"):
         distill(velocity, pictures(), "distill", seed=1, **options)
+
+
+def test_students_of_one_network_do_not_change_each_other(teacher, tmp_path):
+    velocity = as_velocity(teacher, noise_at=0)
+    network = with_target_time(velocity)
+    options = {"steps": 3, "network": network} | QUICK
+    first = distill(velocity, pictures(), "distill", out=tmp_path / "a", **options)
+    before = first.sample(2)
+    distill(velocity, pictures(), "distill", out=tmp_path / "b", **options)
+    again = distill(velocity, pictures(), "distill", out=tmp_path / "a", **options)
+    assert torch.equal(first.sample(2), before) and torch.equal(again.sample(2), before)
+    assert network not in (first.net, again.net)
+
+
+def test_further_averages_are_kept_beside_the_student(teacher, tmp_path):
+    settings = QUICK | {"train": {"batch": 64, "ema": [0.9, 0.0]}}
+    student = distill(as_velocity(teacher, noise_at=0), pictures(), steps=3, out=tmp_path / "a", **settings)
+    last = load(tmp_path / "a" / "student-ema0.0.safetensors", network=Theirs)
+    assert last.header["settings"] == student.header["settings"] and last.shape == student.shape
+    assert not torch.equal(last.sample(2), student.sample(2))
 
 
 def test_a_torch_dataset_is_data_too(teacher, tmp_path):
@@ -162,10 +216,21 @@ def test_the_command_line_distils_a_network_that_a_function_makes(teacher, tmp_p
     command += ["--steps", "2", "--batch", "16", "--out", "mine"]
     assert cli.main([*command, "--noise-at", "0", "--method", "distill", "--seed", "3"]) == 0
     assert load("mine/distill-seed3/student.safetensors", network=Theirs).sample(2).shape == (2, 1, 8, 8)
+    ctm = ["--noise-at", "0", "--method", "ctm", "--last-layer", "out"]
+    assert cli.main([*command, *ctm]) == 0
+    student = load("mine/ctm-seed0/student.safetensors", network=Theirs)
+    assert student.net.last_layer is student.net.net.net.out.weight
     for options, message in (
         ([], "your network fits noise_at=0"),
         (["--layer", "nothing"], "no layer named 'nothing'"),
-        (["--recipe", "06_digits"], "--weights, --size and --pairs go with a teacher of your own"),
+        ([*ctm, "--last-layer", "middle"], "ctm-seed0 holds a student of other settings"),
+        (["--noise-at", "0", "--method", "ctm", "--seed", "1"], "or --last-layer NAME on the command line"),
+        (["--last-layer", "nothing"], "last_layer=NAME), --last-layer NAME): the last with weights are "),
+        (["--last-layer", "out", "--teacher", "my.pt"], "--last-layer goes with --teacher MODULE:FUNCTION"),
+        (
+            ["--recipe", "06_digits"],
+            "--weights, --last-layer, --size and --pairs go with a teacher of your own",
+        ),
         (["--weights", "none.pt"], "there are no weights none.pt"),
         (["--teacher", "mypackage:nope"], "has no attribute 'nope'"),
         (["--teacher", "nopackage:build"], "No module named 'nopackage'"),

@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from traflow_lib import cli, nets
+from traflow_lib.evaluation import records
+from traflow_lib.files.checksums import tensor_sha256
 from traflow_lib.flow import GaussianFlow, expand
 from traflow_lib.jump import JumpMap
 from traflow_lib.pairs import sample_labels, sample_noise
@@ -135,6 +137,21 @@ def test_what_was_saved_is_what_was_loaded(tmp_path):
 def test_what_cannot_be_measured_is_named(data, options, message):
     with pytest.raises(ValueError, match=message):
         image_student().evaluate(data, **options)
+
+
+def test_records_name_the_data_and_whether_they_stand_in_for_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAFLOW_RESULTS", str(tmp_path / "results"))
+    student, array = image_student(3), torch.arange(8 * 3 * 64).reshape(8, 3, 8, 8).to(torch.uint8)
+    student.evaluate(array, calls=[1], n=8)
+    assert not (tmp_path / "results").exists()  # a student without a file cannot be found again
+    student.save(tmp_path / "mine.safetensors")
+    for data in ("shapes8x3", array):
+        student.evaluate(data, calls=[1], n=8)
+    found = [row for row in records.load(tmp_path / "results/records") if row["method"] == "mine"]
+    assert [(row["dataset"], row["stand_in"]) for row in found] == [
+        (f"pictures-{tensor_sha256(array)[:10]}", False),
+        ("shapes8x3", True),
+    ]
 
 
 def test_the_kits_own_students_need_no_network_and_yours_do(tmp_path, capsys):

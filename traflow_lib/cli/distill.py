@@ -45,6 +45,10 @@ def run(
     layer: Annotated[
         str, typer.Option(help="The layer of your network to whose output the target time is added.")
     ] = "time_embed",
+    last_layer: Annotated[
+        str | None,
+        typer.Option(help="Your network's last layer, for methods that weigh losses there, such as ctm."),
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the pictures of --data folder:PATH.")] = None,
     steps: Annotated[int, typer.Option(help="Of the training, without a recipe.")] = 20_000,
     batch: Annotated[int, typer.Option(help="Samples a step, without a recipe.")] = 128,
@@ -65,8 +69,10 @@ def run(
     interrupted.
     """
     if recipe:
-        if weights or pairs or size is not None:
-            raise ValueError("--weights, --size and --pairs go with a teacher of your own, without --recipe")
+        if weights or pairs or last_layer or size is not None:
+            raise ValueError(
+                "--weights, --last-layer, --size and --pairs go with a teacher of your own, without --recipe"
+            )
         named = Path(teacher) if teacher else None
         for experiment in experiments(recipe, profile, data, precision, named, resume):
             for name in method or experiment.recipe["methods"]:
@@ -81,6 +87,8 @@ def run(
     source = None  # a checkpoint
     if ":" in teacher:
         source = as_velocity(_built(teacher, weights), noise_at, predicts, scale=scale)
+    elif last_layer:
+        raise ValueError(f"--last-layer goes with --teacher MODULE:FUNCTION; that of {teacher} is known")
     train = {"batch": batch, "lr": lr} | ({"precision": precision} if precision else {})
     given: dict | str | Path | None = {"n": int(pairs)} if pairs and pairs.isdecimal() else pairs
     for name in method or ["traflow"]:
@@ -88,7 +96,7 @@ def run(
             folder = out / f"{name}-seed{number}"
             torch.manual_seed(number)
             more: dict = {"seed": number, "train": train, "pairs": given}
-            more["network"] = with_target_time(source, layer) if source else None
+            more["network"] = with_target_time(source, layer, last_layer) if source else None
             distill(source or teacher, pictures, name, steps=steps, out=folder, **more)
             if not isinstance(given, str | Path):
                 given = folder  # where they are solved, for the students that follow, too

@@ -5,7 +5,7 @@ record, sorted, so that a change shows as the lines it changes.
 """
 
 import json
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
 from math import isfinite, sqrt
 from pathlib import Path
@@ -113,6 +113,25 @@ def save(record: Record, folder: Path | None = None) -> Path:
     """
     record.provenance = record.provenance or provenance()
     return write([record], folder or paths.results() / "records")
+
+
+def beside_others(record: Record) -> Record:
+    """The record as it is filed, so that it takes no other result's place.
+
+    Metrics that were measured before of the same images stay in it. Where its key is that of other pixels or
+    settings, its method gets a name of its own.
+    """
+    file = paths.results() / "records" / record.file
+    known = {other.key: other for other in read(file)} if file.exists() else {}
+    for method in (record.method, f"{record.method}-{record.hash[:6]}"):
+        record = replace(record, method=method)
+        old = known.get(record.key)
+        if old and old.hash == record.hash:
+            record.metrics, record.errors = old.metrics | record.metrics, old.errors | record.errors
+            return replace(record, cost=record.cost or old.cost)
+        if not old:
+            break
+    return record
 
 
 def write(new: list[Record], folder: Path) -> Path:

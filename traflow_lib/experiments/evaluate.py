@@ -1,20 +1,19 @@
 """The command evaluate: metrics of a checkpoint or of a folder of images, with all that they depend on."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from ..data import images, sample_files, stand_ins
 from ..evaluation import cost, records
 from ..evaluation.generate import Generator, generated, of_folder, reference
+from ..evaluation.models import Model, recorded
 from ..evaluation.records import Record
 from ..evaluation.scores import errors, line, scores
 from ..evaluation.scoring import Scoring
-from ..files import paths
 from ..files.checksums import fingerprint
 from ..files.log import log
 from ..files.processes import processes
 from .extractors import load
-from .networks import Model, recorded
 
 
 def evaluate(
@@ -62,7 +61,7 @@ def evaluate(
     for sampler, calls, seeds, found in sets:
         values = [scores(fake, real, extractor, settings.metrics) for fake in found]
         spreads = errors(found[0], real, extractor, settings.metrics) if len(found) == 1 else {}
-        record = _beside_others(
+        record = records.beside_others(
             Record(
                 recipe=f"evaluate-{extractor.name}-{extractor.mode}-{split}-{settings.n}",
                 profile=profile,
@@ -93,25 +92,6 @@ def evaluate(
     if price:
         log.info(f"{method or name}: {_priced(price)}")
     return done
-
-
-def _beside_others(record: Record) -> Record:
-    """The record as it is filed, so that it takes no other result's place.
-
-    Metrics that were measured before of the same images stay in it. Where its key is that of other pixels or
-    settings, its method gets a name of its own.
-    """
-    file = paths.results() / "records" / record.file
-    known = {other.key: other for other in records.read(file)} if file.exists() else {}
-    for method in (record.method, f"{record.method}-{record.hash[:6]}"):
-        record = replace(record, method=method)
-        old = known.get(record.key)
-        if old and old.hash == record.hash:
-            record.metrics, record.errors = old.metrics | record.metrics, old.errors | record.errors
-            return replace(record, cost=record.cost or old.cost)
-        if not old:
-            break
-    return record
 
 
 def _priced(price: dict) -> str:

@@ -14,6 +14,7 @@ from .. import nets
 from ..batch import labelled
 from ..data import images, toys
 from ..evaluation.classifier import accuracy, classification_loss
+from ..evaluation.models import Model
 from ..files import paths
 from ..files.locks import exclusively
 from ..files.log import log
@@ -28,7 +29,7 @@ from ..solvers import solve
 from ..teachers import VelocityField
 from ..training.config import TrainConfig
 from . import settings, students
-from .networks import Model, Networks
+from .networks import Networks
 from .progress import watcher
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..batch import labelled
 from ..evaluation import records
 from ..evaluation.geometry import paired_rmse, self_consistency, straightness
+from ..evaluation.models import Model, recorded
 from ..evaluation.records import Record
 from ..evaluation.transport import mmd, sliced_wasserstein2, wasserstein2
 from ..files import paths
@@ -23,7 +24,6 @@ from ..solvers import solve
 from ..teachers import VelocityField
 from . import settings
 from .experiment import Experiment
-from .networks import Model, recorded
 from .ruler import Ruler
 
 

@@ -1,45 +1,19 @@
 """Trained networks by role: found by the fingerprint of their settings, else trained by fit() and kept.
 
-Looked for in results/checkpoints (committed), then in runs/ (this machine's own). With several processes all
-train and the first writes. Two notebooks or commands that want the same network at once train it once: the
-second waits and loads it.
+Looked for in results/checkpoints (committed), then in runs/ (this machine's own).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from ..evaluation import cost
+from ..evaluation.models import Model
 from ..files import paths
 from ..files.checksums import file_sha256
-from ..files.locks import exclusively
-from ..files.log import log
-from ..files.processes import processes
-from ..teachers import load_network, save_network
-from ..training import fit
-from ..training.config import TrainConfig
+from ..teachers import load_network
+from ..training.once import train_once
 from . import settings
-
-
-@dataclass(frozen=True)
-class Model:
-    """A network that was trained or imported, with the header and the place of its checkpoint.
-
-    header: as teachers.load_network gives it: network, settings, training (steps, seconds, parameters), or,
-    of a release, its source.
-    """
-
-    net: nn.Module
-    header: dict
-    file: Path
-
-    @property
-    def was_trained(self) -> bool:
-        """By this kit, and not imported from a release."""
-        return "training" in self.header
 
 
 class Networks:
@@ -49,7 +23,6 @@ class Networks:
     """
 
     def __init__(self, dataset: str, device: torch.device, resume: bool = True):
-        self.process = processes()
         self.dataset, self.device, self.resume = dataset, device, resume
         self._loaded: dict[Path, Model] = {}
 
@@ -64,54 +37,19 @@ class Networks:
         return self._loaded[file]
 
     def trained(
-        self,
-        role: str,
-        own: dict,
-        start: Callable,
-        make_loss: Callable,
-        *,
-        finish=None,
-        watch=None,
-        s_input: bool = False,
+        self, role: str, own: dict, start: Callable, make_loss: Callable, *, s_input: bool = False, **options
     ) -> Model:
         """The network that complete settings `own` decide, with `net`, `train` and `seed` among them.
 
-        start() gives its first state, make_loss(train) what fit() minimises, finish(net) more facts for the
-        header, watch(folder) what fit() calls now and then.
+        start, make_loss, and the options finish and watch: as train_once() takes them.
         """
-        if known := self.found(role, own):
-            return known
-        name = self._name(role, settings.identity(own))
-        with exclusively(name, f"{self.dataset} {role}"):
-            if known := self.found(role, own):  # another process was at it
-                return known
-            file, train = paths.runs() / name / "model.safetensors", TrainConfig.of(own["train"])
-            if not self.resume and any(file.parent.glob("checkpoint-*.pt")):
-                raise ValueError(
-                    f"{file.parent} holds an interrupted training of {role}; add --resume to go on with it, "
-                    "or delete the folder"
-                )
-            log.info(f"{self.dataset}: training {role} for {train.steps:,} steps")
-            loss = make_loss(train)
-            torch.manual_seed(own["seed"])
-            trained = fit(
-                start().to(self.device),
-                loss,
-                train,
-                file.parent,
-                seed=own["seed"],
-                title=f"{self.dataset} {role}",
-                recipe=settings.identity(own),
-                watch=watch(file.parent) if watch and train.watch_every else None,
-            )
-            if self.process.is_main_process:
-                facts = {"s_input": s_input, "training": trained.statistics, "settings": own}
-                facts |= finish(trained.net) if finish else {}
-                for decay, net in list(trained.averages.items())[1:]:
-                    save_network(file.with_name(f"model-ema{decay}.safetensors"), net, own["net"], **facts)
-                save_network(file, trained.net, own["net"], **facts)
-            self.process.wait_for_everyone()
-        return self._load(file)
+        name = settings.identity(own)
+        folder = paths.runs() / self._name(role, name)
+        header = {"config": own["net"], "s_input": s_input}
+        options |= {"folder": folder, "file": folder / "model.safetensors", "header": header}
+        options |= {"name": name, "of": (self.dataset, role), "lock": folder.name, "resume": self.resume}
+        begin = lambda: start().to(self.device)  # noqa: E731
+        return train_once(lambda: self.found(role, own), begin, make_loss, own, **options)
 
     def found(self, role: str, own: dict) -> Model | None:
         """The network of these settings if it was trained before."""
@@ -139,24 +77,3 @@ class Networks:
             net, header = load_network(file)
             self._loaded[file] = Model(net.to(self.device).requires_grad_(False), header, file)
         return self._loaded[file]
-
-
-def recorded(models: Sequence[Model], shape: tuple) -> dict:
-    """What a record says of the models (of several seeds) that samples of `shape` came from.
-
-    An imported teacher was not trained here; there may be no model at all.
-    """
-    if not models:
-        return {}
-    net = models[0].net
-    found: dict = {"parameters": cost.parameters(net), "macs": cost.macs(net, shape)}
-    found["checkpoint_sha256"] = [file_sha256(model.file) for model in models]
-    trained = [model.header for model in models if model.was_trained]
-    if not trained:
-        return found
-    own = trained[0]["settings"]["train"]
-    return found | {
-        "ema": TrainConfig.of(own).decays[0],
-        "training": trained[0]["training"] | {key: own.get(key, "fp32") for key in ("batch", "precision")},
-        "seconds": sum(header["training"]["seconds"] for header in trained),
-    }

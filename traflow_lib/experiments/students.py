@@ -9,13 +9,13 @@ from dataclasses import replace
 from torch import nn
 
 from .. import nets, objectives
+from ..evaluation.models import Model
 from ..jump import JumpMap
 from ..nets.compact import truncate
 from ..pairs import PairCache
 from ..teachers import VelocityField
 from ..training.config import TrainConfig
 from ..training.distillation import distillation_loss
-from .networks import Model
 from .progress import watcher
 
 # how a student's first weights come from the network before it: all of them, the leading channels (a compact

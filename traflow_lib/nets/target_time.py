@@ -62,6 +62,10 @@ class TargetTime(nn.Module):
         self.shift = _Shift(layer, linear)
         place.register_forward_hook(self.shift)
 
+    def extra_repr(self) -> str:
+        """The layers that were named: they decide the student, so what knows it by its repr must see them."""
+        return f"layer='{self.shift.name}', last_layer={self.outlet!r}"
+
     @property
     def classes(self) -> int:
         """How many classes a label may name; 0 for an unconditional network."""
@@ -76,7 +80,7 @@ class TargetTime(nn.Module):
             return self.net.last_layer
         raise ValueError(
             "this method weighs its losses by gradients at the network's last layer, and none is named: call "
-            "with_target_time(net, ..., last_layer='...')"
+            "with_target_time(net, ..., last_layer='...'), or --last-layer NAME on the command line"
         )
 
     def forward(
@@ -139,8 +143,8 @@ def with_target_time(
     """
     if not isinstance(net, nn.Module):
         raise ValueError(f"with_target_time needs a torch module, got {type(net).__name__}")
-    outlet = None if last_layer is None else _layer(net, last_layer)
-    if outlet and not hasattr(net.get_submodule(outlet), "weight"):
+    outlet = None if last_layer is None else _layer(net, last_layer, last=True)
+    if outlet and getattr(net.get_submodule(outlet), "weight", None) is None:
         raise ValueError(f"last_layer must be a layer with a weight; '{last_layer}' has none of its own")
     student = TargetTime(copy.deepcopy(net), _layer(net, time_embedding), outlet)
     if not any(parameter.requires_grad for parameter in net.parameters()):
@@ -148,16 +152,23 @@ def with_target_time(
     return student
 
 
-def _layer(net: nn.Module, name: str) -> str:
-    """The full name of the layer called `name`, or of the only one whose name ends so."""
+def _layer(net: nn.Module, name: str, last: bool = False) -> str:
+    """The full name of the layer called `name`, or of the only one whose name ends so.
+
+    last: whether it is to be the last layer, not the one that takes s; the error says how to name another.
+    """
     names = [full for full, _ in net.named_modules() if full]
     found = [name] if name in names else [full for full in names if full.endswith(f".{name}")]
     if len(found) != 1:
         what = f"the layers {', '.join(found)}" if found else "no layer"
-        raise ValueError(
-            f"{type(net).__name__} has {what} named '{name}'; give another "
-            f"(with_target_time(teacher, NAME), --layer NAME): {_others(net)}"
-        )
+        how, others = "with_target_time(teacher, NAME), --layer NAME", _others(net)
+        if last:
+            how = "with_target_time(..., last_layer=NAME), --last-layer NAME"
+            weighted = [
+                full for full, one in net.named_modules() if isinstance(one, (nn.Linear, *CONVOLUTIONS))
+            ]
+            others = f"the last with weights are {', '.join(weighted[-8:]) or 'none'}"
+        raise ValueError(f"{type(net).__name__} has {what} named '{name}'; give another ({how}): {others}")
     return found[0]
 
 

@@ -3,7 +3,6 @@
 HTML and LaTeX are written from templates/.
 """
 
-import shutil
 from functools import cache
 from pathlib import Path
 
@@ -89,10 +88,12 @@ def template(name: str) -> Template:
 def write(made: list[Table], folder: Path) -> list[Path]:
     """Every table as Markdown, CSV and LaTeX below `folder`, and all as one LaTeX document and HTML page.
 
-    What was there is replaced.
+    Those that were there are replaced. tables.write_all has its own in the same folders: profiles are called
+    paper and own, too.
     """
-    for old in ("paper", "own"):
-        shutil.rmtree(folder / old, ignore_errors=True)
+    for old in list(folder.rglob("*.tex")):  # which those of write_all lack
+        for end in (".md", ".csv", ".tex"):
+            old.with_suffix(end).unlink(missing_ok=True)
     files = {folder / PAGE: html(made), folder / DOCUMENT: template("document.tex.j2").render(tables=made)}
     for table in made:
         place, up = folder / table.folder / table.name, "../" * (table.folder.count("/") + 2)

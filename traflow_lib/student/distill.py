@@ -1,5 +1,6 @@
 """distill(): a student of anyone's teacher, trained as the recipes' are, in a folder of its own."""
 
+import copy
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from .. import objectives
 from ..data.images import as_images
 from ..files.checks import finite
 from ..files.checksums import fingerprint
-from ..files.locks import exclusively
 from ..files.log import log
 from ..files.processes import processes
 from ..nets.target_time import TargetTime
@@ -18,9 +18,9 @@ from ..objectives import Objective
 from ..pairs import OnlinePairs, PairCache, make_pairs
 from ..teachers.adapter import Velocity
 from ..teachers.checkpoints import read_header
-from ..training import fit
 from ..training.config import TrainConfig
 from ..training.distillation import distillation_loss, require_data
+from ..training.once import train_once
 from . import given
 from .student import Student, load
 
@@ -94,28 +94,28 @@ def distill(  # noqa: PLR0913 - what decides a student
         ),
         "data": data.sha256 if objective.needs_data and data is not None else None,
     }  # fmt: skip
-    out, name = Path(out), fingerprint(own)
-    file = out / "student.safetensors"
-    with exclusively(out / "student.lock", f"the student in {out}"):
-        if file.exists():
-            if read_header(file).get("fingerprint") != name:
-                raise ValueError(
-                    f"{out} holds a student of other settings; choose another folder, or delete it"
-                )
-            return load(file, net)
-        cache = _pairs(field, solved, shape, classes, out, known) if ready is None else ready
+    name, file = fingerprint(own), Path(out) / "student.safetensors"
+
+    def find() -> Student | None:
+        if not file.exists():
+            return None
+        if read_header(file).get("fingerprint") != name:
+            raise ValueError(f"{out} holds a student of other settings; choose another folder, or delete it")
+        student = load(file, copy.deepcopy(net))  # net may train another student
+        student.net.to(device)
+        return student
+
+    def make_loss(train: TrainConfig):
+        cache = _pairs(field, solved, shape, classes, file.parent, known) if ready is None else ready
         _require_pairs(cache, objective, shape, classes)
         draw = None if data is None else data.sample_labelled
-        loss = distillation_loss(objective, field, cache, settings.batch, device, data=draw, classes=classes)
-        log.info(f"{out.name}: {method} for {settings.steps:,} steps of {settings.batch}")
-        trained = fit(net, loss, settings, out / "training", seed=seed, title=method, recipe=name)
-        kind = config if config and network is None else _described(net)
-        header = {"network": kind, "fingerprint": name, "settings": own}
-        student = Student(trained.net, shape, classes, header | {"training": trained.statistics})
-        if processes().is_main_process:
-            student.save(file)
-        processes().wait_for_everyone()
-    return student
+        return distillation_loss(objective, field, cache, train.batch, device, data=draw, classes=classes)
+
+    kind = config if config and network is None else _described(net)
+    header = {"config": kind, "fingerprint": name, "shape": shape, "classes": classes, "s_input": True}
+    places = {"file": file, "folder": file.parent / "training", "lock": file.with_suffix(".lock")}
+    of = (file.parent.name, method)
+    return train_once(find, lambda: net, make_loss, own, name=name, of=of, header=header, **places)
 
 
 def _pair_settings(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -11,10 +10,7 @@ from torch import Tensor, nn
 
 from .. import nets, objectives
 from ..data import sample_files
-from ..data.images import as_images
 from ..evaluation.features import Extractor, to_uint8
-from ..evaluation.frechet import feature_distance
-from ..evaluation.random_network import random_network
 from ..files.checks import finite
 from ..jump import JumpMap
 from ..nets.target_time import TargetTime, with_target_time
@@ -23,25 +19,7 @@ from ..teachers import load_network, save_network
 from ..teachers.adapter import Velocity, as_velocity
 from ..teachers.checkpoints import read_header
 from .given import whole
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What Student.evaluate found: the distance `metric` of n samples to n pictures, by number of calls.
-
-    halves: that between two halves of the pictures, n / 2 each.
-    """
-
-    metric: str
-    n: int
-    halves: float
-    by_calls: dict[int, float]
-
-    def __str__(self) -> str:
-        lines = [f"{calls} call{'s' * (calls > 1)}: {value:.4g}" for calls, value in self.by_calls.items()]
-        return "\n".join(
-            [f"{self.metric}, {self.n:,} samples", *lines, f"halves of the data: {self.halves:.4g}"]
-        )
+from .measured import Evaluation, evaluation
 
 
 @dataclass
@@ -49,13 +27,20 @@ class Student:
     """A network F(x, t, s) whose jumps G(x, t, s) = x + (s - t) F draw samples in one call or a few.
 
     shape: of one sample, (C, H, W) or (D,); classes: of a class-conditional one, else 0; header: what its
-    file says of it (method, settings, training).
+    file says of it (method, settings, training); file: where its weights are, once they are in one.
     """
 
     net: nn.Module
     shape: tuple[int, ...]
     classes: int = 0
     header: dict = field(default_factory=dict)
+    file: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """That of its file; of one that training left, of the folder."""
+        file = (self.file or Path("student")).absolute()
+        return file.parent.name if file.stem in ("student", "model") else file.stem
 
     def __repr__(self) -> str:
         of = "" if not self.classes else f", {self.classes} classes"
@@ -111,23 +96,13 @@ class Student:
         random weights, which needs no classes and no download (evaluation.random_network). Beside it the
         distance of two halves of the pictures. Few samples make every distance too large, and that of the
         halves, of n / 2 each, the most: with some hundred pictures a student may score below it.
+
+        A student in a file leaves records in runs/results/records/students, with the halves beside it; python
+        -m traflow_lib tables makes tables of them, all students of a set of pictures in one.
+
         ValueError for samples of another shape, or too few pictures.
         """
-        data = as_images(data)
-        if isinstance(calls, Integral):
-            raise ValueError(f"calls is {calls}: a tuple of them, ({calls},) for instance")
-        if tuple(data.shape[1:]) != self.shape:
-            raise ValueError(f"the data have samples of {tuple(data.shape[1:])}, the student of {self.shape}")
-        see = extractor or random_network(self.shape[0], next(self.net.parameters()).device)
-        n = min(whole("n", n, 4), whole("number of pictures", len(data), 4))
-        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:n].sort().values
-        real = see(to_uint8(data[order]))["features"]
-        first, second = real[torch.randperm(n, generator=torch.Generator().manual_seed(1))].chunk(2)
-        by_calls = {
-            number: feature_distance(see(to_uint8(self.sample(n, number)))["features"], real)
-            for number in calls
-        }
-        return Evaluation(see.metric("fd"), n, feature_distance(first, second), by_calls)
+        return evaluation(self, data, calls, n, extractor)
 
     def save(self, file: str | Path) -> Path:
         """Write weights and header as safetensors; load() reads them again. Returns the file."""
@@ -135,6 +110,7 @@ class Student:
         config = self.header.get("network", {"kind": "yours"})
         facts = {"shape": self.shape, "classes": self.classes, "s_input": True}
         save_network(file, self.net, config, **header | facts)
+        self.file = file
         return file
 
 
@@ -150,7 +126,7 @@ def load(file: str | Path, network: nn.Module | Callable[[], nn.Module] | None =
     config = header["network"]
     if config.get("kind") != "yours":
         net, header = load_network(file)
-        return Student(net, nets.sample_shape(config), getattr(net, "classes", 0), header)
+        return Student(net, nets.sample_shape(config), getattr(net, "classes", 0), header, file)
     if network is None:
         raise ValueError(f"{file.name} holds the weights of a network of your own: load(file, network=...)")
     net = network if isinstance(network, nn.Module) or not callable(network) else network()
@@ -158,7 +134,7 @@ def load(file: str | Path, network: nn.Module | Callable[[], nn.Module] | None =
         raise ValueError(f"network={network!r} is, or makes, {type(net).__name__}, not a torch module")
     net = _wrapped(net, config.get("target_time"))
     nets.load_exactly(net, load_file(file), file.name)
-    return Student(net.eval(), tuple(header["shape"]), header["classes"], header)
+    return Student(net.eval(), tuple(header["shape"]), header["classes"], header, file)
 
 
 def _wrapped(net: nn.Module, target_time: dict | None) -> nn.Module:
