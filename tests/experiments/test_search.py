@@ -4,10 +4,12 @@ import json
 import math
 
 import pytest
+import torch
 
 from traflow_lib.experiments import recipes, search
 from traflow_lib.experiments.experiment import Experiment
 from traflow_lib.files import paths
+from traflow_lib.files.checks import finite
 
 LR = {"low": 1e-3, "high": 1e-2, "log": True}
 SHARE = {"low": 0.0, "high": 1.0, "least": 0.0, "most": 1.0}
@@ -108,6 +110,15 @@ def test_a_student_is_trained_measured_and_found_again_and_a_diverged_one_is_sai
         and lost.score == search.DIVERGED
         and any("NaN" in line or "nan" in line for line in said)
     )
+
+
+def test_a_student_whose_samples_are_no_numbers_diverged_and_the_search_goes_on(monkeypatch, landscape, said):
+    monkeypatch.undo()  # real errors
+    monkeypatch.setenv("TRAFLOW_RESULTS", str(landscape.parents[1]))
+    monkeypatch.setattr(search.Measure, "sample", lambda *_: finite(torch.full((4, 2), math.nan)))
+    search.run(one := experiment(trials=2, finalists=1), ["cd"])
+    assert [trial.errors for trial in search.tried(one, "cd")] == [{}] * 3
+    assert any("4 of 4 samples are NaN" in line for line in said)
 
 
 def test_unknown_methods_are_named():

@@ -17,6 +17,7 @@ from .. import objectives
 from ..evaluation import records
 from ..evaluation.geometry import paired_rmse
 from ..files import paths
+from ..files.checks import NotFinite
 from ..files.log import log, quiet
 from ..jump import JumpMap
 from ..training.loop import TrainingDiverged
@@ -202,7 +203,7 @@ def _errors(measure: Measure, method: str, name: str, seed: int) -> dict[str, fl
     try:
         jumps = {n: JumpMap(measure.experiment.model(name, seed, n).net) for n in calls}
         samples = {n: measure.sample(jump, n) for n, jump in jumps.items()}
-    except TrainingDiverged as error:
+    except (TrainingDiverged, NotFinite) as error:
         log.warning(f"{name}, seed {seed}: {error}")
         return {}
     return {str(n): float(f"{paired_rmse(x, measure.reference):.5g}") for n, x in samples.items()}

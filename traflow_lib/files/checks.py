@@ -33,16 +33,20 @@ def first_fault(error: ValidationError, block: Any) -> tuple[list, Any, str]:
     return keys, value, message[0].lower() + message[1:]
 
 
+class NotFinite(ValueError):
+    """Some samples are NaN or infinite."""
+
+
 def finite(samples: Tensor) -> Tensor:
     """The samples [N, ...] themselves.
 
     Raises:
-        ValueError: some are NaN or infinite, which would be measured, or shown, as black pictures.
+        NotFinite: some are NaN or infinite, which would be measured, or shown, as black pictures.
     """
     bad = ~samples.reshape(len(samples), -1).isfinite().all(dim=1)
     if bad.any():
         number = int(torch.count_nonzero(bad))
-        raise ValueError(
+        raise NotFinite(
             f"{number:,} of {len(samples):,} samples are NaN or infinite, so nothing is measured or written; "
             "the network's weights or its training have gone wrong"
         )
