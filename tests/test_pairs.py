@@ -231,3 +231,15 @@ def test_three_times_make_short_jumps_rare_and_two_do_not():
 def test_times_on_a_grid_are_where_the_path_has_states():
     for times in sample_times(5_000, 0.25, intervals=24):
         assert torch.allclose(24 * times, (24 * times).round(), atol=1e-5) and len(times.unique()) > 20
+
+
+def test_pairs_stay_where_they_are_without_a_gpu_or_room_on_it(monkeypatch):
+    pairs = PairCache(torch.zeros(8, 2), torch.zeros(8, 2), torch.zeros(8, 3, 2))
+    assert pairs.near(torch.device("cpu")) is pairs
+    size = 4 * 8 * (2 + 2 + 6)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * size - 1, 0))
+    assert pairs.near(torch.device("cuda")) is pairs
+    moved = []
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * size, 0))
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: moved.append(device) or tensor)
+    assert len(pairs.near(torch.device("cuda"))) == 8 and moved == [torch.device("cuda")] * 3

@@ -103,12 +103,12 @@ class PairCache:
         position = (draws.uniform(len(label)) * counts[label]).long()
         return known.argsort()[(counts.cumsum(0) - counts)[label] + position]
 
-    def near(self, device: torch.device) -> "PairCache":
+    def near(self, device: torch.device | str) -> "PairCache":
         """The pairs on a GPU where they take at most half of its free memory; elsewhere as they are.
 
         A training step then copies nothing. Which pairs it draws does not depend on where they are.
         """
-        tensors = self._tensors()
+        device, tensors = torch.device(device), self._tensors()
         if device.type != "cuda":
             return self
         if 2 * sum(value.nbytes for value in tensors.values()) > torch.cuda.mem_get_info(device)[0]:

@@ -172,7 +172,7 @@ class Experiment:
                     make_pairs(
                         velocity, own["n"], self.shape, own["seed"], keep_path=True, file=file, **options
                     )
-            self._pairs[file] = PairCache.load(file).near(self.device)
+            self._pairs[file] = PairCache.load(file)
         return self._pairs[file]
 
     def classifier(self) -> Classifier:

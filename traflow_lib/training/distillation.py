@@ -39,6 +39,7 @@ def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
     """
     require_data(objective, data)
 
+    pairs = pairs.near(device) if isinstance(pairs, PairCache) else pairs
     source = data if objective.needs_data else None
 
     def drawn(n: int, draws: Draws) -> Batch:
