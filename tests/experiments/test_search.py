@@ -121,6 +121,19 @@ def test_a_student_whose_samples_are_no_numbers_diverged_and_the_search_goes_on(
     assert any("4 of 4 samples are NaN" in line for line in said)
 
 
+def test_settings_tried_twice_are_one_finalist(landscape):
+    narrow = {
+        "shared": {
+            "lr": LR | {"low": 9.8e-3, "least": 9.8e-3, "most": 1e-2},
+            "distance": ["l2", "pseudo_huber"],
+        }
+    }
+    search.run(experiment(trials=20, finalists=3, **narrow), ["lmd"])
+    own = lines(landscape)
+    assert len({json.dumps(line["settings"]) for line in own if line["seed"] == 5}) < 20
+    assert len({json.dumps(line["settings"]) for line in own if line["seed"] == 6}) == len(own) - 20 == 3
+
+
 def test_unknown_methods_are_named():
     with pytest.raises(ValueError, match="unknown method 'nope'; there are cd, lmd"):
         search.run(experiment(), ["nope"])

@@ -76,7 +76,11 @@ def proposed(recipe: dict, method: str, trials: list[Trial]) -> tuple[dict, int]
     for _ in range(WIDENINGS + 1):
         if len(singles) < wanted:
             return _suggested(recipe, method, ranges, singles), first
-        finalists = sorted(singles[:wanted], key=lambda trial: trial.score)[: block["finalists"]]
+        ranked = sorted(singles[:wanted], key=lambda trial: trial.score)
+        # where there is little to choose, settings are tried twice
+        finalists = list({json.dumps(trial.settings): trial for trial in ranked}.values())[
+            : block["finalists"]
+        ]
         for seed in others:
             for trial in finalists:
                 if not any((one.settings, one.seed) == (trial.settings, seed) for one in trials):
