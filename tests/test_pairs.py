@@ -234,7 +234,7 @@ def test_times_on_a_grid_are_where_the_path_has_states():
 
 
 def test_pairs_stay_where_they_are_without_a_gpu_or_room_on_it(monkeypatch):
-    pairs = PairCache(torch.zeros(8, 2), torch.zeros(8, 2), torch.zeros(8, 3, 2))
+    pairs = PairCache(torch.zeros(8, 2), torch.zeros(8, 2), torch.zeros(8, 3, 2), torch.zeros(8).long())
     assert pairs.near(torch.device("cpu")) is pairs
     size = 4 * 8 * (2 + 2 + 6)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * size - 1, 0))

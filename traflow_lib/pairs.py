@@ -85,35 +85,35 @@ class PairCache:
         training step, torch's own generator if None.
         """
         draws = draws or Draws()
-        index = draws.integers(0, len(self), n) if label is None else self._of_class(label.cpu(), draws)
+        index = draws.integers(0, len(self), n) if label is None else self._of_class(label, draws)
+        label = None if self.label is None else self.label[index]
         index = index.to(self.x1.device)
         states = self.path[index].float() if path and self.path is not None else None
-        label = None if self.label is None else self.label[index]
         return Batch(self.x1[index], self.x0[index], states, label=label, draws=draws)
 
     def _of_class(self, label: Tensor, draws: Draws) -> Tensor:
         assert self.label is not None
-        known = self.label.cpu()
-        counts = known.bincount(minlength=int(label.max()) + 1)
+        counts = self.label.bincount(minlength=int(label.max()) + 1)
         if (counts[label] == 0).any():
             raise ValueError(
                 f"there are no pairs of class {label[counts[label] == 0][0].item()}; solve more pairs than "
                 f"{len(self)}"
             )
         position = (draws.uniform(len(label)) * counts[label]).long()
-        return known.argsort()[(counts.cumsum(0) - counts)[label] + position]
+        return self.label.argsort()[(counts.cumsum(0) - counts)[label] + position]
 
     def near(self, device: torch.device | str) -> "PairCache":
         """The pairs on a GPU where they take at most half of its free memory; elsewhere as they are.
 
-        A training step then copies nothing. Which pairs it draws does not depend on where they are.
+        A training step then copies no states. Which pairs it draws does not depend on where they are, so
+        labels, which that needs, stay.
         """
-        device, tensors = torch.device(device), self._tensors()
-        if device.type != "cuda":
+        states = {name: value for name, value in self._tensors().items() if name != "label"}
+        if torch.device(device).type != "cuda":
             return self
-        if 2 * sum(value.nbytes for value in tensors.values()) > torch.cuda.mem_get_info(device)[0]:
+        if 2 * sum(value.nbytes for value in states.values()) > torch.cuda.mem_get_info(device)[0]:
             return self
-        return PairCache(**{name: value.to(device) for name, value in tensors.items()})
+        return PairCache(**{name: value.to(device) for name, value in states.items()}, label=self.label)
 
     def first(self, n: int) -> "PairCache":
         """The first n pairs, without copying."""

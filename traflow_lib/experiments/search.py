@@ -76,13 +76,10 @@ def proposed(recipe: dict, method: str, trials: list[Trial]) -> tuple[dict, int]
     for _ in range(WIDENINGS + 1):
         if len(singles) < wanted:
             return _suggested(recipe, method, ranges, singles), first
-        ranked = sorted(singles[:wanted], key=lambda trial: trial.score)
-        # where there is little to choose, settings are tried twice
-        finalists = list({json.dumps(trial.settings): trial for trial in ranked}.values())[
-            : block["finalists"]
-        ]
+        distinct = _by_settings(singles[:wanted])  # where there is little to choose, some are tried twice
+        finalists = sorted(distinct, key=lambda group: group[0].score)[: block["finalists"]]
         for seed in others:
-            for trial in finalists:
+            for trial, *_ in finalists:
                 if not any((one.settings, one.seed) == (trial.settings, seed) for one in trials):
                     return trial.settings, seed
         if not (wide := _widened(ranges, winner(recipe, trials))):
@@ -93,12 +90,17 @@ def proposed(recipe: dict, method: str, trials: list[Trial]) -> tuple[dict, int]
 
 def winner(recipe: dict, trials: list[Trial]) -> dict:
     """The settings with the best mean score of those tried with most seeds."""
-    by_settings: dict[str, list[Trial]] = {}
-    for trial in trials:
-        by_settings.setdefault(json.dumps(trial.settings), []).append(trial)
-    most = max(map(len, by_settings.values()))
-    finalists = [group for group in by_settings.values() if len(group) == most]
+    groups = _by_settings(trials)
+    most = max(map(len, groups))
+    finalists = [group for group in groups if len(group) == most]
     return min(finalists, key=lambda group: mean(trial.score for trial in group))[0].settings
+
+
+def _by_settings(trials: list[Trial]) -> list[list[Trial]]:
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(json.dumps(trial.settings), []).append(trial)
+    return list(groups.values())
 
 
 def edges(ranges: dict, settings: dict) -> dict[str, str]:

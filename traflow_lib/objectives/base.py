@@ -156,15 +156,23 @@ def distance(
     `lpips` package and its weights).
     """
     if name == "lpips":
-        return (weight * _lpips(a.device)(a.expand(-1, 3, -1, -1), b.expand(-1, 3, -1, -1)).flatten()).mean()
+        each = _lpips(a.device)(a.expand(-1, 3, -1, -1), b.expand(-1, 3, -1, -1)).flatten()
+        return (weight * each).mean()
     square = ((a - b) / scale).flatten(1).square().mean(dim=1)
     if name == "l2":
-        return (weight * square).mean()
-    if name == "pseudo_huber":
-        return (weight * ((square + c**2).sqrt() - c)).mean()
-    if name == "cauchy":
-        return (weight * torch.log1p(square / c**2)).mean()
-    raise ValueError(f"unknown distance '{name}'; there are {', '.join(DISTANCES)}")
+        each = square
+    elif name == "pseudo_huber":
+        each = (square + c**2).sqrt() - c
+    elif name == "cauchy":
+        each = torch.log1p(square / c**2)
+    else:
+        raise ValueError(f"unknown distance '{name}'; there are {', '.join(DISTANCES)}")
+    return (weight * each).mean()
+
+
+def risen(progress: float, share: float) -> float:
+    """A factor that rises linearly from 0 to 1 over this share of the training; 1 throughout for 0."""
+    return min(1.0, progress / share) if share else 1.0
 
 
 def velocity_distance(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 
 from ..flow import expand
-from .base import DISTANCES, LossTerms, Objective, distance, on_states, velocity_distance
+from .base import DISTANCES, LossTerms, Objective, distance, on_states, risen, velocity_distance
 from .registry import register
 
 
@@ -42,7 +42,7 @@ class MeanFlow(Objective):
 
     def goal(self, student, x_t, t, s, velocity, progress):
         """What F(x_t, t, s) is drawn to, and the weight of each sample [B] or of all."""
-        ramp = min(1.0, progress / self.tangent_warmup) if self.tangent_warmup else 1.0
+        ramp = risen(progress, self.tangent_warmup)
         return velocity - ramp * expand(t - s, x_t) * student.along(x_t, t, s, velocity)[1], 1.0
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:

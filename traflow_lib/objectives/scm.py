@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 
 from ..flow import expand
-from .base import DISTANCES, LossTerms, Objective, distance, on_noise_levels, velocity_distance
+from .base import DISTANCES, LossTerms, Objective, distance, on_noise_levels, risen, velocity_distance
 from .registry import register
 
 
@@ -41,7 +41,7 @@ class ContinuousConsistency(Objective):
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         line, t = on_noise_levels(batch, self.states, self.ends, self.mean, self.deviation)
-        x_t, ramp = line.at(t), min(1.0, batch.progress / self.tangent_warmup) if self.tangent_warmup else 1.0
+        x_t, ramp = line.at(t), risen(batch.progress, self.tangent_warmup)
         with torch.no_grad():
             velocity = teacher(x_t, t)
             average, change = student.along(x_t, t, 0 * t, velocity)
