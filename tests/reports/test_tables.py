@@ -101,36 +101,3 @@ def test_tables_are_written_from_this_runs_records(tmp_path, monkeypatch):
     text = file.read_text()
     assert file == tmp_path / "tables" / "smoke" / "zz_test__checkerboard__paired_rmse.md"
     assert "Stand-in data" in text and "| traflow | 3 | 3.00 ± 1.53 |" in text
-
-
-def ranked(method, value, spread=0.1, **change):
-    return measured(method=method, value=value, spread=spread, seeds=[0, 1, 2], **change)
-
-
-def test_ranking_ties_within_two_standard_errors_of_the_difference():
-    rows = [
-        ranked("c", 1.3),
-        ranked("a", 1.0),
-        ranked("b", 1.28),
-        ranked("teacher", 0.1),
-        ranked("a", 5.0, nfe=2),
-        ranked("a", 0.0, metric="other"),
-    ]
-    assert tables.ranking(rows, "rmse", 1) == [
-        ("a", 1.0, 0.1, True),
-        ("b", 1.28, 0.1, True),
-        ("c", 1.3, 0.1, False),
-    ]
-    assert (
-        tables.ranking(rows, "rmse", 2) == [("a", 5.0, 0.1, True)] and tables.ranking(rows, "rmse", 4) == []
-    )
-
-
-def test_ranking_takes_the_best_sampler_of_a_method():
-    rows = [ranked("cd", 2.0), ranked("cd", 1.0, sampler="renoised", spread=0.2), ranked("lmd", 1.6)]
-    assert tables.ranking(rows, "rmse", 1) == [("cd", 1.0, 0.2, True), ("lmd", 1.6, 0.1, False)]
-
-
-def test_ranking_of_single_seeds_is_refused():
-    with pytest.raises(ValueError, match="several seeds"):
-        tables.ranking([ranked("a", 1.0), measured(method="b")], "rmse", 1)

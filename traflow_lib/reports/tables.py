@@ -1,13 +1,11 @@
 """Tables from records and from published numbers, and from nothing else. What was not run says so."""
 
-from math import floor, hypot, log10
+from math import floor, log10
 from pathlib import Path
 
 from ..evaluation import records
 from ..experiments.recipes import EQUAL_TIME
 from .cells import NOT_RUN
-
-TIE = 2  # standard errors of a difference below which two means count as level, everywhere in this kit
 
 
 def number(value: float, spread: float | None = None) -> str:
@@ -90,26 +88,6 @@ def pivot(
                 texts[i] = number(found["value"], found["spread"])
         rows.append([title(row) + calls_taken, str(len(row["seeds"])), *texts])
     return ["method", "seeds", *(map(calls_title, calls) if calls else [metric])], rows
-
-
-def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, float, float, bool]]:
-    """Methods of one data set by `metric` at `nfe` calls: (name, mean, standard error, level with the first).
-
-    A method with several samplers is represented by its best. Level: within TIE standard errors of the
-    difference of the means.
-    """
-    asked = [row for row in measured if row["metric"] == metric and row["nfe"] == nfe]
-    best: dict[str, dict] = {}
-    for row in sorted(asked, key=lambda row: row["value"]):
-        if row["method"] not in ("teacher", "real data"):
-            best.setdefault(row["method"], row)
-    if any(row["spread"] is None for row in best.values()):
-        raise ValueError("a ranking needs several seeds of every method")
-    ranked = [(method, row["value"], row["spread"]) for method, row in best.items()]
-    return [
-        (method, value, spread, value - ranked[0][1] <= TIE * hypot(spread, ranked[0][2]))
-        for method, value, spread in ranked
-    ]
 
 
 def write_all(measured: list[dict], out: Path) -> list[Path]:

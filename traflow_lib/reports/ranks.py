@@ -1,0 +1,68 @@
+"""Which of several methods is better: one rule, everywhere in this kit.
+
+Seeds are shared between methods (the same minibatches, the same samples), so two are compared seed by seed, by
+the two-sided paired t-test of their differences. Where one is compared with many, Holm's correction (Scandinavian
+Journal of Statistics 6, 1979) keeps the chance that luck tells any of them apart at CHANCE.
+"""
+
+CHANCE = 0.05  # of telling apart what is equal
+
+
+def p_value(one: dict, other: dict) -> float:
+    """How likely two equal methods are to differ, over their common seeds, by as much as these two do.
+
+    Args:
+        one: a measurement as records.rows gives it, with values by seed.
+        other: another of the same metric.
+
+    Raises:
+        ValueError: they share fewer than two seeds.
+    """
+    from scipy.stats import ttest_rel  # of the extra "eval"
+
+    values = [dict(zip(row["seeds"], row["values"])) for row in (one, other)]
+    seeds = [seed for seed in values[0] if seed in values[1]]
+    if len(seeds) < 2:
+        raise ValueError(
+            f"a comparison needs several seeds of every method; {one['method']} and {other['method']} share "
+            f"{len(seeds)}"
+        )
+    a, b = ([found[seed] for seed in seeds] for found in values)
+    return 1.0 if a == b else float(ttest_rel(a, b).pvalue)
+
+
+def told_apart(reference: dict, others: list[dict]) -> list[bool]:
+    """For each of the others whether it differs from the reference, corrected for their number."""
+    chances = [p_value(reference, other) for other in others]
+    order = sorted(range(len(others)), key=chances.__getitem__)
+    apart = [False] * len(others)
+    for already, index in enumerate(order):
+        if chances[index] > CHANCE / (len(others) - already):
+            break
+        apart[index] = True
+    return apart
+
+
+def ahead(one: dict, other: dict) -> bool:
+    """Whether the first of two measurements is lower, by a test of these two alone."""
+    return one["value"] < other["value"] and told_apart(one, [other])[0]
+
+
+def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, float, float, bool]]:
+    """Methods of one data set by `metric` at `nfe` calls: (name, mean, standard error, level with the first).
+
+    A method with several samplers is represented by its best. Level: not told apart from the first.
+
+    Raises:
+        ValueError: a method shares fewer than two seeds with the first.
+    """
+    asked = [row for row in measured if row["metric"] == metric and row["nfe"] == nfe]
+    best: dict[str, dict] = {}
+    for row in sorted(asked, key=lambda row: row["value"]):
+        if row["method"] not in ("teacher", "real data"):
+            best.setdefault(row["method"], row)
+    if not best:
+        return []
+    first, *others = best.values()
+    level = [True, *(not apart for apart in told_apart(first, others))]
+    return [(name, row["value"], row["spread"], tied) for (name, row), tied in zip(best.items(), level)]
