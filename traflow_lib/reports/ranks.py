@@ -1,9 +1,13 @@
 """Which of several methods is better: one rule, everywhere in this kit.
 
-Seeds are shared between methods (the same minibatches, the same samples), so two are compared seed by seed, by
-the two-sided paired t-test of their differences. Where one is compared with many, Holm's correction (Scandinavian
-Journal of Statistics 6, 1979) keeps the chance that luck tells any of them apart at CHANCE.
+Seeds are shared between methods (the same minibatches, the same samples), so two are compared seed by seed,
+by the two-sided paired t-test of their differences. Where one is compared with many, Holm's correction
+(Scandinavian Journal of Statistics 6, 1979) keeps the chance that luck tells any of them apart at CHANCE.
 """
+
+from statistics import geometric_mean
+
+from .tables import calls_of, grouped
 
 CHANCE = 0.05  # of telling apart what is equal
 
@@ -66,3 +70,25 @@ def ranking(measured: list[dict], metric: str, nfe: int) -> list[tuple[str, floa
     first, *others = best.values()
     level = [True, *(not apart for apart in told_apart(first, others))]
     return [(name, row["value"], row["spread"], tied) for (name, row), tied in zip(best.items(), level)]
+
+
+def over_problems(measured: list[dict], metric: str) -> dict[str, dict[int, tuple[float, int]]]:
+    """How methods do over all data sets: {method: {calls: (factor, cells)}}, the lowest factor first.
+
+    factor: the geometric mean over data sets of a method's value over the lowest there at these calls; cells:
+    on how many data sets it is first or level with the first. What was not measured on every data set is left
+    out. The metric must be positive.
+    """
+    sets = grouped(measured, "dataset").values()
+    found: dict[str, dict[int, tuple[float, int]]] = {}
+    for nfe in calls_of(measured):
+        places: dict[str, list[tuple[float, bool]]] = {}
+        for rows in sets:
+            ranks = ranking(rows, metric, nfe)
+            for name, value, _, level in ranks:
+                places.setdefault(name, []).append((value / ranks[0][1], level))
+        for name, cells in places.items():
+            if len(cells) == len(sets):
+                factor = geometric_mean(value for value, _ in cells)
+                found.setdefault(name, {})[nfe] = factor, sum(level for _, level in cells)
+    return dict(sorted(found.items(), key=lambda item: geometric_mean(f for f, _ in item[1].values())))
