@@ -147,6 +147,35 @@ def _line(points: dict[float, dict], axis: plt.Axes) -> None:
     )
 
 
+def contest(factors: dict[str, dict[int, float]], named: list[str], axis: plt.Axes, label: str) -> None:
+    """How far behind the best every method is, by network calls; the named in colour, all others in grey.
+
+    factors: {method: {calls: error over the lowest at these calls}}; 1 is the best, more is worse.
+    """
+    for method, at in factors.items():
+        look = (
+            {"color": colour(method), "linewidth": 2, "zorder": 3}
+            if method in named
+            else {"color": "#cccccc"}
+        )
+        axis.plot(list(at), list(at.values()), marker="o", markersize=4, **look)
+    last = max(calls for at in factors.values() for calls in at)
+    below = 0.0
+    for method in sorted(named, key=lambda name: list(factors[name].values())[-1]):
+        calls, value = list(factors[method].items())[-1]
+        below = max(value, below * 1.13)  # names of lines that end together stand above each other
+        place = {"xytext": (calls * 1.08, below), "va": "center", "color": colour(method), "fontsize": 9}
+        axis.annotate(method, (calls, value), **place)
+    ticks = sorted({calls for at in factors.values() for calls in at})
+    axis.set(
+        xscale="log", yscale="log", xlabel="network calls a sample", ylabel=label, xlim=(0.9, last * 2.2)
+    )
+    axis.set_xticks(ticks, list(map(str, ticks)))
+    heights = [1, 1.5, 2, 3, 5, 10, 20]
+    axis.set_yticks(heights, [f"{height:g} ×" for height in heights])
+    axis.minorticks_off()
+
+
 def consistency_against_straightness(rows: list[dict], axis: plt.Axes) -> None:
     """One point a method: how crooked its trajectories are against how much two calls disagree with one.
 
