@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
@@ -73,8 +74,7 @@ def _scaled(array: Tensor, value_range: tuple[float, float] | None) -> Tensor:
             "(0, 1), (-1, 1) or (0, 255)"
         )
     array, (low, high) = array.float(), value_range
-    _require_contrast(array, low, high)
-    least, most = map(float, array.aminmax())
+    least, most = _require_contrast(array, low, high)
     require(
         low < high and low <= least and most <= high,  # false of NaN, too
         f"an array of floats from {least:g} to {most:g} is not in value_range, [{low:g}, {high:g}]",
@@ -82,14 +82,15 @@ def _scaled(array: Tensor, value_range: tuple[float, float] | None) -> Tensor:
     return ((array - low) / (high - low)).mul_(2).sub_(1)
 
 
-def _require_contrast(array: Tensor, low: float, high: float) -> None:
-    """ValueError where all images look alike, as [0, 1] does among 255 levels."""
+def _require_contrast(array: Tensor, low: float, high: float) -> tuple[float, float]:
+    """The least and the greatest value; ValueError where all look alike, as [0, 1] does among 255 levels."""
     least, most = map(float, array.aminmax())
     require(
         not 0 < most - least < (high - low) / 100,
         f"an array from {least:g} to {most:g} has no contrast, if {low:g} is black and {high:g} white; "
         "scale it, or give its value_range",
     )
+    return least, most
 
 
 def of_dataset(
@@ -109,7 +110,7 @@ def of_dataset(
     items: Any = dataset
     for item in items if stream else (items[number] for number in range(len(items))):
         image, *label = item if isinstance(item, (tuple, list)) else [item]
-        if hasattr(image, "getbands"):  # Pillow's, which need not be installed
+        if isinstance(image, Image.Image):
             image = np.array(pixels(image))
         fits = isinstance(image, (np.ndarray, Tensor)) and image.ndim > 1
         require(fits, f"item {len(found)} is no image: {type(image)}")

@@ -111,11 +111,6 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
         yield pixels, labels
 
 
-def pillow():
-    """Pillow's module Image."""
-    return Image
-
-
 def celeba_face(image: Image.Image) -> Image.Image:
     """Score-SDE's (and so RectifiedFlow's) CelebA-64: the central 140 pixels, shrunk to 64.
 
