@@ -18,19 +18,16 @@ MOST = 2**31  # classes
 
 
 class ImageArray(Images):
-    """An array as images: [N, H, W], [N, H, W, C] or [N, C, H, W], with C 1 or 3.
+    """A NumPy array or tensor as images: [N, H, W], [N, H, W, C] or [N, C, H, W], with C 1 or 3.
 
-    uint8 as it is, floats carried from `value_range` to [-1, 1]. It is copied.
+    It is copied; uint8 as it is, floats carried from value_range, (lowest, highest), to [-1, 1]. labels:
+    integers from 0, [N]. ValueError where the layout could be read in two ways or in none, or values are not
+    of their range.
     """
 
     def __init__(
         self, array, labels=None, value_range: tuple[float, float] | None = None, flip: bool = False
     ):
-        """array: NumPy's or torch's; labels: integers from 0, [N]; value_range: (lowest, highest) of floats.
-
-        Raises:
-            ValueError: the layout could be read in two ways or in none, or values are not of their range.
-        """
         images = _channels_first(_tensor(array))
         require(images.numel() > 0, "an array without images")
         images = _scaled(images, value_range)
@@ -99,10 +96,7 @@ def of_dataset(
     """All items of torch's Dataset, each asked for once and kept: an image or (image, label).
 
     Images are Pillow's, read as ImageFolder reads files, or arrays as ImageArray takes them; all of one size.
-    Grey ones among colour get three channels.
-
-    Raises:
-        ValueError: names the first item that does not fit.
+    Grey ones among colour get three channels. ValueError names the first item that does not fit.
     """
     stream = isinstance(dataset, IterableDataset)
     found: list[Tensor] = []

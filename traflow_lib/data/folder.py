@@ -32,19 +32,16 @@ class ImageFolder(Images):
     suffixes (`skipped` says how many). Links are followed; one that leads back to a folder above is not.
 
     Pixels: upright (EXIF), the first frame, transparency laid on white, 8 bits a channel (16 are rounded to
-    the nearest of 256 levels). If all files are grey there is one channel, else there are three. With `size`
-    the shorter side is shrunk to it by Pillow's antialiased Lanczos filter, on the file's own values, and the
-    centre is kept (ImageOps.fit); nothing is enlarged. They are decoded once, into the cache under
-    runs/images, which is known by the contents of all files: each time, they are read to be hashed.
+    the nearest of 256 levels; of colours, Pillow keeps the upper 8 bits). If all files are grey there is one
+    channel, else there are three. With `size` the shorter side is shrunk to it by Pillow's antialiased
+    Lanczos filter and the centre is kept (ImageOps.fit); nothing is enlarged. They are decoded once, into the
+    cache under runs/images, which is known by the contents of all files: each time, they are hashed.
+
+    FileNotFoundError where there is no such folder, or no image in it; ValueError names the first file that
+    cannot be used, without `size` also one of another size.
     """
 
     def __init__(self, folder: Path | str, size: int | None = None, flip: bool = False):
-        """size: height and width in pixels; without it the pictures stay as they are, all of one size.
-
-        Raises:
-            FileNotFoundError: there is no such folder, or no image in it.
-            ValueError: a size that is none, or a file that cannot be used; names the first one of them.
-        """
         folder = Path(folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}")
@@ -129,13 +126,9 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def pixels(image: Image.Image, grey: bool | None = None, size: int | None = None) -> np.ndarray:
-    """A Pillow image as uint8 [C, H, W]: upright, its first frame, transparency laid on white.
+    """A Pillow image as uint8 [C, H, W], as ImageFolder says; Unusable if it has 32 bits or is too small.
 
-    16 bits a channel are rounded to the nearest of 256 levels (of colours, Pillow itself keeps the upper 8
-    bits). grey: one channel or three; None as the image is. size: shrunk to size x size, see ImageFolder.
-
-    Raises:
-        Unusable: 32 bits a channel, whose range is not known, or smaller than size.
+    grey: one channel or three; None as the image is.
     """
     kind, mode = image.format, image.mode
     grey = _is_grey(image) if grey is None else grey

@@ -1,13 +1,13 @@
 """Stand-in objects: ten things that a child knows at 32 pixels, any size, drawn on demand.
 
-Object i depends on i alone; its class is i % 10. Colours, place, size, turn, side and scenery vary freely.
+Object i depends on i alone; its class is i % 10, a place in KINDS; all else varies freely.
 Every drawing function draws in a frame from -1 to 1 (x to the right, y down) in which its thing is at rest.
 """
 
 import numpy as np
 
 from .pen import Colour, Dice, Pen, arc, box, ellipse, mix, palette
-from .scenery import deep, land, room, sea, sky
+from .scenery import deep, land, room, sea, shadow, sky
 
 SALT, NUMBERS = 1697, 64
 
@@ -22,7 +22,7 @@ PINK, GOLD, RUBBER, SCREEN, FOAM, RAIN = palette("F08FA0", "F6CE52", "38363E", "
 def picture(index: int, size: int) -> np.ndarray:
     """Object number index before its scenery as uint8 [3, size, size]."""
     dice = Dice(SALT, index, NUMBERS)
-    draw_kind, scene, turn = KINDS[CLASSES[index % len(CLASSES)]]
+    draw_kind, scene, turn = list(KINDS.values())[index % len(KINDS)]
     paint = dice.choose(WARM if draw_kind in (_flower, _fish) else PAINTS)
     second = dice.choose([colour for colour in PAINTS if colour != paint])
     paint = mix(paint, dice.choose((WHITE, INK)), dice.between(0, 0.15))
@@ -33,12 +33,8 @@ def picture(index: int, size: int) -> np.ndarray:
     return pen.pixels()
 
 
-def _shadow(pen: Pen, y: float, wide: float):
-    pen.soft(ellipse(0, y, wide, 0.1), INK, 0.45, 0.06)
-
-
 def _car(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    _shadow(pen, 0.66, 0.95)
+    shadow(pen, 0.66, 0.95)
     high = dice.between(-0.4, -0.28)
     pen.polygon([(-0.62, 0.1), (-0.42, high), (0.2, high), (0.5, 0.1)], paint)
     pen.polygon([(-0.48, 0.08), (-0.34, high + 0.11), (-0.12, high + 0.11), (-0.12, 0.08)], GLASS)
@@ -65,7 +61,7 @@ def _boat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
 
 
 def _house(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    _shadow(pen, 0.76, 0.8)
+    shadow(pen, 0.76, 0.8)
     wall, wide = mix(paint, WHITE, 0.6), dice.between(0.58, 0.7)
     pen.polygon([(0.25, -0.85), (0.45, -0.85), (0.45, -0.2), (0.25, -0.2)], mix(RED, INK, 0.3))
     front = [(-wide, -0.1), (wide, -0.1), (wide, 0.78), (-wide, 0.78)]
@@ -78,7 +74,7 @@ def _house(pen: Pen, dice: Dice, paint: Colour, second: Colour):
 
 
 def _tree(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    _shadow(pen, 0.82, 0.5)
+    shadow(pen, 0.82, 0.5)
     pen.polygon([(-0.12, 0.2), (0.12, 0.2), (0.17, 0.84), (-0.17, 0.84)], WOOD)
     green = dice.choose(GREENS)
     if dice.chance(0.4):
@@ -162,7 +158,7 @@ def _airplane(pen: Pen, dice: Dice, paint: Colour, second: Colour):
 
 
 def _mushroom(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    _shadow(pen, 0.82, 0.45)
+    shadow(pen, 0.82, 0.45)
     wide = dice.between(0.2, 0.28)
     stem = [(-wide, -0.05), (wide, -0.05), (wide + 0.1, 0.78), (0, 0.86), (-wide - 0.1, 0.78)]
     pen.tinted(stem, CREAM, box(0, 0.05, 0.5, 0.1), INK, 0.45, 0.06)
@@ -201,4 +197,3 @@ KINDS = {
     "mushroom": (_mushroom, land, 0.06),
     "umbrella": (_umbrella, land, 0.2),
 }
-CLASSES = tuple(KINDS)

@@ -63,3 +63,8 @@ def room(dice: Dice, size: int) -> Pen:
     """A wall in a soft colour."""
     wall = dice.choose(WALLS)
     return Pen(size, wall, mix(wall, dice.choose(WALLS), 0.3), glow=0.4)
+
+
+def shadow(pen: Pen, y: float, wide: float):
+    """The shadow of a thing on the ground."""
+    pen.soft(ellipse(0, y, wide, 0.1), INK, 0.45, 0.06)

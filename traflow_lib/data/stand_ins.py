@@ -28,7 +28,7 @@ def labels(kind: str, index: np.ndarray) -> np.ndarray:
     """Classes int64 [n] of the images with these numbers."""
     if kind == "shapes":
         return drawn.kinds(index)
-    return index % (faces.CLASSES if kind == "faces" else len(objects.CLASSES))
+    return index % (faces.CLASSES if kind == "faces" else len(objects.KINDS))
 
 
 def draw(kind: str, index: np.ndarray, size: int, channels: int = 3) -> np.ndarray:
@@ -41,10 +41,9 @@ def draw(kind: str, index: np.ndarray, size: int, channels: int = 3) -> np.ndarr
 
 
 class Drawn:
-    """Indexes like a uint8 tensor [N, channels, size, size]; its image i is numbers[i] of the sequence."""
+    """Indexes like a uint8 tensor [N, channels, size, size]; its image i is numbers[i] of its kind."""
 
     def __init__(self, numbers: range, kind: str, size: int, channels: int):
-        """kind, size, channels: as parse gives them."""
         self.kind, self.numbers = kind, torch.arange(numbers.start, numbers.stop)
         self.shape = (len(numbers), channels, size, size)
         self.labels = torch.from_numpy(labels(kind, self.numbers.numpy()))
