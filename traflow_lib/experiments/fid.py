@@ -22,9 +22,8 @@ def run(experiment: Experiment, methods: list[str] | None = None) -> list[Record
     """
     recipe = experiment.recipe
     if "fid" not in recipe:
-        log.info(
-            f"not run: FID; profile {recipe['profile']} has another ruler, the classifier of its data set"
-        )
+        ruler = "another ruler, the classifier of its data set"
+        log.info(f"not run: FID; profile {recipe['profile']} has {ruler}")
         return []
     try:
         inception.weights(inception.TORCHSCRIPT)

@@ -1,7 +1,4 @@
-"""Recipes: what each notebook trains and measures, as data.
-
-One YAML a notebook: shared settings, then profiles that change some.
-"""
+"""Recipes: what each notebook trains and measures, one YAML each: shared settings, then its profiles'."""
 
 from copy import deepcopy
 from functools import cache
@@ -25,10 +22,8 @@ def names() -> list[str]:
 def load(name: str, profile: str, teacher: Path | str | None = None, precision: str | None = None) -> dict:
     """The settings of one recipe at one profile, which may change another one (`like`).
 
-    A ValueError lists what exists if either is unknown.
-
-    teacher: a checkpoint file that takes the place of the recipe's own teacher; precision: of training and
-    sampling in place of the recipe's, which is float32 where it says nothing.
+    teacher: a checkpoint file in place of the recipe's own teacher; precision: of training and sampling, in
+    place of the recipe's. A ValueError lists what exists if recipe or profile is unknown.
     """
     if name not in names():
         raise ValueError(f"unknown recipe '{name}'; there are {', '.join(names())}")
@@ -73,9 +68,8 @@ def with_choice(student: dict, choice: dict) -> dict:
         student["train"]["lr"] = choice["lr"]
     for stage in student.get("stages", [student]):
         known = objectives.get(stage.get("objective", student.get("objective"))).__dataclass_fields__
-        stage["options"] = stage.get("options", {}) | {
-            key: value for key, value in choice.items() if key in known
-        }
+        chosen = {key: value for key, value in choice.items() if key in known}
+        stage["options"] = stage.get("options", {}) | chosen
     return student
 
 
@@ -106,19 +100,15 @@ def student(recipe: dict, method: str) -> dict:
     """
     name, trial, budget = parse(method)
     if name not in recipe["students"] or budget not in ("", "time"):
-        raise ValueError(
-            f"unknown method '{method}' in recipe {recipe['recipe']}; there are "
-            f"{', '.join(recipe['students'])}"
-        )
+        known = ", ".join(recipe["students"])
+        raise ValueError(f"unknown method '{method}' in recipe {recipe['recipe']}; there are {known}")
     settings = merge(recipe["student"], recipe["students"][name] or {})
     if choice := trial or (recipe.get("chosen") or {}).get(name):
         settings = with_choice(settings, choice)
     if budget:
         if not recipe.get("step_cost"):
-            raise ValueError(
-                f"recipe {recipe['recipe']} has no step_cost to make '{method}' from; bench --cost measures "
-                "it"
-            )
+            whose = f"recipe {recipe['recipe']} has no step_cost to make '{method}' from"
+            raise ValueError(f"{whose}; bench --cost measures it")
         cost = recipe["step_cost"]
         settings["train"]["steps"] = round(settings["train"]["steps"] * cost[recipe["time_of"]] / cost[name])
     return settings
