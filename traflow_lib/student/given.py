@@ -64,13 +64,11 @@ def check_teacher(field: Callable, data: Images | None, shape: tuple[int, ...], 
     if not isinstance(source, Velocity):
         return
     if source.convention.predicts == "noise":
-        log.warning(
-            "this teacher predicts noise, which says little of the velocity near t = 1, where jumps start"
-        )
+        log.warning("a teacher that predicts noise says little of the velocity near t = 1, where jumps start")
     if data is not None:
-        found = source.check(data, label=data.labels if classes else None, n=512)
-        found.require()
-        log.info(found.verdict)
+        fit = source.check(data, label=data.labels if classes else None, n=512)
+        fit.require()
+        log.info(fit.verdict)
 
 
 def student_of(

@@ -1,7 +1,4 @@
-"""fit(): the one training loop, for teachers and students alike, on one device or many.
-
-It resumes exactly and never loses the last good state.
-"""
+"""fit(): the one training loop, for teachers and students alike, on one device or many."""
 
 import copy
 import math
@@ -54,7 +51,7 @@ def fit(
     recipe: str = "",
     watch: Callable | None = None,
 ) -> Trained:
-    """Train `net` in place, on the device where it is.
+    """Train `net` in place, on the device where it is; it resumes exactly and loses no good state.
 
     With several processes (torchrun, accelerate launch) each takes its part of a batch.
 
@@ -79,16 +76,16 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(net, loss_fn, config, seed)
-    process, device = run.accelerator.process_index, run.device
+    first, device = run.accelerator.is_main_process, run.device
     identity = {**asdict(config), "seed": seed, "recipe": recipe}
-    saved = Checkpoints(folder, run.parts(), run.generator, identity, config.keep, process)
+    saved = Checkpoints(folder, run.parts(), run.generator, identity, config.keep)
     step, seconds = saved.load()
     run.prepare()
     start = time.perf_counter() - seconds
     # tqdm's carriage returns fill a notebook run by papermill with garbage; a terminal gets the bar
-    hidden = process > 0 or not sys.stderr.isatty()
+    hidden = not (first and sys.stderr.isatty())
     bar = tqdm(total=config.steps, initial=step, desc=title, disable=hidden, leave=False)
-    with Termination() as termination, Log(folder, config, process) as lines, bar:
+    with Termination() as termination, Log(folder, config) as lines, bar:
         while step < config.steps:
             terms, asked = run.gradients(step, termination)
             if not run.is_finite(terms):
@@ -104,13 +101,11 @@ def fit(
             if step % config.save_every == 0 or last or asked:
                 file = saved.save(step, elapsed)
             if asked and not last:
-                log.warning(
-                    f"{title}: asked to end at step {step} of {config.steps}; the same command goes on from "
-                    f"{file}"
-                )
+                asked_at = f"{title}: asked to end at step {step} of {config.steps}"
+                log.warning(f"{asked_at}; the same command goes on from {file}")
                 raise Interrupted(143)
             due = config.watch_every and (step % config.watch_every == 0 or last)
-            if watch and due and process == 0:
+            if watch and due and first:
                 with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                     lines.watched(step, watch(step, run.averages))
     statistics = {
@@ -130,12 +125,8 @@ class _Run:
         # one process trains networks in several precisions, so autocast and the loss scaler are torch's own
         self.accelerator = Accelerator(cpu=processes().device.type == "cpu", mixed_precision="no")
         self.device, self.config, self.loss_fn = next(net.parameters()).device, config, loss_fn
-        torch.manual_seed(
-            seed + self.accelerator.process_index
-        )  # of dropout, which differs between processes
-        self.generator = torch.Generator().manual_seed(
-            seed
-        )  # of the batches, whose draws are the same in all
+        torch.manual_seed(seed + self.accelerator.process_index)  # of dropout, other in each process
+        self.generator = torch.Generator().manual_seed(seed)  # of the batches, the same in all
         self.net = net.to(memory_format=torch.channels_last) if config.channels_last else net
         self.averages = {decay: _copy(net) for decay in config.decays}
         self.target_decay = getattr(loss_fn, "target_decay", None)
@@ -159,7 +150,7 @@ class _Run:
         self.objective = self.accelerator.prepare_model(whole, device_placement=False)
 
     def gradients(self, step: int, termination: Termination) -> tuple[dict[str, float], bool]:
-        """Gradients of one batch, clipped; returns loss, gradient norm and terms, means over the processes.
+        """Clipped gradients of one batch: loss, their norm and terms, means over the processes.
 
         Returned is also whether any process was asked to end.
         """
@@ -184,8 +175,7 @@ class _Run:
         for turn in range(passes):
             self.generator.set_state(state)  # every turn draws the whole batch and takes its part
             draws = Draws(self.generator, accelerator.process_index * passes + turn, parts)
-            waits = nullcontext() if turn == passes - 1 else accelerator.no_sync(self.objective)
-            with waits:
+            with nullcontext() if turn == passes - 1 else accelerator.no_sync(self.objective):
                 with torch.autocast(device, DTYPES[config.precision], enabled=config.precision != "fp32"):
                     loss, terms = self.objective(progress, draws)
                 self.scaler.scale(loss / passes).backward()

@@ -46,10 +46,8 @@ def train_once(  # noqa: PLR0913 - all that is known of a training
         if known := find():  # another process was at it
             return known
         if not resume and any(folder.glob("checkpoint-*.pt")):
-            raise ValueError(
-                f"{folder} holds an interrupted training of {of[1]}; add --resume to go on with it, or "
-                "delete the folder"
-            )
+            found = f"{folder} holds an interrupted training of {of[1]}"
+            raise ValueError(f"{found}; add --resume to go on with it, or delete the folder")
         log.info(f"{of[0]}: training {of[1]} for {train.steps:,} steps")
         loss = make_loss(train)
         torch.manual_seed(own["seed"])

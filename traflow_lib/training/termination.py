@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from typing import Any
 
 
 class Interrupted(SystemExit):
@@ -9,19 +10,14 @@ class Interrupted(SystemExit):
 
 
 class Termination:
-    """Inside, SIGTERM (a preempted machine) only sets `asked`.
-
-    Only the main thread can change what a signal does.
-    """
+    """Inside, SIGTERM (a preempted machine) only sets `asked`."""
 
     asked = False
+    before: Any = None
 
     def __enter__(self) -> "Termination":
-        self.before = (
-            signal.signal(signal.SIGTERM, self._ask)
-            if threading.current_thread() is threading.main_thread()
-            else None
-        )
+        if threading.current_thread() is threading.main_thread():  # no other can change what a signal does
+            self.before = signal.signal(signal.SIGTERM, self._ask)
         return self
 
     def _ask(self, *_) -> None:
