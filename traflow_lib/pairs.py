@@ -26,9 +26,9 @@ from .solvers import solve
 
 
 def sample_noise(seed: int, start: int, stop: int, shape: tuple, call: int = 0) -> Tensor:
-    """Standard normal x_1 for samples start..stop-1, [stop - start, *shape].
+    """Standard normal x_1 [stop - start, *shape] of samples start..stop-1, each of (seed, i) alone.
 
-    Sample i depends on (seed, i) alone, never on the batch. call: other noise for the same samples.
+    call: other noise for the same samples.
     """
     more = (2, call) if call else ()
     keys = [(seed, i, *more) for i in range(start, stop)]
@@ -38,9 +38,8 @@ def sample_noise(seed: int, start: int, stop: int, shape: tuple, call: int = 0) 
 
 def sample_labels(seed: int, start: int, stop: int, classes: int) -> Tensor:
     """Classes of samples start..stop-1, [stop - start], each of (seed, i) alone, as the noise."""
-    return torch.tensor(
-        [np.random.default_rng((seed, i, 1)).integers(classes) for i in range(start, stop)], dtype=torch.int64
-    )
+    drawn = [np.random.default_rng((seed, i, 1)).integers(classes) for i in range(start, stop)]
+    return torch.tensor(drawn, dtype=torch.int64)
 
 
 def sample_start(
@@ -90,10 +89,8 @@ class PairCache:
         assert self.label is not None
         counts = self.label.bincount(minlength=int(label.max()) + 1)
         if (counts[label] == 0).any():
-            raise ValueError(
-                f"there are no pairs of class {label[counts[label] == 0][0].item()}; solve more pairs than "
-                f"{len(self)}"
-            )
+            missing = label[counts[label] == 0][0].item()
+            raise ValueError(f"there are no pairs of class {missing}; solve more pairs than {len(self)}")
         position = (draws.uniform(len(label)) * counts[label]).long()
         return self.label.argsort()[(counts.cumsum(0) - counts)[label] + position]
 
@@ -144,10 +141,7 @@ class PairCache:
 
 
 class OnlinePairs:
-    """Fresh pairs from the teacher at every call, as the paper does it; costs nfe teacher calls a sample.
-
-    classes: of a conditional teacher.
-    """
+    """Fresh pairs from the teacher at every call, as the paper does it; costs nfe teacher calls a sample."""
 
     def __init__(self, teacher, shape: tuple, device: torch.device | str = "cpu", classes: int = 0, **solver):
         self.teacher, self.shape, self.device = teacher, tuple(shape), device

@@ -48,10 +48,7 @@ class Experiment:
 
     @cached_property
     def images(self) -> images.Images:
-        """The data set's images.
-
-        Read when they are asked for: a teacher that is trained can be distilled and drawn from without them.
-        """
+        """The data set's images, read when they are asked for: a trained teacher needs none."""
         return images.load(self.dataset, **self.recipe.get("data", {}))[0]
 
     def data(self, n: int, seed: int | None = None) -> Tensor:
@@ -120,10 +117,7 @@ class Experiment:
         return students.whole_training([self.models.found(role, self.teacher_settings())])
 
     def teacher(self):
-        """The pre-trained rectified flow, v(x, t).
-
-        `kind: exact` in the recipe takes a toy's closed form, `kind: checkpoint` a file.
-        """
+        """The pre-trained rectified flow, v(x, t): trained, a file's network or a toy's closed form."""
         if not self.is_exact:
             return VelocityField(self.model("teacher").net, self.precision)
         if not self.toy or self.toy.flow is None:
@@ -131,10 +125,7 @@ class Experiment:
         return self.toy.flow
 
     def student(self, method: str, seed: int = 0, calls: int | None = None) -> JumpMap:
-        """The student of one method and seed.
-
-        calls: if one of its stages is meant for this number of calls, the student of that stage.
-        """
+        """The student of one method and seed: if a stage of it is meant for this number of calls, of that."""
         return JumpMap(self.model(method, seed, calls).net)
 
     def classifier(self) -> Classifier:
@@ -144,9 +135,7 @@ class Experiment:
         return net
 
     def pairs(self, of: tuple | None = None) -> PairCache | OnlinePairs:
-        """The teacher's pairs with their paths, solved once and kept in runs/.
-
-        With `online: true` in the recipe, fresh ones every step.
+        """The teacher's pairs with their paths, solved once and kept in runs/, or fresh ones (`online`).
 
         of: (velocity, fingerprint) of another flow whose pairs are wanted, as for the k-th reflow.
         """

@@ -26,10 +26,9 @@ CLASSIFIERS = {
 
 
 def load(name: str, dataset: str = "", mode: str = "clean") -> Extractor:
-    """The extractor of a name; mode: Inception's.
+    """The extractor of a name; mode: Inception's; dataset: whose classifier `cnn` is, trained if need be.
 
-    dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says). ValueError,
-    FileNotFoundError and ImportError say in one line what is missing.
+    ValueError, FileNotFoundError and ImportError say in one line what is missing.
     """
     kind, _, model = name.partition(":")
     device = processes().device

@@ -81,10 +81,7 @@ class Measure:
 
     @torch.no_grad()
     def sample(self, jump: JumpMap, steps: int, sampler: str = "jumps") -> Tensor:
-        """The student's samples from the shared noise, in the recipe's precision.
-
-        sampler: "jumps" or "renoised" (see JumpMap.sample).
-        """
+        """The student's samples from the shared noise by pairs.draw, in the recipe's precision."""
         device, precision = self.experiment.device.type, self.experiment.precision
         parts: list[Tensor] = []
         with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
@@ -137,10 +134,7 @@ class Measure:
         return self._record(method, steps, sampler, values, seeds, models)
 
     def _geometry(self, method: str, seed: int) -> dict[str, float]:
-        """Metrics of the student itself, whatever the number of calls; computed once.
-
-        None where there is a network for each number of calls.
-        """
+        """Metrics of the student, computed once; none where each number of calls has its own network."""
         if self.experiment.student_settings(method, seed)[-1]["calls"]:
             return {}
         if (method, seed) not in self._geometries:

@@ -26,10 +26,7 @@ class Networks:
         self._loaded: dict[Path, Model] = {}
 
     def imported(self, file: Path) -> Model:
-        """The network of a release's checkpoint, as it is or imported.
-
-        The header's source has the checksum of the release's file.
-        """
+        """The network of a release's checkpoint, with its file's checksum in the header's source."""
         if file not in self._loaded:
             source = self._load(file).header.setdefault("source", {})
             source["sha256"] = source.get("sha256") or file_sha256(file)

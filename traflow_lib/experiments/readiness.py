@@ -1,7 +1,4 @@
-"""What a recipe needs and whether it is here, asked before hours of training.
-
-By the notebooks and by the command doctor.
-"""
+"""What a recipe needs and whether it is here, asked before hours of training."""
 
 import timeit
 from dataclasses import dataclass
@@ -35,10 +32,7 @@ class Need:
 
 
 def needs(recipe: dict) -> list[Need]:
-    """The device, data, teacher file and Inception weights that a recipe of images asks for.
-
-    Prepares the data's cache, fetches the weights.
-    """
+    """The device, data, teacher file and Inception weights that a recipe of images asks for."""
     found = [_device(recipe), _data(recipe)]
     if recipe["teacher"].get("kind") == "checkpoint":
         found.append(_teacher(Path(recipe["teacher"]["file"])))
@@ -48,11 +42,7 @@ def needs(recipe: dict) -> list[Need]:
 
 
 def check(recipe: dict) -> None:
-    """Say all needs, a line each.
-
-    Raises:
-        FileNotFoundError: vital ones are missing; says what to do.
-    """
+    """Say all needs, a line each; FileNotFoundError says what to do about vital ones that are missing."""
     found = needs(recipe)
     missing = [need for need in found if need.vital and not need.found]
     for need in found:
@@ -115,10 +105,7 @@ def _inception() -> Need:
 
 
 def precision() -> str:
-    """Which precision is fast on this processor, by timing one convolution in each.
-
-    Flags of a processor do not tell how it performs.
-    """
+    """Which precision is fast on this processor, whose flags do not tell: by timing a convolution in each."""
     full, half = 1000 * _seconds(torch.float32), 1000 * _seconds(torch.bfloat16)
     pays = "bf16 pays on this processor (--precision bf16)"
     not_here = "float32 is the one to use on this processor, as all CPU profiles do"

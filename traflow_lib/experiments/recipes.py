@@ -1,8 +1,10 @@
 """Recipes: what each notebook trains and measures, one YAML each: shared settings, then its profiles'."""
 
+from ast import literal_eval
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -74,29 +76,23 @@ def with_choice(student: dict, choice: dict) -> dict:
 
 
 def parse(method: str) -> tuple[str, dict, str]:
-    """A method's parts: its name, the settings that a trial of the search changes, and its budget.
-
-    "cd lr=0.003 distance=l2" is a trial, "distill@time" has a budget.
-    """
+    """The name, the settings of a trial ("cd lr=0.003 distance=l2") and the budget ("distill@time")."""
     words, _, budget = method.partition("@")
     name, *changes = words.split(" ")
     return name, {key: _value(text) for key, _, text in (change.partition("=") for change in changes)}, budget
 
 
-def _value(text: str) -> float | str | None:
-    if text.isdigit() or text == "None":
-        return int(text) if text.isdigit() else None
+def _value(text: str) -> Any:
     try:
-        return float(text)
-    except ValueError:
+        return literal_eval(text)
+    except (ValueError, SyntaxError):
         return text
 
 
 def student(recipe: dict, method: str) -> dict:
     """The settings of one method of a recipe, with what a search chose for it.
 
-    "name@time" is the method `name` with as many steps as take the time that the recipe's reference method
-    needs for its own.
+    "name@time" takes as many steps as fit into the time that the recipe's `time_of` needs for its own.
     """
     name, trial, budget = parse(method)
     if name not in recipe["students"] or budget not in ("", "time"):
@@ -115,10 +111,7 @@ def student(recipe: dict, method: str) -> dict:
 
 
 def stages(settings: dict) -> list[dict]:
-    """A student's settings as the stages it is trained in.
-
-    It is one unless the recipe lists several with their `share` of the steps.
-    """
+    """A student's settings as the stages it is trained in: one unless the recipe lists several."""
     shared = {key: value for key, value in settings.items() if key != "stages"}
     each = [merge(shared, stage) for stage in settings.get("stages", [{"share": 1}])]
     for stage in each:

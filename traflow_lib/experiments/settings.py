@@ -39,10 +39,7 @@ def identity(settings) -> str:
 
 def network(config: dict) -> dict:
     """A `net` block with every argument of its network."""
-    kind = config.get("kind")
-    if kind not in nets.KINDS:
-        raise ValueError(f"unknown network '{kind}'; there are {', '.join(nets.KINDS)}")
-    full = {"kind": kind} | _arguments(kind) | config
+    full = {"kind": config["kind"]} | _arguments(config["kind"]) | config
     full = {name: list(value) if isinstance(value, tuple) else value for name, value in full.items()}
     return full | {"net": network(config["net"])} if "net" in config else full
 

@@ -15,8 +15,7 @@ from ..training.config import TrainConfig
 from ..training.distillation import distillation_loss
 from .progress import watcher
 
-# how a student's first weights come from the network before it: all of them, the leading channels (a compact
-# student), or none
+# how a student's first weights come from the teacher's: all of them, the leading channels, or none
 STARTS = {"teacher": nets.warm_start, "truncated": truncate, "random": lambda net, source: net}
 
 
@@ -57,19 +56,14 @@ def _stage(experiment, name: str, own: dict, previous: nn.Module | None) -> Mode
     before = VelocityField(previous, experiment.precision) if previous else teacher
 
     def start() -> nn.Module:
-        net, how = nets.build(own["net"], s_input=objective.s_input), own["start"]
-        if how not in STARTS:
-            raise ValueError(f"start is '{how}'; it must be one of {', '.join(STARTS)}")
-        source = getattr(before, "net", None)
-        return net if source is None else STARTS["teacher" if previous else how](net, source)
+        net, source = nets.build(own["net"], s_input=objective.s_input), getattr(before, "net", None)
+        return net if source is None else STARTS["teacher" if previous else own["start"]](net, source)
 
     def loss(train: TrainConfig):
         pairs = experiment.pairs((before, own["after"])) if own["new_pairs"] else experiment.pairs()
         if own["n_pairs"]:
             if not isinstance(pairs, PairCache):
-                raise ValueError(
-                    "n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs"
-                )
+                raise ValueError("n_pairs needs solved pairs; take `online: true` out of the recipe's pairs")
             pairs = pairs.first(own["n_pairs"])
         field = before if objective.from_previous else teacher
         options = {"data": experiment.draw, "classes": experiment.classes}

@@ -42,15 +42,13 @@ def distill(  # noqa: PLR0913 - what decides a student
 ) -> Student:
     """Train a student of `teacher` in the folder `out`, or load the one that is there.
 
-    It runs on the GPU where there is one. Killed or interrupted, the same call goes on from the last
-    checkpoint. Under torchrun every process takes its part of each batch.
-
-    By default the teacher is called 36 times for each of 10,000 pairs, and the student trained for 20,000
-    steps of 128. Try first whether all fits: steps=200, pairs={"n": 500, "steps": 8}.
+    It runs on the GPU where there is one; under torchrun every process takes its part of each batch. Killed
+    or interrupted, the same call goes on from the last checkpoint. Try first whether all fits: steps=200,
+    pairs={"n": 500, "steps": 8}.
 
     Args:
-        teacher: as_velocity(...), load_teacher(...), a file of one, or any v(x, t), of a closed form for
-            instance. Where there are data, the convention given to as_velocity is checked on them.
+        teacher: as_velocity(...), whose convention is checked on the data, load_teacher(...), a file of one,
+            or any v(x, t).
         data: pictures (ImageFolder, ImageArray, a torch Dataset, a folder's pathlib.Path ...: see
             images.as_images). Only methods that learn from real data need them, others take the shape.
         method: one of objectives.names(), or one of yours (objectives.register).
@@ -152,10 +150,8 @@ def _solved_in(place: Path, teacher: dict) -> tuple[dict, PairCache]:
     facts = {file: PairCache.facts(file) for file in files}
     mine = [file for file, found in facts.items() if found.items() >= teacher.items()]
     if len(mine) != 1:
-        raise ValueError(
-            f"{place} has {len(files)} files of pairs, {len(mine)} of them of this teacher and shape; "
-            "name the one to use, or say how pairs are solved"
-        )
+        there = f"{place} has {len(files)} files of pairs, {len(mine)} of them of this teacher and shape"
+        raise ValueError(f"{there}; name the one to use, or say how pairs are solved")
     return facts[mine[0]]["solved"], PairCache.load(mine[0])
 
 

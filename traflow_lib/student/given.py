@@ -77,10 +77,8 @@ def student_of(
     """The student's network at the start: as given, or the teacher's with an input for s."""
     net = _network(network, source, config).to(device)
     if source is not None and {*map(id, net.parameters())} & {*map(id, source.parameters())}:
-        raise ValueError(
-            "the student's network shares weights with the teacher, which its training would change; "
-            "with_target_time(teacher, ...) makes a copy"
-        )
+        shared = "the student's network shares weights with the teacher, which its training would change"
+        raise ValueError(f"{shared}; with_target_time(teacher, ...) makes a copy")
     if isinstance(net, Velocity):
         raise ValueError("the student's network takes no target time; with_target_time gives it one")
     x, label = _start(shape, getattr(source, "classes", 0), device)
@@ -138,10 +136,7 @@ def described(net) -> str:
 
 
 def known_by(field: Callable, shape: tuple[int, ...]) -> str:
-    """A fingerprint of a teacher: of a network its weights, of a closed form what it answers.
-
-    A module's own code and plain attributes are not seen, unless its repr() shows them.
-    """
+    """A fingerprint of a teacher: of a network its repr() and weights, of a closed form what it answers."""
     net = getattr(field, "net", None)
     tensors = {} if net is None else net.state_dict()
     if not tensors:

@@ -55,8 +55,6 @@ class TrainConfig:
         known = {field.name for field in fields(cls)}
         if unknown := set(options) - known:
             raise ValueError(f"unknown training option {sorted(unknown)}; there are {sorted(known)}")
-        if missing := {"steps", "batch"} - set(options):
-            raise ValueError(f"the recipe lacks the training option {sorted(missing)}")
         try:
             return cls(**options)
         except ValidationError as error:

@@ -33,11 +33,10 @@ def train_once(  # noqa: PLR0913 - all that is known of a training
     """What find() loads, after training it where that is None: once, whoever else wants it meanwhile.
 
     start() gives the network's first state, make_loss(train) what fit() minimises, watch(folder) what it
-    calls now and then. own: complete settings, with `train` and `seed`; name: their fingerprint; of: what it
-    belongs to and its role, to be said; lock: as exclusively() takes it. The first process writes `file`, and
-    further averages beside it, with header (`config` builds the network), training, settings and finish(net).
-    Checkpoints and log go to `folder`. ValueError: an interrupted training is there, of other settings or not
-    to be resumed.
+    calls now and then. own: complete settings, with `train` and `seed`; name: their fingerprint; of: whose it
+    is and its role, to be said; lock: as exclusively() takes it. The first process writes `file`, and further
+    averages beside it, with header (`config` builds the network), training, settings and finish(net), and
+    checkpoints and log into `folder`. ValueError: an interrupted training is there that is not to go on.
     """
     if known := find():
         return known
