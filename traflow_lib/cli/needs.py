@@ -11,7 +11,7 @@ from .. import __version__, teachers
 from ..data import fetch, images
 from ..experiments import readiness, recipes
 from ..files import paths
-from .options import Profile, Teacher, recipe_help
+from .options import Profile, Teacher, option, recipe_help
 
 # module -> what it is for, and the extra that installs it
 OPTIONAL = {
@@ -35,7 +35,7 @@ def prepare_data(
         ),
     ],
     root: Annotated[
-        Path | None, typer.Option(help="The folder with the published files (TRAFLOW_DATA, else data/).")
+        Path | None, option("The folder with the published files (TRAFLOW_DATA, else data/).")
     ] = None,
 ) -> None:
     """Prepare a data set's images, fetching what is free and missing."""
@@ -63,9 +63,7 @@ def _show(name: str, root: Path | None) -> None:
 
 def import_teacher(
     file: Path,
-    out: Annotated[
-        Path | None, typer.Option(help="Default: beside the file, ending in .safetensors.")
-    ] = None,
+    out: Annotated[Path | None, option("Default: beside the file, ending in .safetensors.")] = None,
 ) -> None:
     """Rewrite a released teacher as this kit's safetensors.
 
@@ -76,7 +74,7 @@ def import_teacher(
 
 
 def doctor(
-    recipe: Annotated[str | None, typer.Option(help=recipe_help)] = None,
+    recipe: Annotated[str | None, option(recipe_help)] = None,
     profile: Profile = "laptop",
     teacher: Teacher = None,
 ) -> None:

@@ -7,13 +7,13 @@ import typer
 
 from ..files import paths
 from ..reports import evidence, notebooks, settings_page, store, tables
-from .options import Profile, Teacher
+from .options import Profile, Teacher, option
 
 
 def run_notebook(
     name: Annotated[str, typer.Argument(help="One of notebooks/, without .ipynb.")],
     profile: Profile = "laptop",
-    seed: Annotated[int | None, typer.Option(help="Instead of the notebook's own.")] = None,
+    seed: Annotated[int | None, option("Instead of the notebook's own.")] = None,
     teacher: Teacher = None,
 ) -> None:
     """Execute one notebook by papermill."""

@@ -2,12 +2,10 @@
 
 from typing import Annotated
 
-import typer
-
 from ..experiments import bench, fid, recipes, search
 from ..experiments.experiment import Experiment
 from ..files.log import log
-from .options import DataSet, Methods, Precision, Profile, Recipe, Resume, Teacher, experiments
+from .options import DataSet, Methods, Precision, Profile, Recipe, Resume, Teacher, experiments, option
 
 
 def train(
@@ -30,12 +28,9 @@ def run_bench(
     precision: Precision = None,
     teacher: Teacher = None,
     method: Methods = None,
-    again: Annotated[bool, typer.Option("--again", help="Measure again what has a record.")] = False,
+    again: Annotated[bool, option("Measure again what has a record.", "--again")] = False,
     cost: Annotated[
-        bool,
-        typer.Option(
-            "--cost", help="The time of each method's training step instead; needs an idle machine."
-        ),
+        bool, option("The time of each method's training step instead; needs an idle machine.", "--cost")
     ] = False,
 ) -> None:
     """Train and measure the students of a recipe.
