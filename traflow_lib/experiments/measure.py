@@ -76,7 +76,7 @@ class Measure:
         if precision and solver["method"] == "dopri5":
             field = VelocityField(field.net, precision)
         chunks = self._chunks(len(self.noise))
-        parts = [solve(labelled(field, label), noise, **solver) for noise, label in chunks]
+        parts = [solve(labelled(field, label), noise, **solver) for _, noise, label in chunks]
         return finite(torch.cat([part.x.cpu() for part in parts])), max(part.nfe for part in parts)
 
     @torch.no_grad()
@@ -85,18 +85,18 @@ class Measure:
         device, precision = self.experiment.device.type, self.experiment.precision
         parts: list[Tensor] = []
         with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
-            for noise, label in self._chunks(len(self.noise)):
-                start = sum(map(len, parts))
+            for start, noise, label in self._chunks(len(self.noise)):
                 made = draw(JumpMap(jump.net, label), sampler, self.settings["seed"], start, noise, steps)
                 parts.append(made.float().cpu())
         return finite(torch.cat(parts))
 
-    def _chunks(self, n: int, size: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """The first n of the shared noise in chunks on the device, with their classes if there are any."""
+    def _chunks(self, n: int, size: int | None = None) -> Iterator[tuple[int, Tensor, Tensor | None]]:
+        """Chunks of the first n of the shared noise on the device: their starts, noise, and classes if any."""
         size, device = size or chunk(self.experiment.shape), self.experiment.device
         for start in range(0, n, size):
             part = slice(start, min(start + size, n))
-            yield self.noise[part].to(device), None if self.label is None else self.label[part].to(device)
+            label = None if self.label is None else self.label[part].to(device)
+            yield start, self.noise[part].to(device), label
 
     def metrics(self, x: Tensor) -> dict[str, float]:
         """The distances of samples x [N, ...] made from the shared noise."""
@@ -139,7 +139,7 @@ class Measure:
             return {}
         if (method, seed) not in self._geometries:
             n = min(self.settings.get("n_geometry", 1000), len(self.noise))
-            ((noise, label),) = self._chunks(n, size=n)
+            ((_, noise, label),) = self._chunks(n, size=n)
             jump = JumpMap(self.experiment.student(method, seed, 8).net, label)
             self._geometries[method, seed] = {
                 "self_consistency": self_consistency(jump, noise),

@@ -2,7 +2,6 @@
 
 import timeit
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -35,9 +34,16 @@ def needs(recipe: dict) -> list[Need]:
     """The device, data, teacher file and Inception weights that a recipe of images asks for."""
     found = [_device(recipe), _data(recipe)]
     if recipe["teacher"].get("kind") == "checkpoint":
-        found.append(_teacher(Path(recipe["teacher"]["file"])))
+        file = paths.data() / "teachers" / recipe["teacher"]["file"]
+        missing = f"put {EDM}{file.name} at {file}, or give another file by --teacher"
+        found.append(Need("teacher checkpoint", file.exists(), file.name if file.exists() else missing))
     if "fid" in recipe:
-        found.append(_inception())
+        try:
+            file = inception.weights(inception.TORCHSCRIPT)
+            found.append(Need("Inception weights", True, file.name, vital=False))
+        except FileNotFoundError as error:
+            note = f"{error}; until then FID stays 'not run'"
+            found.append(Need("Inception weights", False, note, vital=False))
     return found
 
 
@@ -89,19 +95,6 @@ def _trains_on_images(recipe: dict) -> bool:
         return True
     students = [settings.student(recipe, name, method, recipe["seeds"][0]) for method in recipe["methods"]]
     return any(objectives.build(stage["objective"]).needs_data for stages in students for stage in stages)
-
-
-def _teacher(name: Path) -> Need:
-    file = paths.data() / "teachers" / name
-    missing = f"put {EDM}{name.name} at {file}, or give another file by --teacher"
-    return Need("teacher checkpoint", file.exists(), file.name if file.exists() else missing)
-
-
-def _inception() -> Need:
-    try:
-        return Need("Inception weights", True, inception.weights(inception.TORCHSCRIPT).name)
-    except FileNotFoundError as error:
-        return Need("Inception weights", False, f"{error}; until then FID stays 'not run'", vital=False)
 
 
 def precision() -> str:
