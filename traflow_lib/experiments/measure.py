@@ -91,7 +91,7 @@ class Measure:
         return finite(torch.cat(parts))
 
     def _chunks(self, n: int, size: int | None = None) -> Iterator[tuple[int, Tensor, Tensor | None]]:
-        """Chunks of the first n of the shared noise on the device: their starts, noise, and classes if any."""
+        """Chunks of the first n of the shared noise on the device: starts, noise, and classes if any."""
         size, device = size or chunk(self.experiment.shape), self.experiment.device
         for start in range(0, n, size):
             part = slice(start, min(start + size, n))
