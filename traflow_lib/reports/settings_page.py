@@ -75,8 +75,8 @@ def _about(declared: type) -> str:
 
 
 def _meaning(objective: object, key: str) -> str:
-    """What the class's docstring says of an option: "key: meaning" up to the next stop."""
-    text = " ".join((type(objective).__doc__ or "").split())
+    """What the docstring of the class, or of one it is made of, says of an option: up to the next stop."""
+    text = " ".join(" ".join(kind.__doc__ or "" for kind in type(objective).__mro__).split())
     return text.partition(f" {key}: ")[2].split(". ")[0].split("; ")[0].rstrip(".")
 
 
