@@ -107,7 +107,7 @@ class OnStates(Objective):
     """A method that looks at states x_t.
 
     states: where x_t lives: on the "chord" of a teacher's pair, on the teacher's "path", or on noised real
-    "data". ends: share of the batch at t = 1, where sampling starts. distance: D, see objectives.base.distance.
+    "data". ends: share of the batch at t = 1, where sampling starts. distance: D, see base.distance.
     """
 
     states: str = "data"

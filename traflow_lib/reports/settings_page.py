@@ -36,7 +36,12 @@ def page() -> str:
             for name, field in model.model_fields.items()
         ]
         sections.append((heading, model, rows))
-    sections.append(("train", TrainConfig, _training()))
+    hints, rows = typing.get_type_hints(TrainConfig, include_extras=True), []
+    for field in dataclasses.fields(TrainConfig):
+        kind = hints[field.name]
+        about = next(part.description for part in kind.__metadata__ if hasattr(part, "description"))
+        rows.append((field.name, kind, _default(field.default, dataclasses.MISSING), about))
+    sections.append(("train", TrainConfig, rows))
     for name in objectives.names():
         objective = objectives.get(name)
         declared = typing.get_type_hints(type(objective))
@@ -53,16 +58,6 @@ def page() -> str:
         for heading, declared, lines in sections
     ]
     return template("settings.md.j2").render(profiles=schema.PROFILES, sections=shown)
-
-
-def _training() -> list[tuple]:
-    """The settings of a training, each with the description in its type."""
-    hints, lines = typing.get_type_hints(TrainConfig, include_extras=True), []
-    for field in dataclasses.fields(TrainConfig):
-        about = next(part for part in hints[field.name].__metadata__ if hasattr(part, "description"))
-        default = _default(field.default, dataclasses.MISSING)
-        lines.append((field.name, hints[field.name], default, about.description))
-    return lines
 
 
 def _default(value: Any, missing: Any) -> Any:
