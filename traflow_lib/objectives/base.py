@@ -43,7 +43,7 @@ class Objective:
     What a method needs is said by its attributes. s_input: whether the student's network sees the target time
     s. from_previous: whether `teacher` is the network that the previous stage of the training left, not the
     original one. sampler: how its samples are made, by "jumps" or "renoised" (pairs.draw). choices: the
-    values that its own options which are names may take.
+    values that its own options which are names may take. An option `states` is that of OnStates.
 
     A method that calls a network on a part of its batch takes batch.rows of it, for the sake of class labels.
     """

@@ -23,7 +23,9 @@ def store(profile: str) -> list[Path]:
     ValueError where the checkout holds changes that are not committed, or a record comes from such a state: a
     reference names its commit. Committed records whose recipe has changed are dropped.
     """
-    if dirty := _changes():
+    command = ["git", "status", "--porcelain"]
+    status = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True, check=True)
+    if dirty := [line[3:] for line in status.stdout.splitlines()]:
         raise ValueError(
             "commit or undo your changes first, so that results name the code they come from: "
             f"{', '.join(dirty[:5])}"
@@ -88,12 +90,6 @@ def with_tables(text: str) -> str:
 
 def _texts() -> list[Path]:
     return [paths.root() / "README.md", *sorted(paths.root().joinpath("docs").glob("*.md"))]
-
-
-def _changes() -> list[str]:
-    command = ["git", "status", "--porcelain"]
-    status = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True, check=True)
-    return [line[3:] for line in status.stdout.splitlines()]
 
 
 def _counting(file: Path) -> list[records.Record]:
