@@ -123,3 +123,25 @@ def test_other_transparent_levels_are_white(colours, depth, key, tmp_path):
     (tmp_path / "a.png").write_bytes(png(given, colours, depth, tRNS=np.array(key, ">u2").tobytes()))
     found = ImageFolder(tmp_path)[0]
     assert (found[:, 0] == 1).all() and ((found[:, 1:] == -1).all() or key == [0])
+
+
+@pytest.mark.parametrize(
+    "colours, depth, key", [(0, 2, [1]), (0, 4, [5]), (0, 16, [1000]), (2, 16, [1000, 2000, 3000])]
+)
+def test_a_transparent_level_that_pillow_mistakes_is_refused(colours, depth, key, read):
+    given = np.full((4, 4, COLOURS[colours]), key)
+    with pytest.raises(ValueError, match="a.png marks a level of .* as transparent; save it in 8 bits"):
+        read(png(given, colours, depth, tRNS=np.array(key, ">u2").tobytes()))
+
+
+@pytest.mark.parametrize("entries", [0, 1, 3])
+def test_colours_that_a_palette_lacks_are_named(entries, read):
+    chunk = {"PLTE": noise(entries, 3).tobytes()} if entries else {}
+    with pytest.raises(ValueError, match="a.png (has colours that its palette lacks|is damaged)"):
+        read(png(np.full((4, 4, 1), entries), 3, **chunk))
+
+
+def test_grey_with_alpha_is_grey_in_8_and_in_16_bits(tmp_path):
+    for depth in (8, 16):
+        (tmp_path / f"{depth}.png").write_bytes(png(levels(4, depth), 4, depth))
+    assert ImageFolder(tmp_path).shape == (2, 1, 5, 7)

@@ -20,6 +20,8 @@ from .readers import Chunk, Unusable, each, reading, require
 
 # Pillow's formats that hold no pixels of their own, or that other programs would have to draw
 NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# how a PNG lays out the pixels of which Pillow finds the transparent ones
+KEYED = {"1", "L", "RGB"}
 # formats whose 16-bit numbers Pillow may give as 32-bit ones (mode I)
 SIXTEEN_BITS = {"PNG", "PPM"}
 
@@ -122,16 +124,29 @@ def _is_grey(image: Image.Image) -> bool:
     """Whether an image is of a kind without colours, or has a palette without any."""
     if image.mode == "P":
         return bool((np.ptp(np.reshape(image.getpalette() or [], (-1, 3)), axis=1) == 0).all())
-    return Image.getmodebase(image.mode) == "L"
+    return Image.getmodebase(image.mode) == "L" or _layout(image) == "LA;16B"
+
+
+def _layout(image: Image.Image) -> str:
+    """How the pixels lie in the file, which Pillow knows until it has read them; then its own mode."""
+    return str(image.tile[0][-1]) if image.tile else image.mode
 
 
 def pixels(image: Image.Image, grey: bool | None = None, size: int | None = None) -> np.ndarray:
-    """A Pillow image as uint8 [C, H, W], as ImageFolder says; Unusable if it has 32 bits or is too small.
+    """A Pillow image as uint8 [C, H, W], as ImageFolder says.
 
-    grey: one channel or three; None as the image is.
+    grey: one channel or three; None as the image is. Unusable if it has 32 bits, is too small, or is a PNG
+    that Pillow would misread: a transparent level of other than 8 bits, colours that its palette lacks.
     """
-    kind, mode = image.format, image.mode
+    kind, mode, layout = image.format, image.mode, _layout(image)
     grey = _is_grey(image) if grey is None else grey
+    if kind == "PNG" and mode == "P":
+        if int(np.asarray(image).max()) * 3 >= len(image.getpalette() or []):
+            raise Unusable("has colours that its palette lacks; replace it")
+    elif kind == "PNG" and "transparency" in image.info and layout not in KEYED:
+        raise Unusable(
+            f"marks a level of {layout} as transparent; save it in 8 bits, or with an alpha channel"
+        )
     transparent = "A" in image.getbands() or "transparency" in image.info
     image = ImageOps.exif_transpose(image)
     if mode.startswith("I;16") or (mode == "I" and kind in SIXTEEN_BITS):
