@@ -196,8 +196,8 @@ edge.""",
         text="""A file of pairs holds for each pair the noise and the teacher's image in float32, and
 beside them the teacher's path in float16: its state at the beginning and after each of `steps` steps.
 How many **GiB** (of $2^{30}$ bytes) do `n` pairs of images of a `shape` `(C, H, W)` take? Try it for
-this notebook: 20,000 pairs of 18 steps. From a few million pairs on, solving them online is the only
-way.""",
+this notebook: 20,000 pairs of 18 steps. The paper's 66.6 million pairs would take tens of terabytes:
+they are solved online.""",
         starter="def gib(n, steps, shape):\n    return ...",
         answer="gib",
         check=_disk,
