@@ -7,8 +7,8 @@ import torch
 from traflow_lib.flow import GaussianMixtureFlow
 from traflow_lib.solvers import CALLS_PER_STEP, solve
 
-from .answers import changed, tensor_is
 from .exercise import Exercise, Wrong, asked, not_one_of, number
+from .mistakes import changed, tensor_is
 
 
 def _days(function) -> None:

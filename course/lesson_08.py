@@ -8,8 +8,8 @@ from traflow_lib.evaluation.features import to_uint8
 from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.training.config import TrainConfig
 
-from .answers import changed, tensor_is
 from .exercise import Exercise, Wrong, asked, not_one_of
+from .mistakes import changed, tensor_is
 
 
 def _images(*shape: int, scale: float = 0.6, seed: int = 0) -> Tensor:

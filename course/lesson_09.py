@@ -12,8 +12,8 @@ from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.evaluation.geometry import paired_rmse
 from traflow_lib.pairs import make_pairs
 
-from .answers import changed, is_one_of, tensor, tensor_is
 from .exercise import Exercise, Wrong, asked, not_one_of
+from .mistakes import changed, is_one_of, tensor, tensor_is
 
 
 def _box(function) -> None:

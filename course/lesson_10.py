@@ -7,8 +7,8 @@ from traflow_lib.flow import GaussianFlow, GaussianMixtureFlow, expand
 from traflow_lib.nets.edm import velocity_of_denoiser
 from traflow_lib.solvers import solve
 
-from .answers import changed, tensor_is
 from .exercise import Exercise, Wrong, asked, not_one_of
+from .mistakes import changed, tensor_is
 
 
 def _time_of(function) -> None:

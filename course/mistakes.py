@@ -1,4 +1,4 @@
-"""Checks of answers that are tensors, or many answers of one function; of single numbers: exercise.py."""
+"""Checks that recognise known mistakes in tensors and collections, and solutions with a mistake put in."""
 
 from typing import Any
 
