@@ -40,7 +40,8 @@ def no_known_mistake(answer: Any, right: Tensor, known: dict[str, Tensor], other
 
 def numbers(answer: Any, n: int) -> list[float]:
     """The answer as n numbers; Wrong if they are not so many."""
-    if not isinstance(answer, (tuple, list, Tensor)) or len(answer) != n:
+    many = isinstance(answer, (tuple, list)) or (isinstance(answer, Tensor) and answer.ndim > 0)
+    if not many or len(answer) != n:
         raise Wrong(f"{n} numbers are asked for, with commas between them.")
     return [number(part) for part in answer]
 
