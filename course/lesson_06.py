@@ -107,8 +107,8 @@ def _impostor(function) -> None:
     if (cov - other).norm() > 0.2 * cov.norm():
         raise Wrong(f"{share} The spreads agree; the correlations do not.")
     raise Wrong(
-        f"{share} The Gaussian behind these points is the right one, but what counts is their own mean and "
-        "covariance, and a sample's differ a little from those it was drawn with."
+        f"{share} Means, spreads and correlations are nearly right. What counts is what the points have "
+        "themselves; a random sample differs a little from what it was drawn with."
     )
 
 
@@ -227,8 +227,7 @@ are tensors `[N, 10]`, row by row of the same noise.""",
         text="""FD sees means and covariances, and nothing else. Write a generator that it takes for
 perfect: from features `[N, D]` (with $N$ far above $D$) make `N` others, whose FD to the given ones is 0
 up to rounding, and of which none is one of the data, nor lies close by one of them. The features in the
-check are skewed, so that they are no Gaussian. (There is more than one way. Which other number of the
-notebook would have noticed?)""",
+check are skewed, so that they are no Gaussian. (There is more than one way.)""",
         starter=_GENERATOR,
         answer="impostor",
         check=_impostor,
@@ -243,7 +242,7 @@ notebook would have noticed?)""",
                 "no correlations": ("features.mean(0) + features.std(0) * noise", "the correlations do not"),
                 "a sample": (
                     "features.mean(0) + noise @ torch.linalg.cholesky(torch.cov(features.T)).T",
-                    "a sample's differ a little",
+                    "a random sample differs",
                 ),
             },
         ),
