@@ -178,10 +178,10 @@ shape, `[B, ...]`).""",
         grade="core",
         title="Where a batch is spent",
         text="""`traflow` draws $s < t$ anywhere between 0 and 1. Then it sets $t := 1$ with probability
-`ends`, and $s := 0$ with probability `ends`, in two draws that do not know of each other. What shares of
-the batch does that make, for any `ends`? Return three: the whole jump ($t = 1$ **and** $s = 0$), exactly
-one of the two, and neither. (In the preset `ends` is 0.6. How much of its batch is left for jumps within
-the path?)""",
+`ends`, and $s := 0$ with probability `ends`, in two draws that do not know of each other. What shares
+of the batch does that make, for any `ends`? Return three: the whole jump ($t = 1$ **and** $s = 0$),
+exactly one of the two, and neither. (In the preset `ends` is 0.6. How much of its batch is left for
+jumps within the path?)""",
         starter=_SHARES,
         answer="shares",
         check=_shares,
@@ -228,8 +228,8 @@ number: $r^2$ is the mean square of the difference *of one sample*, and $D$ is a
         text=r"""Write the loss of this kit's own form. `batch.at(t)` is the state of the teacher's path
 at times `t` (`[B]`), `batch.x1` the noise (`[B, 2]`); the times `s` and `t` are drawn already.
 
-- The first quarter of the batch starts from own states, $x_t = \mathrm{sg}\,G(x_1, 1, t)$, by the moving
-  average (`average`, a jump map like `student`); the rest starts from the teacher's.
+- The first quarter of the batch starts from own states, $x_t = \mathrm{sg}\,G(x_1, 1, t)$, by the
+  moving average (`average`, a jump map like `student`); the rest starts from the teacher's.
 - Every jump from $t$ to $s$ is compared with the teacher's $x_s$. The difference is divided by $t - s$,
   or by 0.05 where that is smaller.
 - The distance is the pseudo-Huber one with $c = 0.03$.""",

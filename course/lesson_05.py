@@ -122,8 +122,8 @@ EXERCISES = [
         grade="warm-up",
         title="Found by chance",
         text="""Say no variant of a table differs from the reference, and a rule still tells two equal
-methods apart with probability `rate`. Write what `n` comparisons bring, as if they were independent: how
-many are expected to seem to differ, and how probable it is that *at least one* does. (What do 37
+methods apart with probability `rate`. Write what `n` comparisons bring, as if they were independent:
+how many are expected to seem to differ, and how probable it is that *at least one* does. (What do 37
 variants bring, at a rate of 0.05?)""",
         starter=_CHANCE,
         answer="chance",
@@ -145,10 +145,11 @@ variants bring, at a rate of 0.05?)""",
         number="05.2",
         grade="core",
         title="What holds a lonely consistency loss back",
-        text=r"""Keep the consistency loss alone, on the chord. Could the student cheat with one constant
-answer, $G(x, t, 0) = c$ for all $x$ and $t$? Its network says $F(x, t, s) = (x - c)/t$. Write what is
-left of the third residual of section 2, $G(z_t, t, s) - G(z_u, u, s)$ with $z_t = t\,x_1 + (1 - t)\,\hat
-x_0$, from `x0` ($\hat x_0$, `[B, 2]`), `c` (`[2]`) and three numbers `t`, `u`, `s`. The noise drops out.""",
+        text=r"""Keep the consistency loss alone, on the chord. Could the student cheat with one
+constant answer, $G(x, t, 0) = c$ for all $x$ and $t$? Its network says $F(x, t, s) = (x - c)/t$. Write
+what is left of the third residual of section 2, $G(z_t, t, s) - G(z_u, u, s)$ with
+$z_t = t\,x_1 + (1 - t)\,\hat x_0$, from `x0` ($\hat x_0$, `[B, 2]`), `c` (`[2]`) and three numbers `t`,
+`u`, `s`. The noise drops out.""",
         starter=_RESIDUAL,
         answer="residual",
         check=_residual,
@@ -174,8 +175,8 @@ x_0$, from `x0` ($\hat x_0$, `[B, 2]`), `c` (`[2]`) and three numbers `t`, `u`, 
         text=r"""Independent pairs on a line: $x_1 \sim N(0, 1)$, $x_0 \sim N(0, c)$, $Y = x_1 - x_0$.
 The target of the consistency loss holds $F_u = \mathbb E[Y \mid z_u]$. Write its mean over all pairs
 through $z_1 = z$, which is $\mathbb E\bigl[\mathbb E[Y \mid z_u] \mid z_1 = z\bigr]$, for `z` `[B]` and
-numbers `c` and `u`. (Output and velocity want $\mathbb E[Y \mid z_1 = z] = z$. For which $c$ is there no
-quarrel?)""",
+numbers `c` and `u`. (Output and velocity want $\mathbb E[Y \mid z_1 = z] = z$. For which $c$ is there
+no quarrel?)""",
         starter="""def held(z, c, u):
     return ...""",
         answer="held",

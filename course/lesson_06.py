@@ -158,10 +158,10 @@ EXERCISES = [
         number="06.2",
         grade="core",
         title="Multiply-accumulates",
-        text="""Count the multiply-accumulates of one convolution from `c_in` to `c_out` channels, with a
-square `kernel` (pixels along one side), on an image of `size` x `size` pixels that keeps its size, and
-of `calls` calls of it. (The bias does not count. A U-Net is mostly such layers: halve the image's side
-and double the channels, and what happens to the cost?)""",
+        text="""Count the multiply-accumulates of one convolution from `c_in` to `c_out` channels, with
+a square `kernel` (pixels along one side), on an image of `size` x `size` pixels that keeps its size,
+and of `calls` calls of it. (The bias does not count. A U-Net is mostly such layers: halve the image's
+side and double the channels, and what happens to the cost?)""",
         starter=_MACS,
         answer="macs",
         check=_macs,
@@ -225,9 +225,9 @@ are tensors `[N, 10]`, row by row of the same noise.""",
         grade="project",
         title="Fool the ruler",
         text="""FD sees means and covariances, and nothing else. Write a generator that it takes for
-perfect: from features `[N, D]` (with $N$ far above $D$) make `N` others, whose FD to the given ones is 0
-up to rounding, and of which none is one of the data, nor lies close by one of them. The features in the
-check are skewed, so that they are no Gaussian. (There is more than one way.)""",
+perfect: from features `[N, D]` (with $N$ far above $D$) make `N` others, whose FD to the given ones is
+0 up to rounding, and of which none is one of the data, nor lies close by one of them. The features in
+the check are skewed, so that they are no Gaussian. (There is more than one way.)""",
         starter=_GENERATOR,
         answer="impostor",
         check=_impostor,

@@ -105,9 +105,9 @@ EXERCISES = [
         grade="warm-up",
         title="What the mean alone adds",
         text=r"""A perfect generator has the mean $\mu$ and covariance $C$ of the data, and FD 0. From
-$n$ samples the mean is known only roughly. How much does its term $\lVert \hat\mu - \mu \rVert^2$ add to
-FD on average, for a given `cov` `[D, D]` and `n`? (The covariance's error adds more of the same kind:
-both have the shape $a/n$.)""",
+$n$ samples the mean is known only roughly. How much does its term $\lVert \hat\mu - \mu \rVert^2$ add
+to FD on average, for a given `cov` `[D, D]` and `n`? (The covariance's error adds more of the same
+kind: both have the shape $a/n$.)""",
         starter=_BIAS,
         answer="bias_of_the_mean",
         check=_bias_of_the_mean,
@@ -157,11 +157,11 @@ lists of the same length; the answer is one number.""",
         number="11.3",
         grade="core",
         title="Mirrored data, and a reference that is not",
-        text=r"""Training often mirrors every other image, and the reference is not mirrored. Then even a
-perfect generator is at a distance. Say one feature is $N(m, v)$ on the images and changes its sign when
-an image is mirrored (which way does the nose point?). The generator makes one half of each kind. Write
-FD between the two sets from `m` and the variance `v`. FD sees mean and covariance of the mixture and
-nothing else.""",
+        text=r"""Training often mirrors every other image, and the reference is not mirrored. Then even
+a perfect generator is at a distance. Say one feature is $N(m, v)$ on the images and changes its sign
+when an image is mirrored (which way does the nose point?). The generator makes one half of each kind.
+Write FD between the two sets from `m` and the variance `v`. FD sees mean and covariance of the mixture
+and nothing else.""",
         starter=_MIRRORED,
         answer="mirrored",
         check=_mirrored,
@@ -185,11 +185,11 @@ nothing else.""",
         number="11.4",
         grade="core",
         title="KID without a bias",
-        text=r"""KID is a squared distance of mean kernel features, with the kernel $k(x, y) = (x \cdot y
-/ D + 1)^3$: the mean of $k$ over pairs of two *different* samples of `a`, plus the same of `b`, less
-twice the mean of $k$ over all pairs of one `a` and one `b`. Write it for `a` and `b` `[n, D]`. (Try two
-sets of one distribution, many times: the average is 0, and about half of the values lie below. What if
-the pairs of a sample with itself stay in?)""",
+        text=r"""KID is a squared distance of mean kernel features, with the kernel
+$k(x, y) = (x \cdot y / D + 1)^3$: the mean of $k$ over pairs of two *different* samples of `a`, plus
+the same of `b`, less twice the mean of $k$ over all pairs of one `a` and one `b`. Write it for `a` and
+`b` `[n, D]`. (Try two sets of one distribution, many times: the average is 0, and about half of the
+values lie below. What if the pairs of a sample with itself stay in?)""",
         starter="""import torch
 
 
@@ -230,11 +230,11 @@ def kid(a, b):
         number="11.5",
         grade="project",
         title="Precision and recall",
-        text="""Write both for features `real` `[N, D]` and `fake` `[M, D]`. The ball of a sample reaches
-to its `k`-th nearest *other* sample of its own set. Precision is the share of fake samples that lie in
-the ball of some real one; recall is the share of real samples that lie in the ball of some fake one.
-Return both, in this order. Then try them: scale the noise of a Gaussian generator down, as section 7
-does, then up. Which of the two notices, and when?""",
+        text="""Write both for features `real` `[N, D]` and `fake` `[M, D]`. The ball of a sample
+reaches to its `k`-th nearest *other* sample of its own set. Precision is the share of fake samples that
+lie in the ball of some real one; recall is the share of real samples that lie in the ball of some fake
+one. Return both, in this order. Then try them: scale the noise of a Gaussian generator down, as section
+7 does, then up. Which of the two notices, and when?""",
         starter="""import torch
 
 
