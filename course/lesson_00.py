@@ -222,7 +222,8 @@ state and two numbers. Write the sampler that jumps from $t = 1$ to $\\tfrac12$ 
         grade="core",
         title="Off the support",
         text="""Write the **off-support** share of the samples `x [n, 2]`: the share that lies outside the
-discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gaussian of standard deviation `std`.""",
+discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gaussian of standard deviation
+`std`.""",
         starter="import torch\n\ndef off_support(x, means, std):\n    return ...",
         answer="off_support",
         check=_off_support,
@@ -244,8 +245,8 @@ discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gaussian 
         grade="core",
         title="How many Euler steps is one call worth?",
         text="""With one call the student of this lesson has a paired error of about 0.064. Write a function
-that finds the **smallest** number of Euler steps with which the paired error of a flow is below `error`. Then ask
-it about the teacher, the lesson's noise and 0.064.""",
+that finds the **smallest** number of Euler steps with which the paired error of a flow is below `error`.
+Then ask it about the teacher, the lesson's noise and 0.064.""",
         starter="\n".join([*_FEWEST.splitlines()[:4], "    return ..."]),
         answer="fewest_steps",
         check=_fewest_steps,
