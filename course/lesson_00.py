@@ -150,8 +150,8 @@ EXERCISES = [
         grade="warm-up",
         title="One Euler step of an unequal mixture",
         text="""A mixture's modes may have unequal weights. Write the point where **one** Euler step from
-$t = 1$ to $t = 0$ takes *every* noise, as a function of the modes' means `[K, D]` and weights `[K]` (which
-add up to 1).""",
+$t = 1$ to $t = 0$ takes *every* noise, as a function of the modes' means `[K, D]` and weights `[K]`
+(which add up to 1).""",
         starter="""def one_step(means, weights):
     return ...""",
         answer="one_step",
@@ -172,9 +172,9 @@ add up to 1).""",
         number="00.2",
         grade="warm-up",
         title="When one Euler step is exact",
-        text="""`GaussianMixtureFlow(means, covs)` takes the means `[K, 2]` and covariances `[K, 2, 2]` of any
-mixture in the plane. Build one for which a **single** Euler step from $t = 1$ to $t = 0$ takes every noise
-exactly to the end of its path.""",
+        text="""`GaussianMixtureFlow(means, covs)` takes the means `[K, 2]` and covariances `[K, 2, 2]`
+of any mixture in the plane. Build one for which a **single** Euler step from $t = 1$ to $t = 0$ takes
+every noise exactly to the end of its path.""",
         starter="import torch\nfrom traflow_lib.flow import GaussianMixtureFlow\n\nflow = ...",
         answer="flow",
         check=_exact_in_one_step,
@@ -197,8 +197,8 @@ exactly to the end of its path.""",
         grade="core",
         title="A sample in two calls",
         text="""A student's network gives the average velocity; here it is a function `F(x, t, s)` of a
-state and two numbers. Write the sampler that jumps from $t = 1$ to $\\tfrac12$ and from there to $0$, with
-**two** calls of `F`.""",
+state and two numbers. Write the sampler that jumps from $t = 1$ to $\\tfrac12$ and from there to $0$,
+with **two** calls of `F`.""",
         starter="def two_calls(F, x1):\n    return ...",
         answer="two_calls",
         check=_two_calls,
@@ -221,8 +221,8 @@ state and two numbers. Write the sampler that jumps from $t = 1$ to $\\tfrac12$ 
         number="00.4",
         grade="core",
         title="Off the support",
-        text="""Write the **off-support** share of the samples `x [n, 2]`: the share that lies outside the
-discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gaussian of standard deviation
+        text="""Write the **off-support** share of the samples `x [n, 2]`: the share that lies outside
+the discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gaussian of standard deviation
 `std`.""",
         starter="import torch\n\ndef off_support(x, means, std):\n    return ...",
         answer="off_support",
@@ -244,9 +244,9 @@ discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gaussian 
         number="00.5",
         grade="core",
         title="How many Euler steps is one call worth?",
-        text="""With one call the student of this lesson has a paired error of about 0.064. Write a function
-that finds the **smallest** number of Euler steps with which the paired error of a flow is below `error`.
-Then ask it about the teacher, the lesson's noise and 0.064.""",
+        text="""With one call the student of this lesson has a paired error of about 0.064. Write a
+function that finds the **smallest** number of Euler steps with which the paired error of a flow is below
+`error`. Then ask it about the teacher, the lesson's noise and 0.064.""",
         starter="\n".join([*_FEWEST.splitlines()[:4], "    return ..."]),
         answer="fewest_steps",
         check=_fewest_steps,
