@@ -5,6 +5,7 @@ its text, the cell a student begins with, the solution, and the mistakes a stude
 the words its check must find for it. Notebooks, solutions and assignments are made from that (course/build.py).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,11 +84,14 @@ def asked(function: Callable, *args: Any) -> Any:
 
 
 def number(answer: Any) -> float:
-    """The answer as a float; Wrong if it is no single number."""
+    """The answer as a float; Wrong if it is no single, finite number."""
     try:
-        return float(answer)
+        found = float(answer)
     except (TypeError, ValueError) as error:
         raise Wrong(f"One number is asked for; this is {type(answer).__name__}.") from error
+    if not math.isfinite(found):
+        raise Wrong(f"A number is asked for; this is {found}.")
+    return found
 
 
 def close(found: float, right: float, within: float = 1e-3) -> bool:

@@ -62,7 +62,8 @@ def _two_calls(function) -> None:
         known = {
             "This is what one call gives.": jump(noise, 1.0, 0.0),
             "This has only arrived at t = 1/2.": half,
-            "The jumps go the wrong way: towards data time falls.": other + 0.5 * average(other, 0.5, 0.0),
+            "The jumps go the wrong way: towards the data time falls.": other
+            + 0.5 * average(other, 0.5, 0.0),
             "F is a velocity. Times which time is it a way?": whole + average(whole, 0.5, 0.0),
             "The second F is asked at t = 1, where the first began.": half - 0.5 * average(half, 1.0, 0.0),
             "The second F is asked about the noise once more.": half - 0.5 * average(noise, 0.5, 0.0),

@@ -90,7 +90,6 @@ def _floor(answer) -> None:
         "Even the exact field cannot know x_1 and x_0 from a point between them: chords cross.": 0,
         "This is the loss of a field that is zero everywhere. The exact one does better.": 2,
         "This is the mean square of the exact field itself, not of what it misses.": explained,
-        "Half of the variance of x_1 - x_0 would be left if no state said more than any other.": 1,
     }
     not_one_of(answer, 2 - explained, known, within=0.02)
 
@@ -199,8 +198,8 @@ states `x [B, D]`, their times `t [B]` (above 0) and the point `a [D]`.""",
         grade="core",
         title="The field of a Gaussian",
         text="""The data are Gaussian with mean `m [D]`; their coordinates are independent and have the
-variances `c [D]`. Write the exact velocity at states `x [B, D]` and times `t [B]`. (`GaussianFlow(m,
-c.diag())` is the same field.)""",
+variances `c [D]`. Write the exact velocity at states `x [B, D]` and times `t [B]`.
+(`GaussianFlow(m, c.diag())` is the same field.)""",
         starter="def velocity(x, t, m, c):\n    t = t[:, None]\n    return ...",
         answer="velocity",
         check=_field_of_a_gaussian,
