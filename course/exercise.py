@@ -5,9 +5,12 @@ its text, the cell a student begins with, the solution, and the mistakes a stude
 the words its check must find for it. Notebooks, solutions and assignments are made from that (course/build.py).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from torch import Tensor
 
 POINTS = {"warm-up": 1, "core": 2, "project": 4}
 
@@ -81,11 +84,14 @@ def asked(function: Callable, *args: Any) -> Any:
 
 
 def number(answer: Any) -> float:
-    """The answer as a float; Wrong if it is no single number."""
+    """The answer as a float; Wrong if it is no single, finite number."""
     try:
-        return float(answer)
+        found = float(answer)
     except (TypeError, ValueError) as error:
         raise Wrong(f"One number is asked for; this is {type(answer).__name__}.") from error
+    if not math.isfinite(found):
+        raise Wrong(f"A number is asked for; this is {found}.")
+    return found
 
 
 def close(found: float, right: float, within: float = 1e-3) -> bool:
@@ -105,3 +111,27 @@ def not_one_of(answer: Any, right: float, known: dict[str, float], within: float
         if close(found, value, within):
             raise Wrong(why)
     raise Wrong(f"{found:g} is {'too large' if found > right else 'too small'}.")
+
+
+def compare(found: Any, right: Tensor, known: dict[str, Tensor], within: float = 1e-4) -> None:
+    """Check a tensor: Wrong if its type, shape or values are not the right ones, with the reason.
+
+    known: reason -> what this mistake gives. within: of the largest value of the right one.
+    """
+    if not isinstance(found, Tensor):
+        raise Wrong(f"A tensor is asked for; this is {type(found).__name__}.")
+    if found.shape != right.shape:
+        raise Wrong(f"The shape {list(right.shape)} is asked for; this has {list(found.shape)}.")
+    if not found.isfinite().all():
+        raise Wrong("Some of the values are infinite or not a number.")
+    scale = right.abs().max().double()
+
+    def off(other: Tensor) -> float:
+        return ((found.double() - other.double()).abs().max() / scale).item()
+
+    if off(right) <= within:
+        return
+    for why, value in known.items():
+        if off(value) <= within:
+            raise Wrong(why)
+    raise Wrong(f"The shape is right, the values are not: they are off by up to {off(right) * scale:.3g}.")
