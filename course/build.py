@@ -105,7 +105,9 @@ def assignment(file: Path, lesson: str) -> Path:
         _, answer, test = made[2 + 3 * place : 5 + 3 * place]
         answer.source = f"{exercise.starter}\n{SOLUTION.format(exercise.solution)}"
         answer.metadata["nbgrader"] = _part(answer["id"], solution=True)
-        hidden = f'from course import find\nfind("{exercise.number}").grade_answer({exercise.answer})'
+        # an assertion here: a traceback into the check would show in the feedback what is right
+        verdict = f'find("{exercise.number}").verdict({exercise.answer})'
+        hidden = f'from course import find\nassert {verdict} == "exercise {exercise.number}: right"'
         test.source = f"{test.source}\n{HIDDEN_TEST.format(hidden)}"
         test.metadata["nbgrader"] = _part(test["id"], points=exercise.points)
     points = sum(exercise.points for exercise in exercises(lesson))

@@ -218,6 +218,12 @@ def test_the_pack_grades_a_made_up_class(tmp_path, monkeypatch):
     assert_unsolved(read(tmp_path / "release" / "lesson_00" / "lesson_00.ipynb"), "00")
     files = [file.name for file in (tmp_path / "release").rglob("*") if file.is_file()]
     assert files == ["lesson_00.ipynb"]
+    # what feedback shows of an error is the line of the test, not the check
+    for file in (tmp_path / "trial" / "autograded").rglob("*.ipynb"):
+        outputs = [output for cell in read(file).cells for output in cell.get("outputs", [])]
+        errors = [output for output in outputs if output.output_type == "error"]
+        assert {error.ename for error in errors} <= {"AssertionError", "NameError", "SyntaxError"}
+        assert not [error for error in errors if "lesson_00.py" in "".join(error.traceback)]
     solved = read(tmp_path / "solutions" / "solutions_00.ipynb")
     assert all(exercise.solution in [cell.source for cell in solved.cells] for exercise in exercises)
 
