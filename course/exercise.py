@@ -1,11 +1,13 @@
 """What an exercise is, and how an answer is checked.
 
-An exercise says why an answer is wrong and never what the right one is. Everything about it stands in one place:
-its text, the cell a student begins with, the solution, and the mistakes a student would plausibly make, each with
-the words its check must find for it. Notebooks, solutions and assignments are made from that (course/build.py).
+An exercise says why an answer is wrong and never what the right one is. Everything about it stands in one
+place: its text, the cell a student begins with, the solution, and the mistakes a student would plausibly
+make, each with the words its check must find for it. Notebooks, solutions and assignments are made from that
+(course/build.py).
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,10 +29,11 @@ class Unanswered(Exception):
 class Exercise:
     """One exercise.
 
-    number: lesson and place, "03.2". grade: a key of POINTS. text: Markdown; says what is asked, and of which shape.
-    starter: the cell to complete, whose open places are `...`; runs as it is. answer: the name it gives the answer.
-    check: raises Wrong if the answer is wrong, with the reason. solution: the cell completed. mistakes: by name of
-    the mistake, a completed cell with it and words of the message that it must get. hints: from vague to plain.
+    number: lesson and place, "03.2". grade: a key of POINTS. text: Markdown; says what is asked, and of which
+    shape. starter: the cell to complete, whose open places are `...`; runs as it is. answer: the name it
+    gives the answer. check: raises Wrong if the answer is wrong, with the reason. solution: the cell
+    completed. mistakes: by name of the mistake, a completed cell with it and words of the message that it
+    must get. hints: from vague to plain.
     """
 
     number: str
@@ -60,11 +63,16 @@ class Exercise:
         return f"exercise {self.number}: right"
 
     def grade_answer(self, answer: Any) -> None:
-        """Raises Unanswered or Wrong unless the answer is right; an error in a student's function is Wrong."""
+        """Raises Unanswered or Wrong unless the answer is right; an error in a student's function is Wrong.
+
+        Warnings on the way are not shown: graders take what stands on stderr for a failure.
+        """
         if answer is ...:
             raise Unanswered(self.number)
         try:
-            self.check(answer)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.check(answer)
         except (Wrong, Unanswered):
             raise
         except Exception as error:
@@ -72,7 +80,7 @@ class Exercise:
 
 
 def asked(function: Callable, *args: Any) -> Any:
-    """What a student's function returns; Unanswered if its body is still `...`, Wrong if it returns nothing."""
+    """What a student's function returns; Unanswered if its body is still `...`, Wrong if it gives nothing."""
     if not callable(function):
         raise Wrong(f"A function is asked for; this is {type(function).__name__}.")
     found = function(*args)
