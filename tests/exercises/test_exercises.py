@@ -1,4 +1,4 @@
-"""Every exercise: the solution is right, mistakes are wrong for the reason they are, the starter is neither."""
+"""Every exercise: its solution is right, its mistakes are wrong for their reasons, its starter is neither."""
 
 import pytest
 
