@@ -1,4 +1,4 @@
-"""The documents are true: equations lead to code, settings to models, what README and CONTRIBUTING show runs."""
+"""The documents are true: equations lead to code, settings to models; examples that they show run."""
 
 import importlib
 import re
