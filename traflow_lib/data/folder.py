@@ -129,7 +129,8 @@ def _is_grey(image: Image.Image) -> bool:
 
 def _layout(image: Image.Image) -> str:
     """How the pixels lie in the file, which Pillow knows until it has read them; then its own mode."""
-    return str(image.tile[0][-1]) if image.tile else image.mode
+    tile = getattr(image, "tile", None)  # one made in memory has none
+    return str(tile[0][-1]) if tile else image.mode
 
 
 def pixels(image: Image.Image, grey: bool | None = None, size: int | None = None) -> np.ndarray:
