@@ -1,4 +1,4 @@
-"""What an exercise is, and how an answer is checked.
+"""What an exercise is.
 
 An exercise says why an answer is wrong and never what the right one is. Everything about it stands in one
 place: its text, the cell a student begins with, the solution, and the mistakes a student would plausibly
@@ -6,13 +6,10 @@ make, each with the words its check must find for it. Notebooks, solutions and a
 (course/build.py).
 """
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-
-from torch import Tensor
 
 POINTS = {"warm-up": 1, "core": 2, "project": 4}
 
@@ -77,69 +74,3 @@ class Exercise:
             raise
         except Exception as error:
             raise Wrong(f"It ends in {type(error).__name__}: {error}") from error
-
-
-def asked(function: Callable, *args: Any) -> Any:
-    """What a student's function returns; Unanswered if its body is still `...`, Wrong if it gives nothing."""
-    if not callable(function):
-        raise Wrong(f"A function is asked for; this is {type(function).__name__}.")
-    found = function(*args)
-    if found is ...:
-        raise Unanswered
-    if found is None:
-        raise Wrong("The function returns nothing; does it end in `return`?")
-    return found
-
-
-def number(answer: Any) -> float:
-    """The answer as a float; Wrong if it is no single, finite number."""
-    try:
-        found = float(answer)
-    except (TypeError, ValueError) as error:
-        raise Wrong(f"One number is asked for; this is {type(answer).__name__}.") from error
-    if not math.isfinite(found):
-        raise Wrong(f"A number is asked for; this is {found}.")
-    return found
-
-
-def close(found: float, right: float, within: float = 1e-3) -> bool:
-    """Whether two numbers agree to a share `within` of the right one (or absolutely, if that is zero)."""
-    return abs(found - right) <= within * (abs(right) or 1.0)
-
-
-def not_one_of(answer: Any, right: float, known: dict[str, float], within: float = 1e-3) -> None:
-    """Check a number: Wrong with the reason if it is a known mistake's value, or simply not the right one.
-
-    known: reason -> the value that this mistake gives.
-    """
-    found = number(answer)
-    if close(found, right, within):
-        return
-    for why, value in known.items():
-        if close(found, value, within):
-            raise Wrong(why)
-    raise Wrong(f"{found:g} is {'too large' if found > right else 'too small'}.")
-
-
-def compare(found: Any, right: Tensor, known: dict[str, Tensor], within: float = 1e-4) -> None:
-    """Check a tensor: Wrong if its type, shape or values are not the right ones, with the reason.
-
-    known: reason -> what this mistake gives. within: of the largest value of the right one.
-    """
-    if not isinstance(found, Tensor):
-        raise Wrong(f"A tensor is asked for; this is {type(found).__name__}.")
-    if found.shape != right.shape:
-        raise Wrong(f"The shape {list(right.shape)} is asked for; this has {list(found.shape)}.")
-    if not found.isfinite().all():
-        raise Wrong("Some of the values are infinite or not a number.")
-    scale = right.abs().max().double()
-
-    def off(other: Tensor) -> float:
-        return ((found.double() - other.double()).abs().max() / scale).item()
-
-    if off(right) <= within:
-        return
-    for why, value in known.items():
-        if off(value) <= within:
-            raise Wrong(why)
-    raise Wrong(f"The shape is right, the values are not: they are off by up to {off(right) * scale:.3g}.")

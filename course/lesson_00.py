@@ -9,7 +9,8 @@ from traflow_lib.jump import JumpMap
 from traflow_lib.pairs import sample_noise
 from traflow_lib.solvers import solve
 
-from .exercise import Exercise, Wrong, asked, compare, not_one_of, number
+from .checking import asked, check_number, check_tensor, miswritten, number
+from .exercise import Exercise, Wrong
 
 
 def _mean_of_a_mixture(function) -> None:
@@ -22,7 +23,7 @@ def _mean_of_a_mixture(function) -> None:
             "This gives all modes equal weights; here some have more data than others.": means.mean(0),
             "The sign is turned round: the step from t = 1 to t = 0 goes against the velocity.": -right,
         }
-        compare(asked(function, means, weights), right, known)
+        check_tensor(asked(function, means, weights), right, known)
 
 
 def _exact_in_one_step(flow) -> None:
@@ -69,7 +70,7 @@ def _two_calls(function) -> None:
             "The second F is asked about the noise once more.": half - 0.5 * average(noise, 0.5, 0.0),
         }
         asks.clear()
-        compare(asked(function, average, noise), jump.sample(noise, 2), known)
+        check_tensor(asked(function, average, noise), jump.sample(noise, 2), known)
         if len(asks) != 2:
             raise Wrong(f"The sample is right, but F was called {len(asks)} times.")
 
@@ -91,7 +92,9 @@ def _off_support(function) -> None:
             "Every sample is outside of some disc. When is it off the support?": 1.0,
             "This counts pairs of a sample and a mode, not samples.": (apart > 3.035).double().mean(),
         }
-        not_one_of(asked(function, x, means, std), right, {why: float(value) for why, value in known.items()})
+        check_number(
+            asked(function, x, means, std), right, {why: float(value) for why, value in known.items()}
+        )
 
 
 def _fewest_steps(function) -> None:
@@ -115,7 +118,7 @@ def _fewest_steps(function) -> None:
         found = number(asked(function, flow, noise, error))
         if found > right:
             raise Wrong("Fewer steps are enough. Is every number of them tried, beginning with 1?")
-        not_one_of(found, right, known)
+        check_number(found, right, known)
 
 
 _MIXTURE = """import torch
@@ -180,14 +183,20 @@ every noise exactly to the end of its path.""",
         answer="flow",
         check=_exact_in_one_step,
         solution=_MIXTURE,
-        mistakes={
-            "data that are noise already": (_MIXTURE.replace("zeros(1, 2, 2)", "eye(2)[None]"), "spread"),
-            "two narrow modes": (
-                _MIXTURE.replace("[[1.0, -0.5]]", "[[1.0, -0.5], [-1.0, 0.5]]").replace("zeros(1", "zeros(2"),
-                "have to part",
-            ),
-            "means only": ("import torch\n\nflow = torch.zeros(1, 2)", "Tensor"),
-        },
+        mistakes=miswritten(
+            _MIXTURE,
+            {
+                "data that are noise already": ("zeros(1, 2, 2)", "eye(2)[None]", "spread"),
+                "two narrow modes": (
+                    "[[1.0, -0.5]]",
+                    "[[1.0, -0.5], [-1.0, 0.5]]",
+                    "zeros(1",
+                    "zeros(2",
+                    "have to part",
+                ),
+            },
+        )
+        | {"means only": ("import torch\n\nflow = torch.zeros(1, 2)", "Tensor")},
         hints=(
             "One step puts every sample on the same point. So where must all the paths end?",
             "A covariance may be zero.",
@@ -204,15 +213,15 @@ with **two** calls of `F`.""",
         answer="two_calls",
         check=_two_calls,
         solution=_TWO,
-        mistakes={
-            "the time direction": (
-                _TWO.replace("0.5 - 1.0", "1.0 - 0.5").replace("0.0 - 0.5", "0.5 - 0.0"),
-                "wrong way",
-            ),
-            "the second call at t = 1": (_TWO.replace("F(half, 0.5", "F(half, 1.0"), "asked at t = 1"),
-            "the second call at the noise": (_TWO.replace("F(half", "F(x1"), "about the noise"),
-            "one call": ("def two_calls(F, x1):\n    return x1 - F(x1, 1.0, 0.0)", "one call"),
-        },
+        mistakes=miswritten(
+            _TWO,
+            {
+                "the time direction": ("0.5 - 1.0", "1.0 - 0.5", "0.0 - 0.5", "0.5 - 0.0", "wrong way"),
+                "the second call at t = 1": ("F(half, 0.5", "F(half, 1.0", "asked at t = 1"),
+                "the second call at the noise": ("F(half", "F(x1", "about the noise"),
+            },
+        )
+        | {"one call": ("def two_calls(F, x1):\n    return x1 - F(x1, 1.0, 0.0)", "one call")},
         hints=(
             "$G(x_t, t, s) = x_t + (s - t)\\,F(x_t, t, s)$. What are $t$ and $s$ in each of the two jumps?",
             "Write $G$ as a function of its own first, and then nest it.",
@@ -229,13 +238,16 @@ the discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gauss
         answer="off_support",
         check=_off_support,
         solution=_OFF,
-        mistakes={
-            "the radius on a line": (_OFF.replace("math.sqrt(2 * math.log(100))", "2.576"), "on a line"),
-            "the radius squared": (_OFF.replace("math.sqrt(2 * math.log(100))", "9.21"), "squared"),
-            "outside of any disc": (_OFF.replace(".min(dim=1).values", ".max(dim=1).values"), "some disc"),
-            "a sum for a mean": (_OFF.replace("mean()", "sum()"), "a share of all"),
-            "inside": (_OFF.replace(">", "<="), "inside"),
-        },
+        mistakes=miswritten(
+            _OFF,
+            {
+                "the radius on a line": ("math.sqrt(2 * math.log(100))", "2.576", "on a line"),
+                "the radius squared": ("math.sqrt(2 * math.log(100))", "9.21", "squared"),
+                "outside of any disc": (".min(dim=1).values", ".max(dim=1).values", "some disc"),
+                "a sum for a mean": ("mean()", "sum()", "a share of all"),
+                "inside": (">", "<=", "inside"),
+            },
+        ),
         hints=(
             "A sample is on the support if it is in *one* of the discs. Which mode is worth looking at?",
             "Of a round Gaussian in the plane a disc of radius $r$ holds $1 - e^{-r^2 / 2\\sigma^2}$.",
@@ -252,14 +264,14 @@ function that finds the **smallest** number of Euler steps with which the paired
         answer="fewest_steps",
         check=_fewest_steps,
         solution=_FEWEST,
-        mistakes={
-            "a mean distance": (
-                _FEWEST.replace("square().sum(1).mean().sqrt", "norm(dim=1).mean"),
-                "mean distance",
-            ),
-            "a mean for a sum": (_FEWEST.replace(".sum(1)", ""), "a sum over the coordinates"),
-            "doubling": (_FEWEST.replace("+= 1", "*= 2"), "Fewer steps"),
-        },
+        mistakes=miswritten(
+            _FEWEST,
+            {
+                "a mean distance": ("square().sum(1).mean().sqrt", "norm(dim=1).mean", "mean distance"),
+                "a mean for a sum": (".sum(1)", "", "a sum over the coordinates"),
+                "doubling": ("+= 1", "*= 2", "Fewer steps"),
+            },
+        ),
         hints=(
             "Try 1, 2, 3 ... and stop at the first number that is good enough.",
             "The paired error is the root of the mean squared distance from `accurate`.",

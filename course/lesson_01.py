@@ -7,7 +7,8 @@ from traflow_lib.flow import EmpiricalFlow, GaussianFlow, chord, expand
 from traflow_lib.pairs import sample_noise
 from traflow_lib.solvers import solve
 
-from .exercise import Exercise, Wrong, asked, compare, not_one_of
+from .checking import asked, check_number, check_tensor, miswritten
+from .exercise import Exercise, Wrong
 
 
 def _field_of_a_point(function) -> None:
@@ -20,7 +21,7 @@ def _field_of_a_point(function) -> None:
             "The times are exchanged: t = 0 is data, so there x can only be at a.": (x - a) / (1 - by),
             "At t = 1 this is right. At t = 1/2, how much of its chord lies between a and x?": x - a,
         }
-        compare(asked(function, x, t, a), right, known)
+        check_tensor(asked(function, x, t, a), right, known)
 
 
 def _field_of_a_gaussian(function) -> None:
@@ -42,7 +43,7 @@ def _field_of_a_gaussian(function) -> None:
                 (by - (1 - by) * c) / (by + (1 - by) * c) * (x - now) - m
             ),
         }
-        compare(asked(function, x, t, m, c), right, known)
+        check_tensor(asked(function, x, t, m, c), right, known)
 
 
 def _heun(function) -> None:
@@ -74,7 +75,7 @@ def _heun(function) -> None:
         middle = "This is the midpoint rule: its second look is in the middle of the step."
         known[middle] = solve(flow, noise, method="midpoint", steps=steps).x
         looks.clear()
-        compare(asked(function, velocity, noise, steps), right.x, known, within=1e-3)
+        check_tensor(asked(function, velocity, noise, steps), right.x, known, within=1e-3)
         if len(looks) != right.nfe:
             raise Wrong(f"The endpoint is right, but {steps} steps took {len(looks)} looks.")
 
@@ -91,7 +92,7 @@ def _floor(answer) -> None:
         "This is the loss of a field that is zero everywhere. The exact one does better.": 2,
         "This is the mean square of the exact field itself, not of what it misses.": explained,
     }
-    not_one_of(answer, 2 - explained, known, within=0.02)
+    check_number(answer, 2 - explained, known, within=0.02)
 
 
 class _Waves(torch.nn.Module):
@@ -170,7 +171,7 @@ def train(velocity, sample):
         optimiser.step()
     return velocity"""
 
-_POINT = "def velocity(x, t, a):\n    return {}"
+_POINT = "def velocity(x, t, a):\n    return ..."
 
 EXERCISES = [
     Exercise(
@@ -179,15 +180,18 @@ EXERCISES = [
         title="The field of a single point",
         text="""All data are one and the same point $a$. Write the exact velocity field, as a function of
 states `x [B, D]`, their times `t [B]` (above 0) and the point `a [D]`.""",
-        starter=_POINT.format("..."),
+        starter=_POINT,
         answer="velocity",
         check=_field_of_a_point,
-        solution=_POINT.format("(x - a) / t[:, None]"),
-        mistakes={
-            "the sign": (_POINT.format("(a - x) / t[:, None]"), "towards a"),
-            "the time direction": (_POINT.format("(x - a) / (1 - t[:, None])"), "exchanged"),
-            "the state taken for the noise": (_POINT.format("x - a"), "At t = 1 this is right"),
-        },
+        solution=_POINT.replace("...", "(x - a) / t[:, None]"),
+        mistakes=miswritten(
+            _POINT,
+            {
+                "the sign": ("(a - x) / t[:, None]", "towards a"),
+                "the time direction": ("(x - a) / (1 - t[:, None])", "exchanged"),
+                "the state taken for the noise": ("x - a", "At t = 1 this is right"),
+            },
+        ),
         hints=(
             "There is only one chord through $x$ at time $t$. Which noise does it come from?",
             "Solve $x = t\\,x_1 + (1 - t)\\,a$ for $x_1$, and put it into $x_1 - a$.",
@@ -204,12 +208,17 @@ variances `c [D]`. Write the exact velocity at states `x [B, D]` and times `t [B
         answer="velocity",
         check=_field_of_a_gaussian,
         solution=_GAUSSIAN,
-        mistakes={
+        mistakes=miswritten(
+            _GAUSSIAN,
+            {
+                "not centred": ("(x - (1 - t) * m)", "x", "origin"),
+                "the time direction": ("t = t[:, None]", "t = 1 - t[:, None]", "exchanged"),
+                "no squares": ("t**2 + (1 - t) ** 2 * c", "t + (1 - t) * c", "squared"),
+            },
+        )
+        | {
             "the sign": (_GAUSSIAN.replace("return (t", "return m - (t").rsplit(" - m", 1)[0], "sign"),
             "the mean forgotten": (_GAUSSIAN.rsplit(" - m", 1)[0], "is missing"),
-            "not centred": (_GAUSSIAN.replace("(x - (1 - t) * m)", "x"), "origin"),
-            "the time direction": (_GAUSSIAN.replace("t = t[:, None]", "t = 1 - t[:, None]"), "exchanged"),
-            "no squares": (_GAUSSIAN.replace("t**2 + (1 - t) ** 2 * c", "t + (1 - t) * c"), "squared"),
         },
         hints=(
             "Each coordinate for itself: $u = x_1 - x_0$ and $x_t$ are Gaussian numbers that vary together.",
@@ -250,13 +259,16 @@ number $t$. It should agree with `solve(..., method="heun")`, also in what it co
         answer="heun",
         check=_heun,
         solution=_HEUN,
-        mistakes={
-            "the old time": (_HEUN.replace("first, t + h", "first, t"), "at the time where"),
-            "the old place": (_HEUN.replace("x + h * first, t", "x, t"), "at the place where"),
-            "a sum for a mean": (_HEUN.replace("h / 2 *", "h *"), "are added"),
-            "the time direction": (_HEUN.replace("x + h", "x - h"), "away from the data"),
-            "three looks": (_HEUN.replace("(first + second)", "(velocity(x, t) + second)"), "looks"),
-        },
+        mistakes=miswritten(
+            _HEUN,
+            {
+                "the old time": ("first, t + h", "first, t", "at the time where"),
+                "the old place": ("x + h * first, t", "x, t", "at the place where"),
+                "a sum for a mean": ("h / 2 *", "h *", "are added"),
+                "the time direction": ("x + h", "x - h", "away from the data"),
+                "three looks": ("(first + second)", "(velocity(x, t) + second)", "looks"),
+            },
+        ),
         hints=(
             "An Euler step tells where the second look is. What is the time there?",
             "The real step goes from the old place along the average of the two looks.",
@@ -281,15 +293,21 @@ def train(velocity, sample):
         answer="train",
         check=_training,
         solution=_TRAIN,
-        mistakes={
-            "the sign of the target": (_TRAIN.replace("x1 - x0)", "x0 - x1)"), "opposite: the chord"),
-            "data and noise exchanged": (
-                _TRAIN.replace("* x1 + (1", "* x0 + (1").replace("None]) * x0", "None]) * x1"),
-                "other time: at t = 1",
-            ),
-            "the noise as the target": (_TRAIN.replace("(x1 - x0)", "x1"), "which noise"),
-            "no step": (_TRAIN.replace("        optimiser.step()\n", ""), "not moved"),
-        },
+        mistakes=miswritten(
+            _TRAIN,
+            {
+                "the sign of the target": ("x1 - x0)", "x0 - x1)", "opposite: the chord"),
+                "data and noise exchanged": (
+                    "* x1 + (1",
+                    "* x0 + (1",
+                    "None]) * x0",
+                    "None]) * x1",
+                    "other time: at t = 1",
+                ),
+                "the noise as the target": ("(x1 - x0)", "x1", "which noise"),
+                "no step": ("        optimiser.step()\n", "", "not moved"),
+            },
+        ),
         hints=(
             "The loss is in section 3, line by line: a point on the chord, the chord's velocity, a square.",
             "A step: forget the old gradient, go backwards through the loss, move the weights.",

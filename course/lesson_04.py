@@ -9,8 +9,8 @@ from traflow_lib.jump import JumpMap
 from traflow_lib.objectives.base import distance
 from traflow_lib.randomness import Draws
 
-from .answers import completed, edited, no_known_mistake, numbers
-from .exercise import Exercise, Wrong, asked, close
+from .checking import asked, check_tensor, close, miswritten, numbers
+from .exercise import Exercise, Wrong
 
 
 def _normal(*shape: int, seed: int = 0, dtype=torch.float32) -> Tensor:
@@ -28,7 +28,7 @@ def _landing(function) -> None:
             "This is what the network says. What does the jump make of it?": x0 - x1,
         }
         right = JumpMap(lambda x, t, s, flipped=x0 - x1: flipped)(x1, 1.0, 0.0)
-        no_known_mistake(
+        check_tensor(
             asked(function, x1, x0), right, known, "The jump from 1 to 0 does not land there: put F into G."
         )
 
@@ -70,7 +70,7 @@ def _pseudo_huber(function) -> None:
             ).sum(),
         }
         right = distance("pseudo_huber", a, b, c=c)
-        no_known_mistake(
+        check_tensor(
             asked(function, a, b, c), right, known, "The formula gives another number for the same samples."
         )
 
@@ -116,7 +116,7 @@ def _traflow(function) -> None:
         ),
     }
     loss = asked(function, student, average, batch, s, t)
-    no_known_mistake(loss, by_the_kit(), known, "The kit has another loss for the same batch and times.")
+    check_tensor(loss, by_the_kit(), known, "The kit has another loss for the same batch and times.")
     if not getattr(loss, "requires_grad", False):
         raise Wrong("The loss has no gradient, so that nothing can be trained on it.")
     loss.backward()
@@ -159,7 +159,7 @@ shape, `[B, ...]`).""",
         answer="landing",
         check=_landing,
         solution=_LANDING.replace("...", "2 * x1 - x0"),
-        mistakes=completed(
+        mistakes=miswritten(
             _LANDING,
             {
                 "the right sign": ("x0", "with the right sign"),
@@ -186,7 +186,7 @@ jumps within the path?)""",
         answer="shares",
         check=_shares,
         solution=_SHARES.replace("...", "ends**2, 2 * ends * (1 - ends), (1 - ends) ** 2"),
-        mistakes=completed(
+        mistakes=miswritten(
             _SHARES,
             {
                 "one draw": ("ends, 0, 1 - ends", "two draws for one"),
@@ -209,7 +209,7 @@ number: $r^2$ is the mean square of the difference *of one sample*, and $D$ is a
         answer="pseudo_huber",
         check=_pseudo_huber,
         solution=_HUBER.replace("...", "((square.mean(dim=1) + c**2).sqrt() - c).mean()"),
-        mistakes=completed(
+        mistakes=miswritten(
             _HUBER,
             {
                 "the square": ("square.mean()", "This is the square"),
@@ -241,7 +241,7 @@ def loss(student, average, batch, s, t):
         answer="loss",
         check=_traflow,
         solution=_TRAFLOW,
-        mistakes=edited(
+        mistakes=miswritten(
             _TRAFLOW,
             {
                 "the teacher's states only": ("len(t) // 4", "0", "A quarter of the batch"),

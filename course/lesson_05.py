@@ -5,8 +5,8 @@ import torch
 from traflow_lib.flow import GaussianFlow, chord
 from traflow_lib.jump import JumpMap
 
-from .answers import all_close, completed, edited, no_known_mistake, numbers
-from .exercise import Exercise, Wrong, asked
+from .checking import asked, check_tensor, close, miswritten, numbers
+from .exercise import Exercise, Wrong
 from .ties import podium, told_apart
 
 
@@ -14,9 +14,9 @@ def _chance(function) -> None:
     for n, rate in ((37, 0.117), (8, 0.05), (3, 0.4)):
         right = (n * rate, 1 - (1 - rate) ** n)
         found = numbers(asked(function, n, rate), 2)
-        if all_close(found, right):
+        if all(map(close, found, right)):
             continue
-        if not all_close(found[:1], right[:1]):
+        if not close(found[0], right[0]):
             raise Wrong("The first number: each comparison adds its own chance to what is expected.")
         for why, value in {
             "The second number is a probability, but this can exceed 1: two at once count twice.": (n * rate),
@@ -24,7 +24,7 @@ def _chance(function) -> None:
             "The second number is the chance that not one seems to differ.": (1 - rate) ** n,
             "The second number leaves out only the case that all of them seem to differ.": 1 - rate**n,
         }.items():
-            if all_close(found[1:], [value]):
+            if close(found[1], value):
                 raise Wrong(why)
         raise Wrong(f"The second number is not the chance of at least one, for {n} comparisons.")
 
@@ -46,7 +46,7 @@ def _residual(function) -> None:
                 ),
                 "This is of the first jump alone; the second has such a part, too.": s * gap / t,
             }
-            no_known_mistake(
+            check_tensor(
                 asked(function, x0, c, t, u, s),
                 right,
                 known,
@@ -70,7 +70,7 @@ def _crossing(function) -> None:
                 (u - (1 - u) * c**2) / (u**2 + (1 - u) ** 2 * c**2) * u * z
             ),
         }
-        no_known_mistake(
+        check_tensor(
             asked(function, z, c, u),
             flow(u * z[:, None], u)[:, 0],
             known,
@@ -129,7 +129,7 @@ variants bring, at a rate of 0.05?)""",
         answer="chance",
         check=_chance,
         solution=_CHANCE.replace("...", "n * rate, 1 - (1 - rate) ** n"),
-        mistakes=completed(
+        mistakes=miswritten(
             _CHANCE,
             {
                 "added up": ("n * rate, n * rate", "can exceed 1"),
@@ -154,7 +154,7 @@ $z_t = t\,x_1 + (1 - t)\,\hat x_0$, from `x0` ($\hat x_0$, `[B, 2]`), `c` (`[2]`
         answer="residual",
         check=_residual,
         solution=_RESIDUAL.replace("...", "s * (x0 - c) * (1 / t - 1 / u)"),
-        mistakes=completed(
+        mistakes=miswritten(
             _RESIDUAL,
             {
                 "no residual": ("0 * x0", "stops at s > 0"),
@@ -182,7 +182,7 @@ no quarrel?)""",
         answer="held",
         check=_crossing,
         solution=_HELD,
-        mistakes=edited(
+        mistakes=miswritten(
             _HELD,
             {
                 "the other target": ("slope * u * z", "z", "which output and velocity want"),
@@ -211,7 +211,7 @@ for each p-value that is told apart, in the order in which they are given.""",
         answer="told_apart",
         check=told_apart,
         solution=_HOLM,
-        mistakes=edited(
+        mistakes=miswritten(
             _HOLM,
             {
                 "no correction": ("level / (n - k)", "level", "against the whole level"),
@@ -245,7 +245,7 @@ Try it on the table. Is the method with the next smallest mean level? And one wh
         answer="level",
         check=podium,
         solution=_PODIUM,
-        mistakes=edited(
+        mistakes=miswritten(
             _PODIUM,
             {
                 "not paired": ("ttest_rel", "ttest_ind", "not paired"),

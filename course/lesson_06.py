@@ -5,14 +5,14 @@ from torch import Tensor, nn
 
 from traflow_lib.evaluation.frechet import feature_distance, frechet_distance, mean_and_cov
 
-from .answers import completed, tensor
-from .exercise import Exercise, Wrong, asked, close, not_one_of
+from .checking import asked, check_number, close, miswritten, tensor
+from .exercise import Exercise, Wrong
 
 
 def _by_hand(answer) -> None:
     zero, one, four = torch.zeros(1), torch.ones(1, 1), torch.full((1, 1), 4.0)
     mean, first, second = 1.0, 1.0, 4.0
-    not_one_of(
+    check_number(
         answer,
         frechet_distance(zero, one, zero + mean, four),
         {
@@ -48,7 +48,7 @@ def _macs(function) -> None:
             "The image has two sides, and pixels along both.": calls * one / size,
             "The kernel has two sides, and weights along both.": calls * one / kernel,
         }
-        not_one_of(asked(function, c_in, c_out, kernel, size, calls), calls * one, known)
+        check_number(asked(function, c_in, c_out, kernel, size, calls), calls * one, known)
 
 
 def _another_digit(function) -> None:
@@ -72,7 +72,7 @@ def _another_digit(function) -> None:
                 (scores.argmax(dim=0) != reference.argmax(dim=0)).double().mean().item()
             ),
         }
-        not_one_of(asked(function, scores, reference), right, known)
+        check_number(asked(function, scores, reference), right, known)
 
 
 def _features() -> Tensor:
@@ -166,7 +166,7 @@ side and double the channels, and what happens to the cost?)""",
         answer="macs",
         check=_macs,
         solution=_MACS.replace("...", "calls * c_in * c_out * kernel**2 * size**2"),
-        mistakes=completed(
+        mistakes=miswritten(
             _MACS,
             {
                 "weights": ("c_in * c_out * kernel**2", "Each is used at every pixel"),
@@ -192,7 +192,7 @@ are tensors `[N, 10]`, row by row of the same noise.""",
         answer="another_digit",
         check=_another_digit,
         solution=_ANOTHER.replace("...", "(scores.argmax(dim=1) != reference.argmax(dim=1)).double().mean()"),
-        mistakes=completed(
+        mistakes=miswritten(
             _ANOTHER,
             {
                 "agreement": (
@@ -232,7 +232,7 @@ the check are skewed, so that they are no Gaussian. (There is more than one way.
         answer="impostor",
         check=_impostor,
         solution=_IMPOSTOR,
-        mistakes=completed(
+        mistakes=miswritten(
             _GENERATOR,
             {
                 "copies": ("features[torch.randperm(len(features))]", "themselves, copied"),

@@ -12,8 +12,8 @@ from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.evaluation.geometry import paired_rmse
 from traflow_lib.pairs import make_pairs
 
-from .exercise import Exercise, Wrong, asked, not_one_of
-from .mistakes import changed, is_one_of, tensor, tensor_is
+from .checking import asked, check_equal, check_number, check_tensor, miswritten, tensor
+from .exercise import Exercise, Wrong
 
 
 def _box(function) -> None:
@@ -35,7 +35,7 @@ def _box(function) -> None:
         found = asked(function, width, height, side)
         if not isinstance(found, (tuple, list)) or len(found) != 4:
             raise Wrong("Four whole numbers are asked for.")
-        is_one_of(tuple(found), (left, top, left + side, top + side), known, "The box is somewhere else.")
+        check_equal(tuple(found), (left, top, left + side, top + side), known, "The box is somewhere else.")
 
 
 def _face(function) -> None:
@@ -64,7 +64,7 @@ def _face(function) -> None:
         "The pixels are right, but those of a file; networks take [-1, 1].": (right + 1) * 127.5,
     }
     # Pillow and torch round their weights differently, by one of 255 levels
-    tensor_is(asked(function, pixels), right, known, "These are other pixels.", within=0.012)
+    check_tensor(asked(function, pixels), right, known, "These are other pixels.", within=0.012)
 
 
 def _disk(function) -> None:
@@ -81,7 +81,7 @@ def _disk(function) -> None:
             "This is the path alone; noise and image stand beside it.": n * numbers * 2 * (steps + 1) / 2**30,
             "These are noise and image without the path.": n * numbers * 8 / 2**30,
         }
-        not_one_of(asked(function, n, steps, shape), right, known)
+        check_number(asked(function, n, steps, shape), right, known)
 
 
 def _fooled(function) -> None:
@@ -143,24 +143,23 @@ differences are even.)""",
         answer="box",
         check=_box,
         solution=BOX,
-        mistakes={
-            "down before across": (
-                changed(
-                    BOX,
-                    (
-                        "return left, top, left + side, top + side",
-                        "return top, left, top + side, left + side",
-                    ),
+        mistakes=miswritten(
+            BOX,
+            {
+                "down before across": (
+                    "return left, top, left + side, top + side",
+                    "return top, left, top + side, left + side",
+                    "changed places",
                 ),
-                "changed places",
-            ),
-            "sides for edges": (changed(BOX, ("left + side, top + side", "side, side")), "how wide"),
-            "the corner": (changed(BOX, ("(width - side) // 2, (height - side) // 2", "0, 0")), "corner"),
-            "one pixel less": (
-                changed(BOX, ("left + side, top + side", "left + side - 1, top + side - 1")),
-                "one pixel too small",
-            ),
-        },
+                "sides for edges": ("left + side, top + side", "side, side", "how wide"),
+                "the corner": ("(width - side) // 2, (height - side) // 2", "0, 0", "corner"),
+                "one pixel less": (
+                    "left + side, top + side",
+                    "left + side - 1, top + side - 1",
+                    "one pixel too small",
+                ),
+            },
+        ),
         hints=("How many pixels are left over across? Half of them lie to the left.",),
     ),
     Exercise(
@@ -176,14 +175,17 @@ edge.""",
         answer="face",
         check=_face,
         solution=FACE,
-        mistakes={
-            "no crop": (changed(FACE, (".crop((19, 39, 159, 179))", "")), "crop is missing"),
-            "the box's axes": (changed(FACE, ("(19, 39, 159, 179)", "(39, 19, 179, 159)")), "too high"),
-            "no antialiasing": (changed(TORCH_FACE, (", antialias=True", "")), "stripes"),
-            "another range": (changed(FACE, (" / 127.5 - 1", " / 255")), "another range"),
-            "channels last": (changed(FACE, (".permute(2, 0, 1)", "")), "shape"),
-            "axes turned": (changed(FACE, ("(2, 0, 1)", "(2, 1, 0)")), "Rows and columns"),
-        },
+        mistakes=miswritten(
+            FACE,
+            {
+                "no crop": (".crop((19, 39, 159, 179))", "", "crop is missing"),
+                "the box's axes": ("(19, 39, 159, 179)", "(39, 19, 179, 159)", "too high"),
+                "another range": (" / 127.5 - 1", " / 255", "another range"),
+                "channels last": (".permute(2, 0, 1)", "", "shape"),
+                "axes turned": ("(2, 0, 1)", "(2, 1, 0)", "Rows and columns"),
+            },
+        )
+        | miswritten(TORCH_FACE, {"no antialiasing": (", antialias=True", "", "stripes")}),
         hints=(
             "The box is that of the exercise before.",
             "An array of Pillow has rows, columns and channels, in this order.",
@@ -202,12 +204,15 @@ they are solved online.""",
         answer="gib",
         check=_disk,
         solution=DISK,
-        mistakes={
-            "a state too few": (changed(DISK, ("(steps + 1)", "steps")), "One state is missing"),
-            "float32 for all": (changed(DISK, ("2 * (steps + 1)", "4 * (steps + 1)")), "two bytes"),
-            "GB for GiB": (changed(DISK, ("2**30", "1e9")), "1000^3"),
-            "the path alone": (changed(DISK, ("4 + 4 + ", "")), "path alone"),
-        },
+        mistakes=miswritten(
+            DISK,
+            {
+                "a state too few": ("(steps + 1)", "steps", "One state is missing"),
+                "float32 for all": ("2 * (steps + 1)", "4 * (steps + 1)", "two bytes"),
+                "GB for GiB": ("2**30", "1e9", "1000^3"),
+                "the path alone": ("4 + 4 + ", "", "path alone"),
+            },
+        ),
         hints=("How many bytes has a float16, how many a float32?", "Three steps have four states."),
     ),
     Exercise(

@@ -6,9 +6,9 @@ import torch
 from traflow_lib.evaluation.frechet import frechet_distance
 from traflow_lib.evaluation.uncertainty import fd_infinity
 
-from .answers import completed, edited
+from .checking import asked, check_number, miswritten
 from .distances import balls, kid
-from .exercise import Exercise, asked, not_one_of
+from .exercise import Exercise
 
 
 def _bias_of_the_mean(function) -> None:
@@ -27,7 +27,7 @@ def _bias_of_the_mean(function) -> None:
             "This is the mean component. A squared length adds them up.": trace / (n * dim),
             "This falls too fast: n - 1 belongs to the estimate of C, not to the mean.": trace / (n - 1),
         }
-        not_one_of(asked(function, cov, n), trace / n, known)
+        check_number(asked(function, cov, n), trace / n, known)
 
 
 def _infinity(function) -> None:
@@ -48,7 +48,7 @@ def _infinity(function) -> None:
                 (n[0] * values[0] - n[-1] * values[-1]) / (n[0] - n[-1])
             ),
         }
-        not_one_of(asked(function, list(n), list(values)), line.value, known)
+        check_number(asked(function, list(n), list(values)), line.value, known)
 
 
 def _mirrored(function) -> None:
@@ -66,7 +66,7 @@ def _mirrored(function) -> None:
             ),
             "What is perfect for mirrored data is not so for the reference. Where is its mean?": 0,
         }
-        not_one_of(asked(function, m, v), frechet_distance(mean, of, zero, mixed), known)
+        check_number(asked(function, m, v), frechet_distance(mean, of, zero, mixed), known)
 
 
 _BIAS = """def bias_of_the_mean(cov, n):
@@ -112,7 +112,7 @@ kind: both have the shape $a/n$.)""",
         answer="bias_of_the_mean",
         check=_bias_of_the_mean,
         solution=_BIAS.replace("...", "cov.trace() / n"),
-        mistakes=completed(
+        mistakes=miswritten(
             _BIAS,
             {
                 "one sample": ("cov.trace()", "spread of one sample"),
@@ -138,7 +138,7 @@ lists of the same length; the answer is one number.""",
         answer="at_infinity",
         check=_infinity,
         solution=_INFINITY.replace("...", "np.polyfit(1 / n, values, 1)[1]"),
-        mistakes=completed(
+        mistakes=miswritten(
             _INFINITY,
             {
                 "a line in n": ("np.polyfit(n, values, 1)[1]", "at no samples"),
@@ -166,7 +166,7 @@ and nothing else.""",
         answer="mirrored",
         check=_mirrored,
         solution=_MIRRORED.replace("...", "m**2 + ((v + m**2) ** 0.5 - v**0.5) ** 2"),
-        mistakes=completed(
+        mistakes=miswritten(
             _MIRRORED,
             {
                 "all mirrored": ("4 * m**2", "all mirrored"),
@@ -198,7 +198,7 @@ def kid(a, b):
         answer="kid",
         check=kid,
         solution=_KID,
-        mistakes=edited(
+        mistakes=miswritten(
             _KID,
             {
                 "the diagonals": (
@@ -243,7 +243,7 @@ def precision_and_recall(real, fake, k):
         answer="precision_and_recall",
         check=balls,
         solution=_BALLS,
-        mistakes=edited(
+        mistakes=miswritten(
             _BALLS,
             {
                 "changed places": (
