@@ -1,4 +1,4 @@
-"""For writers of exercises: how answers are checked, and cells with the mistakes that checks must find.
+"""How the answers to exercises are checked.
 
 A check passes a right answer. It is Wrong with the reason if the answer is what a known mistake gives
 (`known`: reason -> what it gives), and otherwise says what can be said.
@@ -31,10 +31,8 @@ def number(answer: Any) -> float:
     try:
         found = float(answer)
     except (TypeError, ValueError, RuntimeError) as error:
-        kind = (
-            f"a tensor of shape {list(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
-        )
-        raise Wrong(f"One number is asked for; this is {kind}.") from error
+        shape = f" of shape {list(answer.shape)}" if isinstance(answer, Tensor) else ""
+        raise Wrong(f"One number is asked for; this is {type(answer).__name__}{shape}.") from error
     if not math.isfinite(found):
         raise Wrong(f"A number is asked for; this is {found}.")
     return found
@@ -104,22 +102,3 @@ def check_equal(found: Any, right: Any, known: dict[str, Any], otherwise: str) -
         if found == value:
             raise Wrong(why)
     raise Wrong(otherwise)
-
-
-def miswritten(code: str, wrong: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, str]]:
-    """An exercise's mistakes, by name: `code` with a mistake, and the words of the message that it must get.
-
-    wrong: by name, what stands in place of `...`, and the words; or text to replace, what stands in its place
-    (and so on, in pairs), and the words. ValueError if the text to replace is not there.
-    """
-    made = {}
-    for name, (*edits, words) in wrong.items():
-        cell = code
-        if len(edits) == 1:
-            edits = ["...", *edits]
-        for old, new in zip(edits[::2], edits[1::2], strict=True):
-            if old not in cell:
-                raise ValueError(f"'{old}' is not in the cell with the mistake '{name}'")
-            cell = cell.replace(old, new)
-        made[name] = cell, words
-    return made

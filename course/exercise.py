@@ -29,8 +29,9 @@ class Exercise:
     number: lesson and place, "03.2". grade: a key of POINTS. text: Markdown; says what is asked, and of which
     shape. starter: the cell to complete, whose open places are `...`; runs as it is. answer: the name it
     gives the answer. check: raises Wrong if the answer is wrong, with the reason. solution: the cell
-    completed. mistakes: by name of the mistake, a completed cell with it and words of the message that it
-    must get. hints: from vague to plain.
+    completed. wrong: by name of a mistake, what stands in place of the starter's `...`, or text of the
+    solution and what stands in its place (and so on, in pairs); last the words of the message that it must
+    get. hints: from vague to plain.
     """
 
     number: str
@@ -41,13 +42,26 @@ class Exercise:
     answer: str
     check: Callable[[Any], None]
     solution: str
-    mistakes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    wrong: dict[str, tuple[str, ...]] = field(default_factory=dict)
     hints: tuple[str, ...] = ()
 
     @property
     def points(self) -> int:
         """What a right answer is worth."""
         return POINTS[self.grade]
+
+    @property
+    def mistakes(self) -> dict[str, tuple[str, str]]:
+        """By name, a completed cell with the mistake and words of its message; ValueError if it has none."""
+        made = {}
+        for name, (*edits, words) in self.wrong.items():
+            cell, pairs = (self.starter, ["...", *edits]) if len(edits) == 1 else (self.solution, edits)
+            for old, new in zip(pairs[::2], pairs[1::2], strict=True):
+                if old not in cell:
+                    raise ValueError(f"'{old}' is not in the cell with the mistake '{name}'")
+                cell = cell.replace(old, new)
+            made[name] = cell, words
+        return made
 
     def verdict(self, answer: Any) -> str:
         """What the student reads: right, not answered yet, or why it is wrong."""

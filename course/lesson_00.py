@@ -9,7 +9,7 @@ from traflow_lib.jump import JumpMap
 from traflow_lib.pairs import sample_noise
 from traflow_lib.solvers import solve
 
-from .checking import asked, check_number, check_tensor, miswritten, number
+from .checking import asked, check_number, check_tensor, number
 from .exercise import Exercise, Wrong
 
 
@@ -162,10 +162,10 @@ $t = 1$ to $t = 0$ takes *every* noise, as a function of the modes' means `[K, D
         check=_mean_of_a_mixture,
         solution="""def one_step(means, weights):
     return weights @ means""",
-        mistakes={
-            "equal weights": ("def one_step(means, weights):\n    return means.mean(0)", "equal weights"),
-            "the sign": ("def one_step(means, weights):\n    return -(weights @ means)", "sign"),
-            "no sum": ("def one_step(means, weights):\n    return weights[:, None] * means", "shape"),
+        wrong={
+            "equal weights": ("means.mean(0)", "equal weights"),
+            "the sign": ("-(weights @ means)", "sign"),
+            "no sum": ("weights[:, None] * means", "shape"),
         },
         hints=(
             "At $t = 1$ the state says nothing about the data. What is the best guess of $x_0$ then?",
@@ -183,20 +183,17 @@ every noise exactly to the end of its path.""",
         answer="flow",
         check=_exact_in_one_step,
         solution=_MIXTURE,
-        mistakes=miswritten(
-            _MIXTURE,
-            {
-                "data that are noise already": ("zeros(1, 2, 2)", "eye(2)[None]", "spread"),
-                "two narrow modes": (
-                    "[[1.0, -0.5]]",
-                    "[[1.0, -0.5], [-1.0, 0.5]]",
-                    "zeros(1",
-                    "zeros(2",
-                    "have to part",
-                ),
-            },
-        )
-        | {"means only": ("import torch\n\nflow = torch.zeros(1, 2)", "Tensor")},
+        wrong={
+            "data that are noise already": ("zeros(1, 2, 2)", "eye(2)[None]", "spread"),
+            "two narrow modes": (
+                "[[1.0, -0.5]]",
+                "[[1.0, -0.5], [-1.0, 0.5]]",
+                "zeros(1",
+                "zeros(2",
+                "have to part",
+            ),
+            "means only": ("torch.zeros(1, 2)", "Tensor"),
+        },
         hints=(
             "One step puts every sample on the same point. So where must all the paths end?",
             "A covariance may be zero.",
@@ -213,15 +210,12 @@ with **two** calls of `F`.""",
         answer="two_calls",
         check=_two_calls,
         solution=_TWO,
-        mistakes=miswritten(
-            _TWO,
-            {
-                "the time direction": ("0.5 - 1.0", "1.0 - 0.5", "0.0 - 0.5", "0.5 - 0.0", "wrong way"),
-                "the second call at t = 1": ("F(half, 0.5", "F(half, 1.0", "asked at t = 1"),
-                "the second call at the noise": ("F(half", "F(x1", "about the noise"),
-            },
-        )
-        | {"one call": ("def two_calls(F, x1):\n    return x1 - F(x1, 1.0, 0.0)", "one call")},
+        wrong={
+            "the time direction": ("0.5 - 1.0", "1.0 - 0.5", "0.0 - 0.5", "0.5 - 0.0", "wrong way"),
+            "the second call at t = 1": ("F(half, 0.5", "F(half, 1.0", "asked at t = 1"),
+            "the second call at the noise": ("F(half", "F(x1", "about the noise"),
+            "one call": ("x1 - F(x1, 1.0, 0.0)", "one call"),
+        },
         hints=(
             "$G(x_t, t, s) = x_t + (s - t)\\,F(x_t, t, s)$. What are $t$ and $s$ in each of the two jumps?",
             "Write $G$ as a function of its own first, and then nest it.",
@@ -238,16 +232,13 @@ the discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gauss
         answer="off_support",
         check=_off_support,
         solution=_OFF,
-        mistakes=miswritten(
-            _OFF,
-            {
-                "the radius on a line": ("math.sqrt(2 * math.log(100))", "2.576", "on a line"),
-                "the radius squared": ("math.sqrt(2 * math.log(100))", "9.21", "squared"),
-                "outside of any disc": (".min(dim=1).values", ".max(dim=1).values", "some disc"),
-                "a sum for a mean": ("mean()", "sum()", "a share of all"),
-                "inside": (">", "<=", "inside"),
-            },
-        ),
+        wrong={
+            "the radius on a line": ("math.sqrt(2 * math.log(100))", "2.576", "on a line"),
+            "the radius squared": ("math.sqrt(2 * math.log(100))", "9.21", "squared"),
+            "outside of any disc": (".min(dim=1).values", ".max(dim=1).values", "some disc"),
+            "a sum for a mean": ("mean()", "sum()", "a share of all"),
+            "inside": (">", "<=", "inside"),
+        },
         hints=(
             "A sample is on the support if it is in *one* of the discs. Which mode is worth looking at?",
             "Of a round Gaussian in the plane a disc of radius $r$ holds $1 - e^{-r^2 / 2\\sigma^2}$.",
@@ -264,14 +255,11 @@ function that finds the **smallest** number of Euler steps with which the paired
         answer="fewest_steps",
         check=_fewest_steps,
         solution=_FEWEST,
-        mistakes=miswritten(
-            _FEWEST,
-            {
-                "a mean distance": ("square().sum(1).mean().sqrt", "norm(dim=1).mean", "mean distance"),
-                "a mean for a sum": (".sum(1)", "", "a sum over the coordinates"),
-                "doubling": ("+= 1", "*= 2", "Fewer steps"),
-            },
-        ),
+        wrong={
+            "a mean distance": ("square().sum(1).mean().sqrt", "norm(dim=1).mean", "mean distance"),
+            "a mean for a sum": (".sum(1)", "", "a sum over the coordinates"),
+            "doubling": ("+= 1", "*= 2", "Fewer steps"),
+        },
         hints=(
             "Try 1, 2, 3 ... and stop at the first number that is good enough.",
             "The paired error is the root of the mean squared distance from `accurate`.",

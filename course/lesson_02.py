@@ -8,7 +8,7 @@ from traflow_lib.flow import GaussianFlow, chord
 from traflow_lib.pairs import sample_noise
 from traflow_lib.solvers import CALLS_PER_STEP, solve
 
-from .checking import asked, check_number, check_tensor, miswritten
+from .checking import asked, check_number, check_tensor
 from .exercise import Exercise, Wrong
 
 
@@ -150,16 +150,13 @@ the `i`-th is to be paired with the `i`-th of `x1`, which stays as it is.""",
         answer="without_crossing",
         check=_without_crossing,
         solution=_SORT.replace("...", "x0.sort().values[x1.argsort().argsort()]"),
-        mistakes=miswritten(
-            _SORT,
-            {
-                "data by themselves": ("x0.sort().values", "the noises are not"),
-                "the other order": ("x0.sort().values[(-x1).argsort().argsort()]", "every other"),
-                "order for place": ("x0.sort().values[x1.argsort()]", "which place"),
-                "nothing done": ("x0", "Nothing has changed"),
-                "the noises": ("x1.double()", "other data"),
-            },
-        ),
+        wrong={
+            "data by themselves": ("x0.sort().values", "the noises are not"),
+            "the other order": ("x0.sort().values[(-x1).argsort().argsort()]", "every other"),
+            "order for place": ("x0.sort().values[x1.argsort()]", "which place"),
+            "nothing done": ("x0", "Nothing has changed"),
+            "the noises": ("x1.double()", "other data"),
+        },
         hints=(
             "The smallest noise gets the smallest data point, and so on.",
             "How many noises are smaller than this one? That is its place. (Twice `argsort` says it, too.)",
@@ -176,15 +173,12 @@ steps**. After how many samples has it paid for itself? Count as in section 6: i
         answer="samples",
         check=_break_even,
         solution=_COST,
-        mistakes=miswritten(
-            _COST,
-            {
-                "the student for nothing": ("(32 - 1)", "32", "not free"),
-                "no backward pass": ("3 * ", "", "forward pass"),
-                "one call a step of RK4": (" * 4", "", "RK4"),
-                "no pairs": ("(pairs + training)", "training", "Where do the pairs"),
-            },
-        ),
+        wrong={
+            "the student for nothing": ("(32 - 1)", "32", "not free"),
+            "no backward pass": ("3 * ", "", "forward pass"),
+            "one call a step of RK4": (" * 4", "", "RK4"),
+            "no pairs": ("(pairs + training)", "training", "Where do the pairs"),
+        },
         hints=(
             "What is paid once, and what is saved with each sample?",
             "A training step counts three calls for each sample of its batch.",
@@ -201,11 +195,11 @@ sample back to where it began. What is the **straightness** of its paths? By han
         answer="value",
         check=_straightness,
         solution=_PATHS,
-        mistakes={
-            "standing still": ("value = 0.0", "stand still"),
-            "the floor": ("import math\nvalue = math.pi / 2", "floor"),
-            "the root": (f"{_PATHS} ** 0.5", "the root of it"),
-            "random chords": ("value = 2", "random chords"),
+        wrong={
+            "standing still": ("0.0", "stand still"),
+            "the floor": ("3.1416 / 2", "floor"),
+            "the root": ("straightness(path)", "straightness(path) ** 0.5", "the root of it"),
+            "random chords": ("2", "random chords"),
         },
         hints=(
             "A chord of length 0: straightness is then the mean square of the velocity along the path.",
@@ -223,15 +217,12 @@ to $0$ is exact and **two** are not: twice the calls, and worse. The function ge
         answer="speed",
         check=_one_step_by_luck,
         solution=_SPEED.replace("...", "1 + torch.cos(2 * torch.pi * t) - torch.cos(4 * torch.pi * t)"),
-        mistakes=miswritten(
-            _SPEED,
-            {
-                "the lesson's": ("1 + torch.sin(2 * torch.pi * t)", "so are two"),
-                "an even travel": ("torch.ones_like(t)", "even travel"),
-                "a cosine": ("1 + torch.cos(2 * torch.pi * t)", "ends at -2"),
-                "slow at the noise": ("2 * (1 - t)", "ends at 0"),
-            },
-        ),
+        wrong={
+            "the lesson's": ("1 + torch.sin(2 * torch.pi * t)", "so are two"),
+            "an even travel": ("torch.ones_like(t)", "even travel"),
+            "a cosine": ("1 + torch.cos(2 * torch.pi * t)", "ends at -2"),
+            "slow at the noise": ("2 * (1 - t)", "ends at 0"),
+        },
         hints=(
             "One step looks at $t = 1$, two at $t = 1$ and $t = \\tfrac12$. What must be equal to what?",
             "Begin with any $v$ that has another value at $\\tfrac12$ than at 1; then mend its mean.",
@@ -250,27 +241,20 @@ straightness 0.""",
         answer="reflowed",
         check=_field_after_reflow,
         solution=_AFTER,
-        mistakes=miswritten(
-            _AFTER,
-            {
-                "the sign": ("x1 - (mean + std * x1)", "mean + std * x1 - x1", "sign"),
-                "the variance": ("var.sqrt()", "var", "or its root"),
-                "the state for the noise": (
-                    "x1 = (z - (1 - t) * mean) / (t + (1 - t) * std)",
-                    "x1 = z",
-                    "At t = 1",
-                ),
-                "the time direction": ("t, std = t[:, None]", "t, std = 1 - t[:, None]", "exchanged"),
-            },
-        )
-        | {
+        wrong={
+            "the sign": ("x1 - (mean + std * x1)", "mean + std * x1 - x1", "sign"),
+            "the variance": ("var.sqrt()", "var", "or its root"),
+            "the state for the noise": (
+                "x1 = (z - (1 - t) * mean) / (t + (1 - t) * std)",
+                "x1 = z",
+                "At t = 1",
+            ),
+            "the time direction": ("t, std = t[:, None]", "t, std = 1 - t[:, None]", "exchanged"),
             "the first flow": (
-                """from traflow_lib.flow import GaussianFlow
-
-def reflowed(z, t, mean, var):
-    return GaussianFlow(mean, var.diag())(z, t)""",
+                _AFTER[_AFTER.index("    t, std") :],
+                "    from traflow_lib import flow\n    return flow.GaussianFlow(mean, var.diag())(z, t)",
                 "first flow's",
-            )
+            ),
         },
         hints=(
             "Where does the noise $x_1$ end? A Gaussian is only moved and stretched.",

@@ -8,7 +8,7 @@ from traflow_lib.objectives.ctm import soft_consistency
 from traflow_lib.pairs import sample_noise
 from traflow_lib.solvers import solve
 
-from .checking import asked, check_number, check_tensor, miswritten, number
+from .checking import asked, check_number, check_tensor, number
 from .exercise import Exercise, Unanswered, Wrong
 
 
@@ -163,7 +163,8 @@ _AVERAGE = """def average_velocity(x, t, s, c):
     # (std_t - std_s) / (t - s), with the difference of squares divided out; blind to s only for c = 0
     return x * (t + s - c * (2 - t - s)) / (std_t * (std_t + std_s))"""
 
-_NAIVE = _AVERAGE.rsplit("\n", 2)[0] + "\n    return (1 - std_s / std_t) * x / (t - s)"
+_RIGHT = "x * (t + s - c * (2 - t - s)) / (std_t * (std_t + std_s))"
+_NAIVE = "(1 - std_s / std_t) * x / (t - s)"
 
 _LOSS = "def loss(x0, c, N):\n    return ..."
 
@@ -202,15 +203,12 @@ collapsed map the exact jump map?""",
         answer="field",
         check=_field_of_the_collapse,
         solution=_FIELD.replace("...", "(x - c) / s[:, None]  # the exact field of data that are all at c"),
-        mistakes=miswritten(
-            _FIELD,
-            {
-                "the sign": ("(c - x) / s[:, None]", "towards the noise"),
-                "no time": ("x - c", "how much time"),
-                "the time direction": ("(x - c) / (1 - s[:, None])", "exchanged"),
-                "no centre": ("x / s[:, None]", "Where does it end"),
-            },
-        ),
+        wrong={
+            "the sign": ("(c - x) / s[:, None]", "towards the noise"),
+            "no time": ("x - c", "how much time"),
+            "the time direction": ("(x - c) / (1 - s[:, None])", "exchanged"),
+            "no centre": ("x / s[:, None]", "Where does it end"),
+        },
         hints=(
             "Differentiate $G = \\tfrac st x + (1 - \\tfrac st)\\,c$ by $s$; then put the landing point in.",
             "The first exercise of lesson 01 has met this field.",
@@ -228,16 +226,13 @@ depend on $s$?""",
         answer="average_velocity",
         check=_average_velocity,
         solution=_AVERAGE,
-        mistakes=miswritten(_AVERAGE, {"the sign": ("return x", "return -x", "sign")})
-        | miswritten(
-            _NAIVE,
-            {
-                "variances": (".sqrt()", "", "these are variances"),
-                "the landing": ("(1 - std_s / std_t) * x / (t - s)", "std_s / std_t * x", "lands"),
-                "a guard": ("(t - s)", "(t - s).clamp(min=1e-6)", "over no time"),
-            },
-        )
-        | {"zero by zero": (_NAIVE, "zero is divided")},
+        wrong={
+            "the sign": ("return x", "return -x", "sign"),
+            "variances": (_RIGHT, _NAIVE, ".sqrt()", "", "these are variances"),
+            "the landing": (_RIGHT, "std_s / std_t * x", "lands"),
+            "a guard": (_RIGHT, _NAIVE, "(t - s)", "(t - s).clamp(min=1e-6)", "over no time"),
+            "zero by zero": (_RIGHT, _NAIVE, "zero is divided"),
+        },
         hints=(
             "$F = (G - x)/(s - t)$, and the flow only rescales: $G = x\\,\\sigma(s)/\\sigma(t)$.",
             "At $s = t$ take the velocity there, or get rid of $t - s$: $a - b = (a^2 - b^2)/(a + b)$.",
@@ -255,15 +250,12 @@ against collapse?""",
         answer="loss",
         check=_loss_of_the_collapse,
         solution=_LOSS.replace("...", "((x0 - c) ** 2).mean() / N  # a finer grid makes collapse cheaper"),
-        mistakes=miswritten(
-            _LOSS,
-            {
-                "the first interval": ("((x0 - c) ** 2).mean()", "in the first interval"),
-                "nothing": ("0.0", "except for one"),
-                "a sum for a mean": ("((x0 - c) ** 2).sum(1).mean() / N", "their sum"),
-                "no centre": ("(x0**2).mean() / N", "takes 0"),
-            },
-        ),
+        wrong={
+            "the first interval": ("((x0 - c) ** 2).mean()", "in the first interval"),
+            "nothing": ("0.0", "except for one"),
+            "a sum for a mean": ("((x0 - c) ** 2).sum(1).mean() / N", "their sum"),
+            "no centre": ("(x0**2).mean() / N", "takes 0"),
+        },
         hints=(
             "For which $k$ do $f(x_{t_k}, t_k)$ and $f(x_{t_{k-1}}, t_{k-1})$ differ at all?",
             "$f(x, 0) = x$, whatever the map. And $k$ is drawn evenly from $1 \\dots N$.",
@@ -280,16 +272,13 @@ and to the end again.""",
         answer="renoised",
         check=_second_calls,
         solution=_AGAIN,
-        mistakes=miswritten(
-            _AGAIN,
-            {
-                "the time direction": ("s * noise + (1 - s) * x", "(1 - s) * noise + s * x", "exchanged"),
-                "noise on top": ("(1 - s) * x", "x", "full size"),
-                "f at t = 1": ("* x, s)", "* x, 1.0)", "at t = 1"),
-                "the old noise": ("s * noise", "s * x1", "old noise"),
-            },
-        )
-        | {"one call": ("def renoised(f, x1, times, noises):\n    return f(x1, 1.0)", "one call")},
+        wrong={
+            "the time direction": ("s * noise + (1 - s) * x", "(1 - s) * noise + s * x", "exchanged"),
+            "noise on top": ("(1 - s) * x", "x", "full size"),
+            "f at t = 1": ("* x, s)", "* x, 1.0)", "at t = 1"),
+            "the old noise": ("s * noise", "s * x1", "old noise"),
+            "one call": ("f(x1, 1.0)", "one call"),
+        },
         hints=(
             "Back up to time $s$ is a point on the chord of the guess and fresh noise.",
             "$x_s = s\\,\\varepsilon + (1 - s)\\,\\hat x$; what does $f$ have to be told beside it?",
@@ -307,12 +296,12 @@ first, then measure (in double precision), and explain what surprises you.""",
         answer="powers",
         check=_powers,
         solution=_MEASURE,
-        mistakes={
-            "orders": (_GUESS.format(1, 2, 2), "of a whole walk. Here"),
-            "of a step": (_GUESS.format(2, 3, 3), "The loss squares it"),
-            "orders squared": (_GUESS.format(2, 4, 4), "One step is shorter"),
-            "as promised": (_GUESS.format(4, 6, 6), "Measure it"),
-            "Heun as Euler": (_GUESS.format(4, 4, 8), "heun is too small"),
+        wrong={
+            "orders": (_MEASURE, _GUESS.format(1, 2, 2), "of a whole walk. Here"),
+            "of a step": (_MEASURE, _GUESS.format(2, 3, 3), "The loss squares it"),
+            "orders squared": (_MEASURE, _GUESS.format(2, 4, 4), "One step is shorter"),
+            "as promised": (_MEASURE, _GUESS.format(4, 6, 6), "Measure it"),
+            "Heun as Euler": (_MEASURE, _GUESS.format(4, 4, 8), "heun is too small"),
         },
         hints=(
             "The exact map decodes a state to its own end: the loss compares the ends of $x_t$ and $x_u$.",

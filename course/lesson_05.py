@@ -5,7 +5,7 @@ import torch
 from traflow_lib.flow import GaussianFlow, chord
 from traflow_lib.jump import JumpMap
 
-from .checking import asked, check_tensor, close, miswritten, numbers
+from .checking import asked, check_tensor, close, numbers
 from .exercise import Exercise, Wrong
 from .ties import podium, told_apart
 
@@ -129,16 +129,13 @@ variants bring, at a rate of 0.05?)""",
         answer="chance",
         check=_chance,
         solution=_CHANCE.replace("...", "n * rate, 1 - (1 - rate) ** n"),
-        mistakes=miswritten(
-            _CHANCE,
-            {
-                "added up": ("n * rate, n * rate", "can exceed 1"),
-                "all of them": ("n * rate, rate**n", "that all of them seem"),
-                "none": ("n * rate, (1 - rate) ** n", "that not one"),
-                "not all": ("n * rate, 1 - rate**n", "leaves out only"),
-                "one comparison": ("rate, 1 - (1 - rate) ** n", "The first number"),
-            },
-        ),
+        wrong={
+            "added up": ("n * rate, n * rate", "can exceed 1"),
+            "all of them": ("n * rate, rate**n", "that all of them seem"),
+            "none": ("n * rate, (1 - rate) ** n", "that not one"),
+            "not all": ("n * rate, 1 - rate**n", "leaves out only"),
+            "one comparison": ("rate, 1 - (1 - rate) ** n", "The first number"),
+        },
         hints=("When does not a single one seem to differ?", "Chances of independent things multiply."),
     ),
     Exercise(
@@ -154,15 +151,12 @@ $z_t = t\,x_1 + (1 - t)\,\hat x_0$, from `x0` ($\hat x_0$, `[B, 2]`), `c` (`[2]`
         answer="residual",
         check=_residual,
         solution=_RESIDUAL.replace("...", "s * (x0 - c) * (1 / t - 1 / u)"),
-        mistakes=miswritten(
-            _RESIDUAL,
-            {
-                "no residual": ("0 * x0", "stops at s > 0"),
-                "the sign": ("s * (x0 - c) * (1 / u - 1 / t)", "turn it round"),
-                "without s": ("(x0 - c) * (1 / t - 1 / u)", "Where is s?"),
-                "one jump": ("s * (x0 - c) / t", "first jump alone"),
-            },
-        ),
+        wrong={
+            "no residual": ("0 * x0", "stops at s > 0"),
+            "the sign": ("s * (x0 - c) * (1 / u - 1 / t)", "turn it round"),
+            "without s": ("(x0 - c) * (1 / t - 1 / u)", "Where is s?"),
+            "one jump": ("s * (x0 - c) / t", "first jump alone"),
+        },
         hints=(
             "Write G(z_t, t, s) as a mixture of z_t and c: which share has each?",
             "z_t / t is x_1 and a multiple of the data. Take the same from u away.",
@@ -182,16 +176,13 @@ no quarrel?)""",
         answer="held",
         check=_crossing,
         solution=_HELD,
-        mistakes=miswritten(
-            _HELD,
-            {
-                "the other target": ("slope * u * z", "z", "which output and velocity want"),
-                "z for z_u": ("slope * u * z", "slope * z", "takes z_u for z"),
-                "the mean of z_u": ("slope * u * z", "u * z", "This is the mean of z_u"),
-                "the covariance": ("(u - (1", "(u + (1", "has a minus in it"),
-                "a deviation": ("    variance", "    c = c**2\n    variance", "not its deviation"),
-            },
-        ),
+        wrong={
+            "the other target": ("slope * u * z", "z", "which output and velocity want"),
+            "z for z_u": ("slope * u * z", "slope * z", "takes z_u for z"),
+            "the mean of z_u": ("slope * u * z", "u * z", "This is the mean of z_u"),
+            "the covariance": ("(u - (1", "(u + (1", "has a minus in it"),
+            "a deviation": ("    variance", "    c = c**2\n    variance", "not its deviation"),
+        },
         hints=(
             "Two steps: first E[Y | z_u] as a multiple of z_u, then the mean of z_u when x_1 is known.",
             "Of two centred Gaussians, E[Y | z] = Cov(Y, z) / Var(z) times z.",
@@ -211,18 +202,15 @@ for each p-value that is told apart, in the order in which they are given.""",
         answer="told_apart",
         check=told_apart,
         solution=_HOLM,
-        mistakes=miswritten(
-            _HOLM,
-            {
-                "no correction": ("level / (n - k)", "level", "against the whole level"),
-                "one bound": ("level / (n - k)", "level / n", "against the strictest bound"),
-                "no stop": ("break", "continue", "goes on after"),
-                "bounds turned round": ("(n - k)", "(k + 1)", "bounds are turned round"),
-                "not sorted": ("sorted(range(n), key=p.__getitem__)", "range(n)", "the order they came in"),
-                "sorted verdicts": ("told[i] = True", "told[k] = True", "order of the sorted p-values"),
-                "level for apart": ("return told", "return [not x for x in told]", "this is turned round"),
-            },
-        ),
+        wrong={
+            "no correction": ("level / (n - k)", "level", "against the whole level"),
+            "one bound": ("level / (n - k)", "level / n", "against the strictest bound"),
+            "no stop": ("break", "continue", "goes on after"),
+            "bounds turned round": ("(n - k)", "(k + 1)", "bounds are turned round"),
+            "not sorted": ("sorted(range(n), key=p.__getitem__)", "range(n)", "the order they came in"),
+            "sorted verdicts": ("told[i] = True", "told[k] = True", "order of the sorted p-values"),
+            "level for apart": ("return told", "return [not x for x in told]", "this is turned round"),
+        },
         hints=(
             "Sort the places, not the values: then you know whose p you look at.",
             "`sorted(range(n), key=lambda i: p[i])`; start with False for everybody.",
@@ -245,18 +233,15 @@ Try it on the table. Is the method with the next smallest mean level? And one wh
         answer="level",
         check=podium,
         solution=_PODIUM,
-        mistakes=miswritten(
-            _PODIUM,
-            {
-                "not paired": ("ttest_rel", "ttest_ind", "not paired"),
-                "no correction": ("0.05 / len(left)", "0.05", "Where is the correction"),
-                "one bound": ("0.05 / len(left)", "0.05 / len(p)", "All rivals have the strictest"),
-                "one side": ("errors[first])", "errors[first], alternative='greater')", "one side"),
-                "its own rival": ("len(left):", "(len(left) + 1):", "among its own rivals"),
-                "without the first": ("{first, *left}", "set(left)", "Where is the first"),
-                "told apart": ("{first, *left}", "set(p) - set(left)", "that are told apart"),
-            },
-        ),
+        wrong={
+            "not paired": ("ttest_rel", "ttest_ind", "not paired"),
+            "no correction": ("0.05 / len(left)", "0.05", "Where is the correction"),
+            "one bound": ("0.05 / len(left)", "0.05 / len(p)", "All rivals have the strictest"),
+            "one side": ("errors[first])", "errors[first], alternative='greater')", "one side"),
+            "its own rival": ("len(left):", "(len(left) + 1):", "among its own rivals"),
+            "without the first": ("{first, *left}", "set(left)", "Where is the first"),
+            "told apart": ("{first, *left}", "set(p) - set(left)", "that are told apart"),
+        },
         hints=(
             "Collect the p-values by name, then sort the names by them.",
             "Strike names off the sorted list from the front, as long as Holm's bound holds.",

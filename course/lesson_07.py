@@ -5,7 +5,7 @@ import torch
 from traflow_lib.flow import GaussianMixtureFlow
 from traflow_lib.solvers import CALLS_PER_STEP, solve
 
-from .checking import asked, check_number, check_tensor, miswritten
+from .checking import asked, check_number, check_tensor
 from .exercise import Exercise, Wrong
 
 
@@ -146,15 +146,12 @@ which the `share` is reached (0.25: a quarter). How many **days** does the teach
         answer="days",
         check=_days,
         solution=DAYS,
-        mistakes=miswritten(
-            DAYS,
-            {
-                "a MAC is one operation": ("2 * macs", "macs", "half of it"),
-                "Heun calls once, too": ("2 * steps * 2 * macs", "steps * macs", "a quarter of it"),
-                "faster at a quarter": ("/ (share * 989e12)", "* share / 989e12", "not shorter"),
-                "hours": ("86400", "3600", "hours"),
-            },
-        ),
+        wrong={
+            "a MAC is one operation": ("2 * macs", "macs", "half of it"),
+            "Heun calls once, too": ("2 * steps * 2 * macs", "steps * macs", "a quarter of it"),
+            "faster at a quarter": ("/ (share * 989e12)", "* share / 989e12", "not shorter"),
+            "hours": ("86400", "3600", "hours"),
+        },
         hints=(
             "Section 7 counts the same for the whole recipe.",
             "How many calls are in a step of Heun, and how many operations in a multiply-accumulate?",
@@ -173,15 +170,12 @@ distribution: divided by $N$).""",
         answer="mixed",
         check=_moments,
         solution=MIXED,
-        mistakes=miswritten(
-            MIXED,
-            {
-                "within the halves only": (" + torch.outer(half, half)", "", "is missing"),
-                "the whole gap for its half": ("M @ m) / 2\n    cov", "M @ m)\n    cov", "too large"),
-                "one side mirrored": (" @ M.T", "", "two sides"),
-                "the real mean": ("(m + M @ m) / 2", "m", "another mean"),
-            },
-        ),
+        wrong={
+            "within the halves only": (" + torch.outer(half, half)", "", "is missing"),
+            "the whole gap for its half": ("M @ m) / 2\n    cov", "M @ m)\n    cov", "too large"),
+            "one side mirrored": (" @ M.T", "", "two sides"),
+            "the real mean": ("(m + M @ m) / 2", "m", "another mean"),
+        },
         hints=(
             "A mixture spreads in two ways: within each half, and between the halves' means.",
             "How far is each half's mean from the common mean?",
@@ -203,15 +197,12 @@ are in bf16, it has to be as good as it is in float32.""",
         answer="average",
         check=_average,
         solution=AVERAGE,
-        mistakes=miswritten(
-            AVERAGE,
-            {
-                "no warm-up": ("min(d, (1 + n) / (10 + n))", "d", "warm-up is missing"),
-                "new for old": ("keep * a + (1 - keep) * w", "keep * w + (1 - keep) * a", "places"),
-                "kept in bf16": ("start.float()", "start", "hardly moves"),
-                "counted from one": ("enumerate(weights)", "enumerate(weights, 1)", "ahead"),
-            },
-        ),
+        wrong={
+            "no warm-up": ("min(d, (1 + n) / (10 + n))", "d", "warm-up is missing"),
+            "new for old": ("keep * a + (1 - keep) * w", "keep * w + (1 - keep) * a", "places"),
+            "kept in bf16": ("start.float()", "start", "hardly moves"),
+            "counted from one": ("enumerate(weights)", "enumerate(weights, 1)", "ahead"),
+        },
         hints=(
             "Between 1 and 2, bf16 has a number every 1/128. How far does a step move the average?",
             "The weights may stay as they are. What you add them to may not.",
@@ -232,23 +223,20 @@ over all pairs of different samples. `noise` and `images` are `[N, D]` or `[N, C
         answer="steepest",
         check=_steepest,
         solution=STEEPEST,
-        mistakes=miswritten(
-            STEEPEST,
-            {
-                "a sample and itself": (
-                    "torch.pdist(x.flatten(1))",
-                    "torch.cdist(x.flatten(1), x.flatten(1))",
-                    "0/0",
-                ),
-                "turned round": (
-                    "between_images / between_noises",
-                    "between_noises / between_images",
-                    "turned round",
-                ),
-                "the closest noises": (".max()", "[between_noises.argmin()]", "two closest"),
-                "on average": (".max()", ".mean()", "mean over all pairs"),
-            },
-        ),
+        wrong={
+            "a sample and itself": (
+                "torch.pdist(x.flatten(1))",
+                "torch.cdist(x.flatten(1), x.flatten(1))",
+                "0/0",
+            ),
+            "turned round": (
+                "between_images / between_noises",
+                "between_noises / between_images",
+                "turned round",
+            ),
+            "the closest noises": (".max()", "[between_noises.argmin()]", "two closest"),
+            "on average": (".max()", ".mean()", "mean over all pairs"),
+        },
         hints=(
             "Flatten images first: the distance is over all pixels.",
             "torch.pdist and torch.cdist have all distances; one of the two has a sample's to itself, too.",

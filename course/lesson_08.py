@@ -8,7 +8,7 @@ from traflow_lib.evaluation.features import to_uint8
 from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.training.config import TrainConfig
 
-from .checking import asked, check_number, check_tensor, miswritten
+from .checking import asked, check_number, check_tensor
 from .exercise import Exercise, Wrong
 
 
@@ -131,16 +131,13 @@ between they are evenly spaced. An FID is measured of images as files hold them.
         answer="to_file",
         check=_to_file,
         solution=TO_FILE,
-        mistakes=miswritten(
-            TO_FILE,
-            {
-                "cut off, not rounded": (".round()", "", "darker"),
-                "no bounds": (".clamp(0, 255)", ".long().remainder(256)", "change places"),
-                "numbers from 0 to 1": ("(x + 1) * 127.5", "x * 255", "Half of the range"),
-                "256 steps": ("127.5", "128", ".clamp(0, 255)", ".long().remainder(256)", "leaves the range"),
-                "no bytes": (".to(torch.uint8)", "", "bytes"),
-            },
-        ),
+        wrong={
+            "cut off, not rounded": (".round()", "", "darker"),
+            "no bounds": (".clamp(0, 255)", ".long().remainder(256)", "change places"),
+            "numbers from 0 to 1": ("(x + 1) * 127.5", "x * 255", "Half of the range"),
+            "256 steps": ("127.5", "128", ".clamp(0, 255)", ".long().remainder(256)", "leaves the range"),
+            "no bytes": (".to(torch.uint8)", "", "bytes"),
+        },
         hints=("Three things, in this order: carry the range over, go to the nearest, stay within bounds.",),
     ),
     Exercise(
@@ -159,19 +156,16 @@ mean and variance of each pixel are enough (the variance divided by $N - 1$)."""
         answer="cost",
         check=_wrong_range,
         solution=COST,
-        mistakes=miswritten(
-            COST,
-            {
-                "the root forgotten": ("pixels.var(0).sum() / 4", "pixels.var(0).sum() * 1.25", "last"),
-                "a difference of variances": (
-                    "pixels.var(0).sum() / 4",
-                    "pixels.var(0).sum() * 0.75",
-                    "their roots",
-                ),
-                "means only": (" + pixels.var(0).sum() / 4", "", "means' share only"),
-                "spread only": ("means + ", "", "covariances' share only"),
-            },
-        ),
+        wrong={
+            "the root forgotten": ("pixels.var(0).sum() / 4", "pixels.var(0).sum() * 1.25", "last"),
+            "a difference of variances": (
+                "pixels.var(0).sum() / 4",
+                "pixels.var(0).sum() * 0.75",
+                "their roots",
+            ),
+            "means only": (" + pixels.var(0).sum() / 4", "", "means' share only"),
+            "spread only": ("means + ", "", "covariances' share only"),
+        },
         hints=(
             "What is the covariance of y, if that of x is C? And its product with C, and the root of that?",
             "Each mean moves half of its way to 1.",
@@ -189,26 +183,23 @@ so many GiB?""",
         answer="micro_batch",
         check=_micro_batch,
         solution=MICRO,
-        mistakes=miswritten(
-            MICRO,
-            {
-                "a line through zero": (
-                    "np.polyfit(sizes, gib, 1)",
-                    "gib[-1] / sizes[-1], 0",
-                    "does not begin at zero",
-                ),
-                "uneven passes": (
-                    "max(n for n in parts if base + slope * n <= card)",
-                    "int((card - base) / slope)",
-                    "split evenly",
-                ),
-                "one too large": (
-                    "max(n for n in parts if base + slope * n <= card)",
-                    "min([n for n in parts if base + slope * n > card] + [batch])",
-                    "does not fit",
-                ),
-            },
-        ),
+        wrong={
+            "a line through zero": (
+                "np.polyfit(sizes, gib, 1)",
+                "gib[-1] / sizes[-1], 0",
+                "does not begin at zero",
+            ),
+            "uneven passes": (
+                "max(n for n in parts if base + slope * n <= card)",
+                "int((card - base) / slope)",
+                "split evenly",
+            ),
+            "one too large": (
+                "max(n for n in parts if base + slope * n <= card)",
+                "min([n for n in parts if base + slope * n > card] + [batch])",
+                "does not fit",
+            ),
+        },
         hints=(
             "Which part of the memory is needed for one image, and which for none?",
             "numpy.polyfit draws the line. Then go through the sizes into which the batch can be split.",
@@ -227,21 +218,18 @@ it.)""",
         answer="for_inception",
         check=_for_inception,
         solution=INCEPTION,
-        mistakes=miswritten(
-            INCEPTION,
-            {
-                "never rounded": (".round().clamp(0, 255)", "", "never rounded"),
-                "the other order": (
-                    ".round().clamp(0, 255)",
-                    "",
-                    "antialias=True)",
-                    "antialias=True).round().clamp(0, 255)",
-                    "resized first",
-                ),
-                "rounded twice": ("antialias=True)", "antialias=True).round()", "rounded twice"),
-                "no antialiasing": (", antialias=True", "", "antialiasing"),
-            },
-        ),
+        wrong={
+            "never rounded": (".round().clamp(0, 255)", "", "never rounded"),
+            "the other order": (
+                ".round().clamp(0, 255)",
+                "",
+                "antialias=True)",
+                "antialias=True).round().clamp(0, 255)",
+                "resized first",
+            ),
+            "rounded twice": ("antialias=True)", "antialias=True).round()", "rounded twice"),
+            "no antialiasing": (", antialias=True", "", "antialiasing"),
+        },
         hints=("Follow one picture: network, file, filter, Inception. Where is it made of bytes?",),
     ),
 ]

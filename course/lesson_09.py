@@ -12,7 +12,7 @@ from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.evaluation.geometry import paired_rmse
 from traflow_lib.pairs import make_pairs
 
-from .checking import asked, check_equal, check_number, check_tensor, miswritten, tensor
+from .checking import asked, check_equal, check_number, check_tensor, tensor
 from .exercise import Exercise, Wrong
 
 
@@ -143,23 +143,20 @@ differences are even.)""",
         answer="box",
         check=_box,
         solution=BOX,
-        mistakes=miswritten(
-            BOX,
-            {
-                "down before across": (
-                    "return left, top, left + side, top + side",
-                    "return top, left, top + side, left + side",
-                    "changed places",
-                ),
-                "sides for edges": ("left + side, top + side", "side, side", "how wide"),
-                "the corner": ("(width - side) // 2, (height - side) // 2", "0, 0", "corner"),
-                "one pixel less": (
-                    "left + side, top + side",
-                    "left + side - 1, top + side - 1",
-                    "one pixel too small",
-                ),
-            },
-        ),
+        wrong={
+            "down before across": (
+                "return left, top, left + side, top + side",
+                "return top, left, top + side, left + side",
+                "changed places",
+            ),
+            "sides for edges": ("left + side, top + side", "side, side", "how wide"),
+            "the corner": ("(width - side) // 2, (height - side) // 2", "0, 0", "corner"),
+            "one pixel less": (
+                "left + side, top + side",
+                "left + side - 1, top + side - 1",
+                "one pixel too small",
+            ),
+        },
         hints=("How many pixels are left over across? Half of them lie to the left.",),
     ),
     Exercise(
@@ -175,17 +172,14 @@ edge.""",
         answer="face",
         check=_face,
         solution=FACE,
-        mistakes=miswritten(
-            FACE,
-            {
-                "no crop": (".crop((19, 39, 159, 179))", "", "crop is missing"),
-                "the box's axes": ("(19, 39, 159, 179)", "(39, 19, 179, 159)", "too high"),
-                "another range": (" / 127.5 - 1", " / 255", "another range"),
-                "channels last": (".permute(2, 0, 1)", "", "shape"),
-                "axes turned": ("(2, 0, 1)", "(2, 1, 0)", "Rows and columns"),
-            },
-        )
-        | miswritten(TORCH_FACE, {"no antialiasing": (", antialias=True", "", "stripes")}),
+        wrong={
+            "no crop": (".crop((19, 39, 159, 179))", "", "crop is missing"),
+            "the box's axes": ("(19, 39, 159, 179)", "(39, 19, 179, 159)", "too high"),
+            "another range": (" / 127.5 - 1", " / 255", "another range"),
+            "channels last": (".permute(2, 0, 1)", "", "shape"),
+            "axes turned": ("(2, 0, 1)", "(2, 1, 0)", "Rows and columns"),
+            "no antialiasing": (FACE, TORCH_FACE.replace(", antialias=True", ""), "stripes"),
+        },
         hints=(
             "The box is that of the exercise before.",
             "An array of Pillow has rows, columns and channels, in this order.",
@@ -204,15 +198,12 @@ they are solved online.""",
         answer="gib",
         check=_disk,
         solution=DISK,
-        mistakes=miswritten(
-            DISK,
-            {
-                "a state too few": ("(steps + 1)", "steps", "One state is missing"),
-                "float32 for all": ("2 * (steps + 1)", "4 * (steps + 1)", "two bytes"),
-                "GB for GiB": ("2**30", "1e9", "1000^3"),
-                "the path alone": ("4 + 4 + ", "", "path alone"),
-            },
-        ),
+        wrong={
+            "a state too few": ("(steps + 1)", "steps", "One state is missing"),
+            "float32 for all": ("2 * (steps + 1)", "4 * (steps + 1)", "two bytes"),
+            "GB for GiB": ("2**30", "1e9", "1000^3"),
+            "the path alone": ("4 + 4 + ", "", "path alone"),
+        },
         hints=("How many bytes has a float16, how many a float32?", "Three steps have four states."),
     ),
     Exercise(
@@ -228,17 +219,10 @@ by FID alone.""",
         answer="fooled",
         check=_fooled,
         solution="def fooled(reference):\n    return reference.roll(1, dims=0)",
-        mistakes={
-            "the reference": (
-                "def fooled(reference):\n    return reference.clone()",
-                "the paired error is 0",
-            ),
-            "mirrored": ("def fooled(reference):\n    return reference.flip(3)", "ruler sees"),
-            "two changed": (
-                "import torch\ndef fooled(reference):\n    order = torch.arange(len(reference))\n"
-                "    order[:2] = order[:2].flip(0)\n    return reference[order]",
-                "most images",
-            ),
+        wrong={
+            "the reference": ("reference.clone()", "the paired error is 0"),
+            "mirrored": ("reference.flip(3)", "ruler sees"),
+            "two changed": ("reference[[1, 0, *range(2, len(reference))]]", "most images"),
         },
         hints=(
             "A mean and a covariance do not know in which order the images came.",

@@ -7,7 +7,7 @@ from traflow_lib.flow import GaussianFlow, GaussianMixtureFlow, expand
 from traflow_lib.nets.edm import velocity_of_denoiser
 from traflow_lib.solvers import solve
 
-from .checking import asked, check_number, check_tensor, miswritten
+from .checking import asked, check_number, check_tensor
 from .exercise import Exercise, Wrong
 
 
@@ -166,14 +166,11 @@ time $t$ is our state $(1 - t)$ times a $y$ of the noise level `sigma`?""",
         answer="time_of",
         check=_time_of,
         solution=TIME,
-        mistakes=miswritten(
-            TIME,
-            {
-                "time reversed": ("return sigma /", "return 1 /", "must be noise"),
-                "variance kept": ("(1 + sigma)", "(1 + sigma**2) ** 0.5", "squares"),
-                "the other way": ("(1 + sigma)", "abs(1 - sigma)", "not the time of sigma"),
-            },
-        ),
+        wrong={
+            "time reversed": ("return sigma /", "return 1 /", "must be noise"),
+            "variance kept": ("(1 + sigma)", "(1 + sigma**2) ** 0.5", "squares"),
+            "the other way": ("(1 + sigma)", "abs(1 - sigma)", "not the time of sigma"),
+        },
         hints=("Section 2 has sigma as a function of t. Solve it for t.",),
     ),
     Exercise(
@@ -188,17 +185,14 @@ between 0 and 1.""",
         answer="velocity",
         check=_velocity,
         solution=VELOCITY,
-        mistakes=miswritten(
-            VELOCITY,
-            {
-                "towards the data": ("(x - data)", "(data - x)", "towards the noise"),
-                "not scaled": ("x / (1 - at), t", "x, t", "another scale"),
-                "our time for sigma": ("t / (1 - t))", "t)", "own noise level"),
-                "divided by sigma": ("(x - data) / at", "(x - data) / (at / (1 - at))", "EDM's own"),
-                "two scales": ("(x - data)", "(x / (1 - at) - data)", "one scale"),
-                "sigma as images": ("t / (1 - t))", "at / (1 - at))", "[B]"),
-            },
-        ),
+        wrong={
+            "towards the data": ("(x - data)", "(data - x)", "towards the noise"),
+            "not scaled": ("x / (1 - at), t", "x, t", "another scale"),
+            "our time for sigma": ("t / (1 - t))", "t)", "own noise level"),
+            "divided by sigma": ("(x - data) / at", "(x - data) / (at / (1 - at))", "EDM's own"),
+            "two scales": ("(x - data)", "(x / (1 - at) - data)", "one scale"),
+            "sigma as images": ("t / (1 - t))", "at / (1 - at))", "[B]"),
+        },
         hints=(
             "Two changes go in (of the state and of the noise level), and one comes out.",
             "v is the mean of x_1 - x_0, and x_1 = (x - (1 - t) x_0) / t.",
@@ -220,16 +214,13 @@ many of its steps lie below $t = 1/2$?)""",
         answer="times",
         check=_grid,
         solution=GRID,
-        mistakes=miswritten(
-            GRID,
-            {
-                "no last step": ("torch.cat([t, torch.zeros(1, dtype=t.dtype)])", "t", "n + 1 times"),
-                "noise levels": ("sigma / (1 + sigma)", "sigma", "not times"),
-                "from data to noise": ("t.dtype)])", "t.dtype)]).flip(0)", "times fall"),
-                "n parts": ("(n - 1)", "n", "do not reach"),
-                "even in sigma": ("(1 / 7)", "1", "** 7", "** 1", "even in sigma"),
-            },
-        ),
+        wrong={
+            "no last step": ("torch.cat([t, torch.zeros(1, dtype=t.dtype)])", "t", "n + 1 times"),
+            "noise levels": ("sigma / (1 + sigma)", "sigma", "not times"),
+            "from data to noise": ("t.dtype)])", "t.dtype)]).flip(0)", "times fall"),
+            "n parts": ("(n - 1)", "n", "do not reach"),
+            "even in sigma": ("(1 / 7)", "1", "** 7", "** 1", "even in sigma"),
+        },
         hints=("First the noise levels as the formula has them, then exercise 1 for all of them at once.",),
     ),
     Exercise(
@@ -250,19 +241,16 @@ teachers were not trained without classes; do not guide them.)""",
         answer="guided",
         check=_guided,
         solution=GUIDED,
-        mistakes=miswritten(
-            GUIDED,
-            {
-                "one more": ("+ w *", "+ (1 + w) *", "one ahead"),
-                "changed places": (
-                    "v = without + w * (field(x, t, label) - without)",
-                    "told = field(x, t, label)\n        v = told + w * (without - told)",
-                    "changed places",
-                ),
-                "no weight": ("+ w *", "+", "changes nothing"),
-                "towards the noise": ("x - v / steps", "x + v / steps", "against the velocity"),
-            },
-        ),
+        wrong={
+            "one more": ("+ w *", "+ (1 + w) *", "one ahead"),
+            "changed places": (
+                "v = without + w * (field(x, t, label) - without)",
+                "told = field(x, t, label)\n        v = told + w * (without - told)",
+                "changed places",
+            ),
+            "no weight": ("+ w *", "+", "changes nothing"),
+            "towards the noise": ("x - v / steps", "x + v / steps", "against the velocity"),
+        },
         hints=(
             "Two calls a step, at the same state and the same time.",
             "Check the two simple cases first: w = 1 and w = 0.",

@@ -6,7 +6,7 @@ import torch
 from traflow_lib.evaluation.frechet import frechet_distance
 from traflow_lib.evaluation.uncertainty import fd_infinity
 
-from .checking import asked, check_number, miswritten
+from .checking import asked, check_number
 from .distances import balls, kid
 from .exercise import Exercise
 
@@ -112,16 +112,13 @@ kind: both have the shape $a/n$.)""",
         answer="bias_of_the_mean",
         check=_bias_of_the_mean,
         solution=_BIAS.replace("...", "cov.trace() / n"),
-        mistakes=miswritten(
-            _BIAS,
-            {
-                "one sample": ("cov.trace()", "spread of one sample"),
-                "all of C": ("cov.sum() / n", "no products of two components"),
-                "a length": ("(cov.trace() / n) ** 0.5", "This is a length"),
-                "the root of n": ("cov.trace() / n**0.5", "What does its square do"),
-                "a mean": ("cov.diagonal().mean() / n", "mean component"),
-            },
-        ),
+        wrong={
+            "one sample": ("cov.trace()", "spread of one sample"),
+            "all of C": ("cov.sum() / n", "no products of two components"),
+            "a length": ("(cov.trace() / n) ** 0.5", "This is a length"),
+            "the root of n": ("cov.trace() / n**0.5", "What does its square do"),
+            "a mean": ("cov.diagonal().mean() / n", "mean component"),
+        },
         hints=(
             "In one dimension: what is the variance of a mean of n numbers?",
             "A squared length adds up over the components; so do their variances.",
@@ -138,16 +135,13 @@ lists of the same length; the answer is one number.""",
         answer="at_infinity",
         check=_infinity,
         solution=_INFINITY.replace("...", "np.polyfit(1 / n, values, 1)[1]"),
-        mistakes=miswritten(
-            _INFINITY,
-            {
-                "a line in n": ("np.polyfit(n, values, 1)[1]", "at no samples"),
-                "the slope": ("np.polyfit(1 / n, values, 1)[0]", "slope of the line in 1/n"),
-                "the most samples": ("values[n.argmax()]", "most samples"),
-                "a mean": ("values.mean()", "too large on average"),
-                "two points": ("(n[0] * values[0] - n[-1] * values[-1]) / (n[0] - n[-1])", "two ends only"),
-            },
-        ),
+        wrong={
+            "a line in n": ("np.polyfit(n, values, 1)[1]", "at no samples"),
+            "the slope": ("np.polyfit(1 / n, values, 1)[0]", "slope of the line in 1/n"),
+            "the most samples": ("values[n.argmax()]", "most samples"),
+            "a mean": ("values.mean()", "too large on average"),
+            "two points": ("(n[0] * values[0] - n[-1] * values[-1]) / (n[0] - n[-1])", "two ends only"),
+        },
         hints=(
             "What is 1/n for infinitely many samples?",
             "`np.polyfit(x, y, 1)` gives slope and intercept.",
@@ -166,16 +160,13 @@ and nothing else.""",
         answer="mirrored",
         check=_mirrored,
         solution=_MIRRORED.replace("...", "m**2 + ((v + m**2) ** 0.5 - v**0.5) ** 2"),
-        mistakes=miswritten(
-            _MIRRORED,
-            {
-                "all mirrored": ("4 * m**2", "all mirrored"),
-                "means only": ("m**2", "spread wider"),
-                "spreads only": ("((v + m**2) ** 0.5 - v**0.5) ** 2", "that the mean moves"),
-                "variances": ("m**2 + m**4", "not of variances"),
-                "nothing": ("0.0", "not so for the reference"),
-            },
-        ),
+        wrong={
+            "all mirrored": ("4 * m**2", "all mirrored"),
+            "means only": ("m**2", "spread wider"),
+            "spreads only": ("((v + m**2) ** 0.5 - v**0.5) ** 2", "that the mean moves"),
+            "variances": ("m**2 + m**4", "not of variances"),
+            "nothing": ("0.0", "not so for the reference"),
+        },
         hints=(
             "What are mean and variance of a mixture of N(m, v) and N(-m, v), half and half?",
             "Variance = mean of the squares less square of the mean.",
@@ -198,29 +189,25 @@ def kid(a, b):
         answer="kid",
         check=kid,
         solution=_KID,
-        mistakes=miswritten(
-            _KID,
-            {
-                "the diagonals": (
-                    "of_a.sum() - of_a.trace() + of_b.sum() - of_b.trace()\n"
-                    "    return within / (n * (n - 1))",
-                    "of_a.sum() + of_b.sum()\n    return within / n**2",
-                    "diagonals are in it",
-                ),
-                "number of terms": ("(n * (n - 1))", "n**2", "number of terms"),
-                "once": (" - 2 *", " -", "stand in the square twice"),
-                "mixed diagonal": (
-                    "between.mean()",
-                    "(between.sum() - between.trace()) / (n * (n - 1))",
-                    "belongs in",
-                ),
-                "sums": (
-                    "within / (n * (n - 1)) - 2 * between.mean()",
-                    "within - 2 * between.sum()",
-                    "added up here",
-                ),
-            },
-        ),
+        wrong={
+            "the diagonals": (
+                "of_a.sum() - of_a.trace() + of_b.sum() - of_b.trace()\n    return within / (n * (n - 1))",
+                "of_a.sum() + of_b.sum()\n    return within / n**2",
+                "diagonals are in it",
+            ),
+            "number of terms": ("(n * (n - 1))", "n**2", "number of terms"),
+            "once": (" - 2 *", " -", "stand in the square twice"),
+            "mixed diagonal": (
+                "between.mean()",
+                "(between.sum() - between.trace()) / (n * (n - 1))",
+                "belongs in",
+            ),
+            "sums": (
+                "within / (n * (n - 1)) - 2 * between.mean()",
+                "within - 2 * between.sum()",
+                "added up here",
+            ),
+        },
         hints=(
             "`x @ y.T` has all the products; three such tables are needed.",
             "How many pairs of two different samples are there? `trace` adds up the others.",
@@ -243,21 +230,18 @@ def precision_and_recall(real, fake, k):
         answer="precision_and_recall",
         check=balls,
         solution=_BALLS,
-        mistakes=miswritten(
-            _BALLS,
-            {
-                "changed places": (
-                    "in_balls(fake, real, k), in_balls(real, fake, k)",
-                    "in_balls(real, fake, k), in_balls(fake, real, k)",
-                    "changed places",
-                ),
-                "its own neighbour": ("values[:, k]", "values[:, k - 1]", "its own nearest neighbour"),
-                "every ball": ("inside.any(dim=1)", "inside", "Each ball that a sample is in"),
-                "shares of balls": ("inside.any(dim=1)", "inside.any(dim=0)", "shares of balls"),
-                "in all": ("inside.any(dim=1)", "inside.all(dim=1)", "not in all"),
-                "one number": (", in_balls(real, fake, k)", "", "2 numbers"),
-            },
-        ),
+        wrong={
+            "changed places": (
+                "in_balls(fake, real, k), in_balls(real, fake, k)",
+                "in_balls(real, fake, k), in_balls(fake, real, k)",
+                "changed places",
+            ),
+            "its own neighbour": ("values[:, k]", "values[:, k - 1]", "its own nearest neighbour"),
+            "every ball": ("inside.any(dim=1)", "inside", "Each ball that a sample is in"),
+            "shares of balls": ("inside.any(dim=1)", "inside.any(dim=0)", "shares of balls"),
+            "in all": ("inside.any(dim=1)", "inside.all(dim=1)", "not in all"),
+            "one number": (", in_balls(real, fake, k)", "", "2 numbers"),
+        },
         hints=(
             "Write one function of points, centres and k; call it twice.",
             "`torch.cdist(centres, centres)` has a zero in each row: a sample and itself.",

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from traflow_lib.reports.published import published
 
-from .checking import asked, check_equal, check_number, miswritten, number
+from .checking import asked, check_equal, check_number, number
 from .exercise import Exercise, Wrong
 
 LESS, MORE = ("fid", "sfid"), ("is", "precision", "recall")  # what is better
@@ -145,19 +145,12 @@ through 282.3 images a second with the velocity loss and through 71.5 with the c
         answer="hours",
         check=_hours,
         solution=HOURS,
-        mistakes=miswritten(
-            HOURS,
-            {
-                "speeds added": ("images / 282.3 + images / 71.5", "images / (282.3 + 71.5)", "do not add"),
-                "speeds averaged": (
-                    "images / 282.3 + images / 71.5",
-                    "2 * images / (282.3 + 71.5)",
-                    "no speed",
-                ),
-                "one loss": ("images / 282.3 + ", "", "slower one"),
-                "days": ("/ 3600", "/ 86400", "days"),
-            },
-        ),
+        wrong={
+            "speeds added": ("images / 282.3 + images / 71.5", "images / (282.3 + 71.5)", "do not add"),
+            "speeds averaged": ("images / 282.3 + images / 71.5", "2 * images / (282.3 + 71.5)", "no speed"),
+            "one loss": ("images / 282.3 + ", "", "slower one"),
+            "days": ("/ 3600", "/ 86400", "days"),
+        },
         hints=("How long does one image take, with both losses?",),
     ),
     Exercise(
@@ -173,33 +166,26 @@ or `""` where there is none. Return the set of the ids whose printed number make
         answer="unfair",
         check=_unfair,
         solution=UNFAIR,
-        mistakes=miswritten(
-            UNFAIR,
-            {
-                "less is always better": (
-                    ' if row.metric in ("fid", "sfid") else printed < value',
-                    "",
-                    "higher Inception Score",
-                ),
-                "flattered": (
-                    "printed > value if",
-                    "printed < value if",
-                    "else printed < value",
-                    "else printed > value",
-                    "*better*",
-                ),
-                "whatever differs": (
-                    'printed > value if row.metric in ("fid", "sfid") else printed < value',
-                    "printed != value",
-                    "flatter",
-                ),
-                "texts compared": (
-                    "float(row.printed), float(row.value)",
-                    "row.printed, row.value",
-                    "As text",
-                ),
-            },
-        ),
+        wrong={
+            "less is always better": (
+                ' if row.metric in ("fid", "sfid") else printed < value',
+                "",
+                "higher Inception Score",
+            ),
+            "flattered": (
+                "printed > value if",
+                "printed < value if",
+                "else printed < value",
+                "else printed > value",
+                "*better*",
+            ),
+            "whatever differs": (
+                'printed > value if row.metric in ("fid", "sfid") else printed < value',
+                "printed != value",
+                "flatter",
+            ),
+            "texts compared": ("float(row.printed), float(row.value)", "row.printed, row.value", "As text"),
+        },
         hints=(
             "Three questions to a row: is it judged, are both numbers there, and which way do they differ?",
             "Numbers in a CSV file are text until you make numbers of them.",
@@ -216,19 +202,16 @@ second` (both texts, as they are printed; positive, and maybe without a decimal 
         answer="ratios",
         check=_ratios,
         solution=RATIOS,
-        mistakes=miswritten(
-            RATIOS,
-            {
-                "low by low": ("low / most, high / least", "low / least, high / most", "*high*"),
-                "a whole unit": ("half = 0.5 * ", "half = ", "half a unit"),
-                "zeros dropped": (
-                    'len(text.partition(".")[2])',
-                    'len(f"{float(text):g}".partition(".")[2])',
-                    "is a digit",
-                ),
-                "no rounding": ("half = 0.5", "half = 0.0", "rounding hides"),
-            },
-        ),
+        wrong={
+            "low by low": ("low / most, high / least", "low / least, high / most", "*high*"),
+            "a whole unit": ("half = 0.5 * ", "half = ", "half a unit"),
+            "zeros dropped": (
+                'len(text.partition(".")[2])',
+                'len(f"{float(text):g}".partition(".")[2])',
+                "is a digit",
+            ),
+            "no rounding": ("half = 0.5", "half = 0.0", "rounding hides"),
+        },
         hints=(
             "What are the smallest and the largest number that are printed as 2.30? And as 2.3?",
             "Four ends, two ratios: which end of the second belongs to the lower one of the first?",

@@ -1,7 +1,6 @@
 """Exercises of lesson 13: a stranger's time and sign, a second time that starts at zero, an objective."""
 
 from . import checks_13
-from .checking import miswritten
 from .exercise import Exercise
 
 VELOCITY = """def velocity(net, x, t):
@@ -62,14 +61,11 @@ predicts the derivative of the state by that time. Write our velocity $v(x, t)$ 
         answer="velocity",
         check=checks_13.velocity,
         solution=VELOCITY,
-        mistakes=miswritten(
-            VELOCITY,
-            {
-                "the sign alone": ("1 - t", "t", "at your time"),
-                "the time alone": ("-net", "net", "by its own time"),
-                "neither": ("-net", "net", "1 - t", "t", "Neither"),
-            },
-        ),
+        wrong={
+            "the sign alone": ("1 - t", "t", "at your time"),
+            "the time alone": ("-net", "net", "by its own time"),
+            "neither": ("-net", "net", "1 - t", "t", "Neither"),
+        },
         hints=("Let r = 1 - t be its time. What is dx/dt, if dx/dr is known?",),
     ),
     Exercise(
@@ -85,23 +81,16 @@ data and noise.""",
         answer="convention",
         check=checks_13.convention,
         solution=CONVENTION,
-        mistakes=miswritten(
-            CONVENTION,
-            {
-                "towards the data": ("(x1 - x0)).square", "(x0 - x1)).square", "All signs"),
-                "by our time": ("(0, 1 - t, -1)", "(0, 1 - t, 1)", "whose noise is at 0"),
-                "at one time": (
-                    "0.1 + 0.8 * torch.rand(len(x0))",
-                    "torch.full((len(x0),), 0.5)",
-                    "several times",
-                ),
-                "data for noise": (
-                    "(1, t, 1), (0, 1 - t, -1)",
-                    "(0, t, 1), (1, 1 - t, -1)",
-                    "changed places",
-                ),
-            },
-        ),
+        wrong={
+            "towards the data": ("(x1 - x0)).square", "(x0 - x1)).square", "All signs"),
+            "by our time": ("(0, 1 - t, -1)", "(0, 1 - t, 1)", "whose noise is at 0"),
+            "at one time": (
+                "0.1 + 0.8 * torch.rand(len(x0))",
+                "torch.full((len(x0),), 0.5)",
+                "several times",
+            ),
+            "data for noise": ("(1, t, 1), (0, 1 - t, -1)", "(0, t, 1), (1, 1 - t, -1)", "changed places"),
+        },
         hints=(
             "Draw noise, data and times, as in a training. The target is the same under all four readings.",
             "For each reading: which time does the network hear, and what does its output say by our time?",
@@ -130,21 +119,18 @@ class Student(nn.Module):
         answer="Student",
         check=checks_13.student,
         solution=TWO_TIMES,
-        mistakes=miswritten(
-            TWO_TIMES,
-            {
-                "a random start": ("nn.init.zeros_(parameter)", "nn.init.normal_(parameter)", "At step 0"),
-                "zeros everywhere": ("self.more[-1].parameters()", "self.more.parameters()", "Behind zeros"),
-                "the teacher itself": ("copy.deepcopy(net)", "net", "changes its teacher"),
-                "zero at s = 0 only": (
-                    "zeros_(p",
-                    "normal_(p",
-                    "+ self.more(seen)",
-                    "+ s[:, None] * self.more(seen)",
-                    "for every s",
-                ),
-            },
-        ),
+        wrong={
+            "a random start": ("nn.init.zeros_(parameter)", "nn.init.normal_(parameter)", "At step 0"),
+            "zeros everywhere": ("self.more[-1].parameters()", "self.more.parameters()", "Behind zeros"),
+            "the teacher itself": ("copy.deepcopy(net)", "net", "changes its teacher"),
+            "zero at s = 0 only": (
+                "zeros_(p",
+                "normal_(p",
+                "+ self.more(seen)",
+                "+ s[:, None] * self.more(seen)",
+                "for every s",
+            ),
+        },
         hints=(
             "A layer of zeros gives zero, whatever it is fed. Which layer has to be it?",
             "The gradient of a layer's weights is made of what comes in and of what is asked behind it.",
@@ -166,23 +152,20 @@ Then put `@objectives.register("as_sampled")` above it, train it as section 7 do
         answer="AsSampled",
         check=checks_13.objective,
         solution=OBJECTIVE,
-        mistakes=miswritten(
-            OBJECTIVE,
-            {
-                "on the chord": ("student(batch.x1, 1.0, 0.5)", "(batch.x0 + batch.x1) / 2", "on the chord"),
-                "the sampler": (
-                    "student(batch.x1, 1.0, 0.0)",
-                    "student.sample(batch.x1, 1)",
-                    "student(middle, 0.5, 0.0)",
-                    "student.sample(batch.x1, 2)",
-                    "no gradient flows",
-                ),
-                "a detached middle": ("student(middle,", "student(middle.detach(),", "learns nothing"),
-                "the target jumps": ("= student(", "= target(", "It is the target"),
-                "a sum": (".mean()", ".sum()", "grows with the batch"),
-                "told the wrong time": ("(middle, 0.5, 0.0)", "(middle, 1.0, 0.0)", "told that"),
-            },
-        ),
+        wrong={
+            "on the chord": ("student(batch.x1, 1.0, 0.5)", "(batch.x0 + batch.x1) / 2", "on the chord"),
+            "the sampler": (
+                "student(batch.x1, 1.0, 0.0)",
+                "student.sample(batch.x1, 1)",
+                "student(middle, 0.5, 0.0)",
+                "student.sample(batch.x1, 2)",
+                "no gradient flows",
+            ),
+            "a detached middle": ("student(middle,", "student(middle.detach(),", "learns nothing"),
+            "the target jumps": ("= student(", "= target(", "It is the target"),
+            "a sum": (".mean()", ".sum()", "grows with the batch"),
+            "told the wrong time": ("(middle, 0.5, 0.0)", "(middle, 1.0, 0.0)", "told that"),
+        },
         hints=(
             "Three calls of the student, and no loop. The batch has x1 and x0.",
             "student(x, t, s) is the jump G and has a gradient; student.sample is for looking at pictures.",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from course import checking
-from course.exercise import Unanswered, Wrong
+from course.exercise import Exercise, Unanswered, Wrong
 
 RIGHT = torch.tensor([1.0, 2.0])
 KNOWN = {"turned round": -RIGHT}
@@ -93,7 +93,9 @@ def test_a_function_has_to_be_one_and_to_return_something():
 
 
 def test_a_mistake_that_changes_nothing_is_no_mistake():
-    assert checking.miswritten("x = ...", {"one": ("1", "w")}) == {"one": ("x = 1", "w")}
-    assert checking.miswritten("a + b", {"two": ("+", "-", "b", "c", "w")}) == {"two": ("a - c", "w")}
-    with pytest.raises(ValueError, match=r"'\*' is not in the cell with the mistake 'no'"):
-        checking.miswritten("a + b", {"no": ("*", "/", "w")})
+    wrong = {"filled in": ("1", "w"), "changed": ("+", "-", "b", "c", "w")}
+    exercise = Exercise("00.9", "core", "", "", "x = ...", "x", print, "x = a + b", wrong)
+    assert exercise.mistakes == {"filled in": ("x = 1", "w"), "changed": ("x = a - c", "w")}
+    exercise.wrong["nothing"] = "*", "/", "w"
+    with pytest.raises(ValueError, match=r"'\*' is not in the cell with the mistake 'nothing'"):
+        _ = exercise.mistakes

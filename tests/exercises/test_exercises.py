@@ -1,4 +1,4 @@
-"""Every exercise: the solution is right, mistakes are wrong for the reason they are, the starter is neither."""
+"""Every exercise: the solution is right, each mistake is wrong for its reason, the starter is neither."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def answers(exercise: Exercise, code: str):
     return names[exercise.answer]
 
 
-LESSONS = [lesson for lesson in course.LESSONS if (course.exercises(lesson))]
+LESSONS = [lesson for lesson in course.LESSONS if course.exercises(lesson)]
 ALL = [exercise for lesson in LESSONS for exercise in course.exercises(lesson)]
 each = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.number)
 
