@@ -154,8 +154,8 @@ EXERCISES = [
         grade="warm-up",
         title="One Euler step of an unequal mixture",
         text="""A mixture's modes may have unequal weights. Write the point where **one** Euler step from
-$t = 1$ to $t = 0$ takes *every* noise, as a function of the modes' means `[K, D]` and weights `[K]`
-(which add up to 1).""",
+$t = 1$ to $t = 0$ takes *every* noise, a tensor `[D]`, as a function of the modes' means `[K, D]` and
+weights `[K]` (which add up to 1).""",
         starter="""def one_step(means, weights):
     return ...""",
         answer="one_step",
@@ -225,9 +225,9 @@ with **two** calls of `F`.""",
         number="00.4",
         grade="core",
         title="Off the support",
-        text="""Write the **off-support** share of the samples `x [n, 2]`: the share that lies outside
-the discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gaussian of standard deviation
-`std`.""",
+        text="""Write the **off-support** share of the samples `x [n, 2]`, a number from 0 to 1: the share
+that lies outside the discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gaussian in the
+plane, of standard deviation `std`.""",
         starter="import torch\n\ndef off_support(x, means, std):\n    return ...",
         answer="off_support",
         check=_off_support,
@@ -249,8 +249,8 @@ the discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gauss
         grade="core",
         title="How many Euler steps is one call worth?",
         text="""With one call the student of this lesson has a paired error of about 0.064. Write a
-function that finds the **smallest** number of Euler steps with which the paired error of a flow is below
-`error`. Then ask it about the teacher, the lesson's noise and 0.064.""",
+function that finds the **smallest** number of Euler steps with which the paired error of a flow, from the
+given noise, is below `error`. Then ask it about the teacher, the lesson's noise and 0.064.""",
         starter="\n".join([*_FEWEST.splitlines()[:4], "    return ..."]),
         answer="fewest_steps",
         check=_fewest_steps,

@@ -140,7 +140,7 @@ def _training(function) -> None:
     for why, field in known.items():
         if apart(field) < min(0.2, error):
             raise Wrong(why)
-    raise Wrong(f"The relative error is {error:.1%}, above 5 %. Is t drawn from all of [0, 1]? More steps?")
+    raise Wrong(f"The relative error is {error:.1%}, above 5 %. Is t drawn from all of [0, 1]? Enough steps?")
 
 
 _GAUSSIAN = """def velocity(x, t, m, c):
@@ -199,8 +199,8 @@ states `x [B, D]`, their times `t [B]` (above 0) and the point `a [D]`.""",
         grade="core",
         title="The field of a Gaussian",
         text="""The data are Gaussian with mean `m [D]`; their coordinates are independent and have the
-variances `c [D]`. Write the exact velocity at states `x [B, D]` and times `t [B]`.
-(`GaussianFlow(m, c.diag())` is the same field.)""",
+variances `c [D]`. Write out the exact velocity at states `x [B, D]` and times `t [B]`, by hand. (The
+library's `GaussianFlow(m, c.diag())` is the same field: compare with it.)""",
         starter="def velocity(x, t, m, c):\n    t = t[:, None]\n    return ...",
         answer="velocity",
         check=_field_of_a_gaussian,
@@ -221,8 +221,8 @@ variances `c [D]`. Write the exact velocity at states `x [B, D]` and times `t [B
         number="01.3",
         grade="core",
         title="The floor of the loss",
-        text="""The data are normal, $\\mathcal N(0, 1)$, on a line. Which value does the velocity loss
-have for the **exact** field? By hand or by simulation; 2 % are near enough.""",
+        text="""The data are normal, $\\mathcal N(0, 1)$, on a line. Which value, one number, does the
+velocity loss have for the **exact** field? By hand or by simulation; 2 % are near enough.""",
         starter="floor = ...",
         answer="floor",
         check=_floor,
@@ -245,8 +245,9 @@ floor = velocity_loss(exact, torch.randn(400_000, 1), torch.randn(400_000, 1), t
         number="01.4",
         grade="core",
         title="Heun",
-        text="""Write Heun's method from $t = 1$ to $0$ in `steps` even steps; `velocity(x, t)` takes a
-number $t$. It should agree with `solve(..., method="heun")`, also in what it costs.""",
+        text="""Write Heun's method from the noise `x` at $t = 1$ to $0$ in `steps` even steps;
+`velocity(x, t)` takes a number $t$. It should agree with `solve(..., method="heun")`, also in what it
+costs.""",
         starter="def heun(velocity, x, steps):\n    return ...",
         answer="heun",
         check=_heun,
@@ -270,8 +271,8 @@ number $t$. It should agree with `solve(..., method="heun")`, also in what it co
         text="""Write the training loop of this lesson. `velocity(x, t)` is any network, `sample(n)`
 draws `n` fresh data points; train the network in place and return it. The check hands you a small one
 and a Gaussian, and asks for a relative error of at most 5 %: 300 steps of Adam with 1024 chords will do.
-Then train `nets.build(recipe["net"])` on `experiment.data` with it. How near do you come to the lesson's
-own number?""",
+Then train `nets.build(recipe["net"])` on `experiment.data` with it (`from traflow_lib import nets`). How
+near do you come to the lesson's own number?""",
         starter="""import torch
 
 def train(velocity, sample):

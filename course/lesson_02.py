@@ -70,6 +70,8 @@ def _one_step_by_luck(function) -> None:
     found = asked(function, t)
     if not isinstance(found, torch.Tensor) or found.shape != t.shape:
         raise Wrong("A tensor of one velocity for each time is asked for.")
+    if not torch.allclose(torch.cat([function(one) for one in t.split(1)]), found, atol=1e-6):
+        raise Wrong("Asked about one time alone, it gives another velocity than among others.")
 
     def velocity(x, at):
         return function(at)[:, None].expand_as(x)
@@ -80,9 +82,9 @@ def _one_step_by_luck(function) -> None:
     if (found - found.mean()).abs().max() < 0.01:
         raise Wrong("This is an even travel: straightness is 0, and every number of steps is exact.")
     if one.abs() > 0.01:
-        ends, real = ((end + path[-1]).item() + 0.0 for end in (one, 0))
+        ends, real = (round((end + path[-1]).item(), 3) + 0.0 for end in (one, 0))
         raise Wrong(
-            f"One Euler step ends at {ends:.3g}, the path at {real:.3g}. At which time does the step look?"
+            f"From 0, one Euler step ends at {ends:g}, the path at {real:g}. When does the step look?"
         )
     if two.abs() < 0.01:
         raise Wrong("One step is exact, and so are two. Where does the second of the two look?")
@@ -212,7 +214,8 @@ sample back to where it began. What is the **straightness** of its paths? By han
         title="Exact by luck",
         text="""With $v(t) = 1 + \\sin 2\\pi t$ the travel is uneven, and yet one Euler step is exact; so
 are two. Find another velocity $v(t)$, the same at all places, for which **one** Euler step from $t = 1$
-to $0$ is exact and **two** are not: twice the calls, and worse. The function gets times `t [T]`.""",
+to $0$ is exact and **two** are not: twice the calls, and worse. The function gets times `t [T]` and returns
+the velocity at each, `[T]`.""",
         starter=_SPEED,
         answer="speed",
         check=_one_step_by_luck,
@@ -225,7 +228,7 @@ to $0$ is exact and **two** are not: twice the calls, and worse. The function ge
         },
         hints=(
             "One step looks at $t = 1$, two at $t = 1$ and $t = \\tfrac12$. What must be equal to what?",
-            "Begin with any $v$ that has another value at $\\tfrac12$ than at 1; then mend its mean.",
+            "Begin with any $v$ that has another value at $\\tfrac12$ than at 1; then mend its average.",
         ),
     ),
     Exercise(

@@ -129,6 +129,7 @@ def _powers(answer) -> None:
         raise Wrong(f"A power for each of {', '.join(SOLVERS)} is asked for.")
     if any(power is ... for power in answer.values()):
         raise Unanswered
+    answer = {method: number(power) for method, power in answer.items()}
     flow = GaussianFlow(torch.tensor([1.0, -0.5]).double(), torch.tensor([[1.0, 0.7], [0.7, 0.6]]).double())
     exact, x_t, t = _exact(flow), flow.jump(sample_noise(1, 0, 500, (2,)).double(), 1.0, 0.9), 0.9
 
@@ -151,7 +152,7 @@ def _powers(answer) -> None:
     if wrong and answer == promised:
         raise Wrong(f"That is what the orders promise. Measure it: on this flow {wrong[0]} does otherwise.")
     if wrong:
-        small = number(answer[wrong[0]]) < right[wrong[0]]
+        small = answer[wrong[0]] < right[wrong[0]]
         raise Wrong(f"The power for {wrong[0]} is too {'small' if small else 'large'}.")
 
 
@@ -244,8 +245,8 @@ depend on $s$?""",
         title="What collapse costs",
         text="""Consistency distillation punishes the collapsed map hardly at all. Write its expected
 loss $\\mathcal L_{\\text{CD}}$, a number, for endpoints `x0 [B, D]`, the centre `c [D]` and `N`
-intervals. $D$ is the mean squared difference, over samples and coordinates. Does a finer grid help
-against collapse?""",
+intervals, of which $k$ is drawn evenly. $D$ is the mean squared difference, over samples and coordinates.
+Does a finer grid help against collapse?""",
         starter=_LOSS,
         answer="loss",
         check=_loss_of_the_collapse,
@@ -258,7 +259,7 @@ against collapse?""",
         },
         hints=(
             "For which $k$ do $f(x_{t_k}, t_k)$ and $f(x_{t_{k-1}}, t_{k-1})$ differ at all?",
-            "$f(x, 0) = x$, whatever the map. And $k$ is drawn evenly from $1 \\dots N$.",
+            "$f(x, 0) = x$, whatever the map. And how often is that $k$ drawn?",
         ),
     ),
     Exercise(

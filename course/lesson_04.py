@@ -189,7 +189,7 @@ jumps within the path?)""",
             "the rest": ("ends**2, 2 * ends**2, 1 - 3 * ends**2", "than the kit draws"),
         },
         hints=(
-            "Draw a table of two rows (t = 1 or not) and two columns (s = 0 or not).",
+            "Draw a table of two rows ($t = 1$ or not) and two columns ($s = 0$ or not).",
             "Two of its four fields belong to 'exactly one'.",
         ),
     ),
@@ -223,7 +223,7 @@ at times `t` (`[B]`), `batch.x1` the noise (`[B, 2]`); the times `s` and `t` are
   moving average (`average`, a jump map like `student`); the rest starts from the teacher's.
 - Every jump from $t$ to $s$ is compared with the teacher's $x_s$. The difference is divided by $t - s$,
   or by 0.05 where that is smaller.
-- The distance is the pseudo-Huber one with $c = 0.03$.""",
+- The distance is the pseudo-Huber one with $c = 0.03$, averaged over the batch: one number.""",
         starter="""import torch
 
 

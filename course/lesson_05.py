@@ -158,8 +158,8 @@ $z_t = t\,x_1 + (1 - t)\,\hat x_0$, from `x0` ($\hat x_0$, `[B, 2]`), `c` (`[2]`
             "one jump": ("s * (x0 - c) / t", "first jump alone"),
         },
         hints=(
-            "Write G(z_t, t, s) as a mixture of z_t and c: which share has each?",
-            "z_t / t is x_1 and a multiple of the data. Take the same from u away.",
+            "Write $G(z_t, t, s)$ as a mixture of $z_t$ and $c$: which share has each?",
+            "$z_t / t$ is $x_1$ and a multiple of the data. Take the same away for $u$.",
         ),
     ),
     Exercise(
@@ -184,8 +184,8 @@ no quarrel?)""",
             "a deviation": ("    variance", "    c = c**2\n    variance", "not its deviation"),
         },
         hints=(
-            "Two steps: first E[Y | z_u] as a multiple of z_u, then the mean of z_u when x_1 is known.",
-            "Of two centred Gaussians, E[Y | z] = Cov(Y, z) / Var(z) times z.",
+            r"Two steps: first $\mathbb E[Y \mid z_u]$ as a multiple of $z_u$; then the mean of $z_u$.",
+            r"Of two centred Gaussians, $\mathbb E[Y \mid z] = z\,\mathrm{Cov}(Y, z) / \mathrm{Var}(z)$.",
         ),
     ),
     Exercise(
@@ -193,9 +193,9 @@ no quarrel?)""",
         grade="core",
         title="Holm's correction",
         text="""Several rivals are compared with the first, each with a p-value. Holm's rule keeps the
-chance of *any* false verdict below `level`. Of $n$ p-values the smallest must be at most `level`
-$/\\,n$, the next at most `level` $/\\,(n - 1)$, and so on, the last at most `level`. The first that is
-larger than its bound ends the search: it and all after it are not told apart. Return a list with True
+chance of *any* false verdict below `level`. Of `n` p-values the smallest must be at most `level / n`, the
+next at most `level / (n - 1)`, and so on, the largest at most `level`. The first that is larger than its
+bound ends the search: it and all larger ones are not told apart. Return a list with True
 for each p-value that is told apart, in the order in which they are given.""",
         starter="""def told_apart(p, level):
     return ...""",
@@ -225,7 +225,7 @@ minibatches and noise. Write the set of names that are **level** with the first,
 
 - The first has the smallest mean.
 - Every rival is compared with the first by a two-sided *paired* t-test over the seeds
-  (`stats.ttest_rel`).
+  (`stats.ttest_rel(a, b).pvalue`).
 - Holm's correction over the rivals, at 5 %; who is not told apart is level.
 
 Try it on the table. Is the method with the next smallest mean level? And one whose mean is larger?""",

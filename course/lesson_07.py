@@ -33,10 +33,13 @@ def _moments(function) -> None:
         both = torch.cat([x, x @ mirror.T])
         within, gap = (c + mirror @ c @ mirror.T) / 2, m - mirror @ m
         found = asked(function, m, c, mirror)
-        if not isinstance(found, tuple) or len(found) != 2:
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise Wrong("Two things are asked for, the mean and the covariance.")
         check_tensor(
-            found[0], both.mean(0), {"The mirrored half has another mean than the real one.": m}, "mean"
+            found[0],
+            both.mean(0),
+            {"The mirrored half has another mean than the real one.": m},
+            "The mean is not that of both halves together.",
         )
         spread = "The two halves have different means, and the spread between these is {}."
         check_tensor(
@@ -83,7 +86,11 @@ def _average(function) -> None:
             "In bf16 it hardly moves: changes this small are rounded away. What must be kept exactly?"
         )
     check_tensor(
-        found, right, {}, "With weights in bf16 the average is not as exact as float32.", within=1e-3
+        found,
+        right,
+        {},
+        "With weights in bf16 the average is not as exact as float32. Is it rounded at the end?",
+        within=1e-3,
     )
 
 
@@ -161,7 +168,7 @@ which the `share` is reached (0.25: a quarter). How many **days** does the teach
         number="07.2",
         grade="core",
         title="The moments of a half-mirrored set",
-        text="""Half of this teacher's distance has the size of the mirror. Where does it come from? Let
+        text="""About half of this teacher's FD has the size of the mirror alone. Where does it come from? Let
 the features $f$ of the real images have mean $m$ `[D]` and covariance $C$ `[D, D]`, and let mirroring an
 image turn $f$ into $Mf$ (if the features are pixels, $M$ moves each to the other side). Take the set in
 which an image and its mirror image are equally frequent. Return its mean and its covariance (of the
@@ -239,7 +246,7 @@ over all pairs of different samples. `noise` and `images` are `[N, D]` or `[N, C
         },
         hints=(
             "Flatten images first: the distance is over all pixels.",
-            "torch.pdist and torch.cdist have all distances; one of the two has a sample's to itself, too.",
+            "`torch.pdist` and `torch.cdist` have all distances; one of the two has each sample's to itself.",
         ),
     ),
 ]

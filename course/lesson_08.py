@@ -144,9 +144,9 @@ between they are evenly spaced. An FID is measured of images as files hold them.
         number="08.2",
         grade="core",
         title="What a wrong range costs",
-        text=r"""Somebody's images are in $[0, 1]$, and yours in $[-1, 1]$: the same pictures, $y = (x +
-1)/2$. How far apart are the two sets? Take the pixels themselves as features, and write the Fréchet
-distance
+        text=r"""Somebody's images are in $[0, 1]$, and yours in $[-1, 1]$: the same pictures,
+$y = (x + 1)/2$. How far apart are the two sets? Take the pixels themselves as features, and write the
+Fréchet distance
 
 $$\lVert m_x - m_y \rVert^2 + \operatorname{tr}\!\left(C_x + C_y - 2\,(C_x C_y)^{1/2}\right)$$
 
@@ -167,7 +167,7 @@ mean and variance of each pixel are enough (the variance divided by $N - 1$)."""
             "spread only": ("means + ", "", "covariances' share only"),
         },
         hints=(
-            "What is the covariance of y, if that of x is C? And its product with C, and the root of that?",
+            "What is the covariance of $y$, if that of $x$ is $C$? And the root of their product?",
             "Each mean moves half of its way to 1.",
         ),
     ),
@@ -177,8 +177,8 @@ mean and variance of each pixel are enough (the variance divided by $N - 1$)."""
         title="The largest pass that fits",
         text="""A batch may be split into passes of `micro_batch` images, if all passes are equally
 large. The memory of a pass grows with its images, along a line. You measured it for a few `sizes`:
-`gib`, in GiB (section 6 prints it on a GPU). How large is the largest pass of a `batch` on a `card` of
-so many GiB?""",
+`gib`, in GiB (section 6 prints it on a GPU). Of how many images is the largest pass of a `batch` that fits
+on a `card` of so many GiB?""",
         starter="def micro_batch(sizes, gib, card, batch):\n    return ...",
         answer="micro_batch",
         check=_micro_batch,
@@ -202,7 +202,7 @@ so many GiB?""",
         },
         hints=(
             "Which part of the memory is needed for one image, and which for none?",
-            "numpy.polyfit draws the line. Then go through the sizes into which the batch can be split.",
+            "`np.polyfit(x, y, 1)` gives a line's slope and intercept. Then try the possible sizes.",
         ),
     ),
     Exercise(

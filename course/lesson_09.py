@@ -54,6 +54,9 @@ def _face(function) -> None:
     right = as_numbers(celeba_face(picture))
     known = {
         "The whole picture is shrunk, and faces get broader: the crop is missing.": cut(0, 0, 178, 218),
+        "The box is right, but the filter has seen what lies beyond it. Cut first, then shrink.": as_numbers(
+            picture.resize((64, 64), Image.Resampling.BILINEAR, box=(19, 39, 159, 179))
+        ),
         "It is cut 20 pixels too high and too far to the right.": cut(39, 19, 179, 159),
         "The middle 64 pixels are cut out, not shrunk.": cut(57, 77, 121, 141),
         "Fine stripes become coarse ones: without antialiasing many pixels are not looked at.": (
@@ -165,8 +168,8 @@ differences are even.)""",
         title="A face for the teacher",
         text="""Write what this kit makes of a picture of CelebA: `pixels` is a NumPy array of bytes
 `[218, 178, 3]`. Of its central 140 x 140 pixels make 64 x 64 with an antialiased triangle filter (Pillow
-calls it `BILINEAR`; or torch's `interpolate`), rounded to bytes as in a file, and return a tensor `[3,
-64, 64]` of numbers in $[-1, 1]$. Cut first: a filter that sees beyond the box makes other pixels at its
+calls it `BILINEAR`; or torch's `interpolate`), rounded to bytes as in a file, and return a tensor
+`[3, 64, 64]` of numbers in $[-1, 1]$. Cut first: a filter that sees beyond the box makes other pixels at its
 edge.""",
         starter="def face(pixels):\n    return ...",
         answer="face",
@@ -182,7 +185,7 @@ edge.""",
         },
         hints=(
             "The box is that of the exercise before.",
-            "An array of Pillow has rows, columns and channels, in this order.",
+            "An image made an array has rows, columns and channels, in this order.",
         ),
     ),
     Exercise(

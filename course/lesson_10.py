@@ -171,7 +171,7 @@ time $t$ is our state $(1 - t)$ times a $y$ of the noise level `sigma`?""",
             "variance kept": ("(1 + sigma)", "(1 + sigma**2) ** 0.5", "squares"),
             "the other way": ("(1 + sigma)", "abs(1 - sigma)", "not the time of sigma"),
         },
-        hints=("Section 2 has sigma as a function of t. Solve it for t.",),
+        hints=(r"Section 2 has $\sigma$ as a function of $t$. Solve it for $t$.",),
     ),
     Exercise(
         number="10.2",
@@ -195,7 +195,7 @@ between 0 and 1.""",
         },
         hints=(
             "Two changes go in (of the state and of the noise level), and one comes out.",
-            "v is the mean of x_1 - x_0, and x_1 = (x - (1 - t) x_0) / t.",
+            "$v$ is the mean of $x_1 - x_0$, and $x_1 = (x - (1 - t)\\,x_0) / t$.",
         ),
     ),
     Exercise(
@@ -234,9 +234,9 @@ $$v_w = v_\varnothing + w\,(v_c - v_\varnothing),$$
 where $v_c$ is the velocity of the class $c$ and $v_\varnothing$ that of no class. At $w = 1$ this is the
 class's own flow; larger weights exaggerate what the class changes. Draw samples by `steps` even Euler
 steps from `noise` at $t = 1$ to the data. `field(x, t, label)` gives $v_c$ for classes `label` `[B]`,
-`field(x, t)` gives $v_\varnothing$. Then take three Gaussians as classes and look: what does $w = 3$ do
-to the samples' spread, and what would a student have to be told to learn from such pairs? (The kit's own
-teachers were not trained without classes; do not guide them.)""",
+`field(x, t)` gives $v_\varnothing$, both at a number `t`. Then take three Gaussians as classes and look:
+what does $w = 3$ do to the samples' spread, and what would a student have to be told to learn from such
+pairs? (The kit's own teachers were not trained without classes; do not guide them.)""",
         starter="def guided(field, noise, label, w, steps):\n    return ...",
         answer="guided",
         check=_guided,
@@ -253,7 +253,7 @@ teachers were not trained without classes; do not guide them.)""",
         },
         hints=(
             "Two calls a step, at the same state and the same time.",
-            "Check the two simple cases first: w = 1 and w = 0.",
+            "Check the two simple cases first: $w = 1$ and $w = 0$.",
         ),
     ),
 ]

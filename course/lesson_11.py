@@ -106,7 +106,7 @@ EXERCISES = [
         title="What the mean alone adds",
         text=r"""A perfect generator has the mean $\mu$ and covariance $C$ of the data, and FD 0. From
 $n$ samples the mean is known only roughly. How much does its term $\lVert \hat\mu - \mu \rVert^2$ add
-to FD on average, for a given `cov` `[D, D]` and `n`? (The covariance's error adds more of the same
+to FD on average, for a given `cov` $= C$ `[D, D]` and `n`? (The covariance's error adds more of the same
 kind: both have the shape $a/n$.)""",
         starter=_BIAS,
         answer="bias_of_the_mean",
@@ -143,7 +143,7 @@ lists of the same length; the answer is one number.""",
             "two points": ("(n[0] * values[0] - n[-1] * values[-1]) / (n[0] - n[-1])", "two ends only"),
         },
         hints=(
-            "What is 1/n for infinitely many samples?",
+            "What is $1/n$ for infinitely many samples?",
             "`np.polyfit(x, y, 1)` gives slope and intercept.",
         ),
     ),
@@ -168,7 +168,7 @@ and nothing else.""",
             "nothing": ("0.0", "not so for the reference"),
         },
         hints=(
-            "What are mean and variance of a mixture of N(m, v) and N(-m, v), half and half?",
+            "What are mean and variance of a mixture of $N(m, v)$ and $N(-m, v)$, half and half?",
             "Variance = mean of the squares less square of the mean.",
         ),
     ),

@@ -196,8 +196,8 @@ or `""` where there is none. Return the set of the ids whose printed number make
         grade="core",
         title="What the digits allow",
         text="""A table prints 2.30 and 2.40. Each stands for a number that was *rounded* to it, so what
-is known of their ratio is an interval. Return its two ends, the lowest and the highest value of `first /
-second` (both texts, as they are printed; positive, and maybe without a decimal point).""",
+is known of their ratio is an interval. Return its two ends, the lowest and the highest value of
+`first / second` (both texts, as they are printed; positive, and maybe without a decimal point).""",
         starter="def ratios(first, second):\n    return ...",
         answer="ratios",
         check=_ratios,

@@ -66,7 +66,7 @@ predicts the derivative of the state by that time. Write our velocity $v(x, t)$ 
             "the time alone": ("-net", "net", "by its own time"),
             "neither": ("-net", "net", "1 - t", "t", "Neither"),
         },
-        hints=("Let r = 1 - t be its time. What is dx/dt, if dx/dr is known?",),
+        hints=(r"Let $r = 1 - t$ be its time. What is $dx/dt$, if $dx/dr$ is known?",),
     ),
     Exercise(
         number="13.2",
@@ -143,8 +143,8 @@ class Student(nn.Module):
         text=r"""The method of section 7 starts its second jump on the straight line; a student that
 samples starts it where its own first jump arrived. Write a method that trains just that: the mean
 squared error to $\hat x_0$ of one call, $G(x_1, 1, 0)$, and, times `weight`, that of two calls,
-$G(G(x_1, 1, \tfrac12), \tfrac12, 0)$. Both jumps of the second learn. Return `objectives.LossTerms` with
-the terms `"one"` and `"two"`.
+$G(G(x_1, 1, \tfrac12), \tfrac12, 0)$. In the latter the gradient goes through both jumps. Return
+`objectives.LossTerms` with the terms `"one"` and `"two"`.
 
 Then put `@objectives.register("as_sampled")` above it, train it as section 7 does, and set it beside
 `"mine"`. What does a step cost now? And what could go wrong with it at three calls?""",
@@ -167,8 +167,8 @@ Then put `@objectives.register("as_sampled")` above it, train it as section 7 do
             "told the wrong time": ("(middle, 0.5, 0.0)", "(middle, 1.0, 0.0)", "told that"),
         },
         hints=(
-            "Three calls of the student, and no loop. The batch has x1 and x0.",
-            "student(x, t, s) is the jump G and has a gradient; student.sample is for looking at pictures.",
+            "Three calls of the student, and no loop. The batch has `x1` and `x0`.",
+            "`student(x, t, s)` is the jump $G$ and has a gradient; `student.sample` is for looking.",
         ),
     ),
 ]
