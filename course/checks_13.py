@@ -39,7 +39,7 @@ def velocity(function) -> None:
             "Neither time nor sign is translated.": _theirs(x, t),
         }
         right = as_velocity(_theirs, noise_at=0)(x, t)
-        check_tensor(asked(function, _theirs, x, t), right, known, "This is another field.")
+        check_tensor(asked(function, _theirs, x, t), right, known, "This is another field.", within=2e-5)
 
 
 CASES = [(noise_at, sign) for noise_at in (1, 0) for sign in (1, -1)]
@@ -88,6 +88,12 @@ def student(kind) -> None:
             v, found = teacher(x, t).detach(), asked(student, x, t, 0 * t)
             tensor(found, x.shape)
             exact = [torch.allclose(student(x, t, share * t), v, atol=1e-6) for share in (0.0, 0.4, 1.0)]
+            apart = found - v
+            if not any(exact) and (apart - apart[0]).abs().max() < 1e-6:
+                raise Wrong(
+                    "At step 0 it is off by the same amount everywhere. What does a layer give that has no "
+                    "weights left?"
+                )
             if not all(exact):
                 raise Wrong(
                     "At step 0 it is not its teacher"

@@ -121,6 +121,11 @@ class Student(nn.Module):
         solution=TWO_TIMES,
         wrong={
             "a random start": ("nn.init.zeros_(parameter)", "nn.init.normal_(parameter)", "At step 0"),
+            "a bias": (
+                "for parameter in self.more[-1].parameters():\n            nn.init.zeros_(parameter)",
+                "nn.init.zeros_(self.more[-1].weight)",
+                "the same amount",
+            ),
             "zeros everywhere": ("self.more[-1].parameters()", "self.more.parameters()", "Behind zeros"),
             "the teacher itself": ("copy.deepcopy(net)", "net", "changes its teacher"),
             "zero at s = 0 only": (
