@@ -153,9 +153,9 @@ EXERCISES = [
         number="00.1",
         grade="warm-up",
         title="One Euler step of an unequal mixture",
-        text="""A mixture's modes may have unequal weights. Write the point where **one** Euler step from
-$t = 1$ to $t = 0$ takes *every* noise, a tensor `[D]`, as a function of the modes' means `[K, D]` and
-weights `[K]` (which add up to 1).""",
+        text="""A mixture's modes may have unequal weights. Write the point `[D]` where **one** Euler step
+from $t = 1$ to $t = 0$ takes *every* noise, as a function of the modes' means `[K, D]` and weights `[K]`
+(which add up to 1).""",
         starter="""def one_step(means, weights):
     return ...""",
         answer="one_step",

@@ -245,8 +245,8 @@ depend on $s$?""",
         title="What collapse costs",
         text="""Consistency distillation punishes the collapsed map hardly at all. Write its expected
 loss $\\mathcal L_{\\text{CD}}$, a number, for endpoints `x0 [B, D]`, the centre `c [D]` and `N`
-intervals, of which $k$ is drawn evenly. $D$ is the mean squared difference, over samples and coordinates.
-Does a finer grid help against collapse?""",
+intervals; $k$ is drawn evenly from $1, \\dots, N$. $D$ is the mean squared difference, over samples and
+coordinates. Does a finer grid help against collapse?""",
         starter=_LOSS,
         answer="loss",
         check=_loss_of_the_collapse,

@@ -166,9 +166,9 @@ $z_t = t\,x_1 + (1 - t)\,\hat x_0$, from `x0` ($\hat x_0$, `[B, 2]`), `c` (`[2]`
         number="05.3",
         grade="core",
         title="What consistency wants where chords cross",
-        text=r"""Independent pairs on a line: $x_1 \sim N(0, 1)$, $x_0 \sim N(0, c)$, $Y = x_1 - x_0$.
-The target of the consistency loss holds $F_u = \mathbb E[Y \mid z_u]$. Write its mean over all pairs
-through $z_1 = z$, which is $\mathbb E\bigl[\mathbb E[Y \mid z_u] \mid z_1 = z\bigr]$, for `z` `[B]` and
+        text=r"""Independent pairs on a line: $x_1 \sim N(0, 1)$, $x_0 \sim N(0, c)$, $Y = x_1 - x_0$,
+$z_u = u\,x_1 + (1 - u)\,x_0$. The target of the consistency loss holds $F_u = \mathbb E[Y \mid z_u]$.
+Write its mean over all pairs through $z_1 = z$, which is $\mathbb E\bigl[\mathbb E[Y \mid z_u] \mid z_1 = z\bigr]$, for `z` `[B]` and
 numbers `c` and `u`. (Output and velocity want $\mathbb E[Y \mid z_1 = z] = z$. For which $c$ is there
 no quarrel?)""",
         starter="""def held(z, c, u):
@@ -184,7 +184,7 @@ no quarrel?)""",
             "a deviation": ("    variance", "    c = c**2\n    variance", "not its deviation"),
         },
         hints=(
-            r"Two steps: first $\mathbb E[Y \mid z_u]$ as a multiple of $z_u$; then the mean of $z_u$.",
+            r"First $\mathbb E[Y \mid z_u]$ as a multiple of $z_u$; then the mean of $z_u$ where $x_1$ is known.",
             r"Of two centred Gaussians, $\mathbb E[Y \mid z] = z\,\mathrm{Cov}(Y, z) / \mathrm{Var}(z)$.",
         ),
     ),
@@ -195,8 +195,8 @@ no quarrel?)""",
         text="""Several rivals are compared with the first, each with a p-value. Holm's rule keeps the
 chance of *any* false verdict below `level`. Of `n` p-values the smallest must be at most `level / n`, the
 next at most `level / (n - 1)`, and so on, the largest at most `level`. The first that is larger than its
-bound ends the search: it and all larger ones are not told apart. Return a list with True
-for each p-value that is told apart, in the order in which they are given.""",
+bound ends the search: it and all larger ones are not told apart. Return a list with True for each p-value
+that is told apart, in the order in which they are given.""",
         starter="""def told_apart(p, level):
     return ...""",
         answer="told_apart",

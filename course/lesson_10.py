@@ -225,7 +225,9 @@ many of its steps lie below $t = 1/2$?)""",
             "n parts": ("(n - 1)", "n", "do not reach"),
             "even in sigma": ("(1 / 7)", "1", "** 7", "** 1", "even in sigma"),
         },
-        hints=("First the noise levels as the formula has them, then exercise 1 for all of them at once.",),
+        hints=(
+            "First the noise levels as the formula has them, then exercise 10.1 for all of them at once.",
+        ),
     ),
     Exercise(
         number="10.4",

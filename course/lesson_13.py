@@ -138,7 +138,7 @@ class Student(nn.Module):
         },
         hints=(
             "A layer of zeros gives zero, whatever it is fed. Which layer has to be it?",
-            "The gradient of a layer's weights is made of what comes in and of what is asked behind it.",
+            "A layer learns from what comes in times the gradient that comes back. When is one of them 0?",
         ),
     ),
     Exercise(
