@@ -168,9 +168,9 @@ $z_t = t\,x_1 + (1 - t)\,\hat x_0$, from `x0` ($\hat x_0$, `[B, 2]`), `c` (`[2]`
         title="What consistency wants where chords cross",
         text=r"""Independent pairs on a line: $x_1 \sim N(0, 1)$, $x_0 \sim N(0, c)$, $Y = x_1 - x_0$,
 $z_u = u\,x_1 + (1 - u)\,x_0$. The target of the consistency loss holds $F_u = \mathbb E[Y \mid z_u]$.
-Write its mean over all pairs through $z_1 = z$, which is $\mathbb E\bigl[\mathbb E[Y \mid z_u] \mid z_1 = z\bigr]$, for `z` `[B]` and
-numbers `c` and `u`. (Output and velocity want $\mathbb E[Y \mid z_1 = z] = z$. For which $c$ is there
-no quarrel?)""",
+Write its mean over all pairs through $z_1 = z$, which is
+$\mathbb E\bigl[\mathbb E[Y \mid z_u] \mid z_1 = z\bigr]$, for `z` `[B]` and numbers `c` and `u`. (Output and
+velocity want $\mathbb E[Y \mid z_1 = z] = z$. For which $c$ is there no quarrel?)""",
         starter="""def held(z, c, u):
     return ...""",
         answer="held",
@@ -184,7 +184,7 @@ no quarrel?)""",
             "a deviation": ("    variance", "    c = c**2\n    variance", "not its deviation"),
         },
         hints=(
-            r"First $\mathbb E[Y \mid z_u]$ as a multiple of $z_u$; then the mean of $z_u$ where $x_1$ is known.",
+            r"First $\mathbb E[Y \mid z_u]$ as a multiple of $z_u$; then the mean of $z_u$ given $x_1$.",
             r"Of two centred Gaussians, $\mathbb E[Y \mid z] = z\,\mathrm{Cov}(Y, z) / \mathrm{Var}(z)$.",
         ),
     ),
