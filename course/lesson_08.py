@@ -91,7 +91,7 @@ def _for_inception(function) -> None:
     }
     right = resized(pixels)
     check_tensor(
-        asked(function, images, size), right, known, "Inception would see other pixels.", within=4e-4
+        asked(function, images, size), right, known, "Inception would see other pixels.", within=1e-5
     )
 
 
