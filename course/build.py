@@ -30,7 +30,9 @@ def with_exercises() -> list[str]:
 
 def cells(exercise: Exercise, solved: bool = False) -> list[dict]:
     """Text, the cell to complete (or completed), and its check."""
-    hints = "".join(f"\n\n<details><summary>Hint</summary>{hint}</details>" for hint in exercise.hints)
+    hints = "".join(
+        f"\n\n<details><summary>Hint</summary>\n\n{hint}\n\n</details>" for hint in exercise.hints
+    )
     heading = f"### {exercise.number} {exercise.title} [{exercise.grade[0]}]"
     ask = f'course.check("{exercise.number}", {exercise.answer})'
     printed = f"exercise {exercise.number}: {'right' if solved else 'not answered yet'}\n"

@@ -6,8 +6,8 @@ from torch import Tensor
 from traflow_lib.evaluation.kernel import kernel_distance
 from traflow_lib.evaluation.precision_recall import precision_recall
 
-from .answers import all_close, numbers
-from .exercise import Wrong, asked, not_one_of
+from .checking import asked, check_number, close, numbers
+from .exercise import Wrong
 
 
 def kid(function) -> None:
@@ -33,7 +33,7 @@ def kid(function) -> None:
             "The pairs are added up here; take their mean.": off - 2 * between.sum().item(),
         }
         right = kernel_distance(a, b, subsets=1, size=n)
-        not_one_of(asked(function, a, b), right, known)
+        check_number(asked(function, a, b), right, known)
 
 
 def _inside(points: Tensor, centres: Tensor, k: int, itself: bool = False) -> Tensor:
@@ -52,7 +52,7 @@ def balls(function) -> None:
         found = numbers(asked(function, real, fake, k), 2)
         right = precision_recall(real, fake, k=k, k_density=1)
         precision, recall = right["precision"], right["recall"]
-        if all_close(found, (precision, recall)):
+        if all(map(close, found, (precision, recall))):
             continue
         of_real, of_fake = _inside(fake, real, k), _inside(real, fake, k)
         small = [_inside(*sets, k, True).any(dim=1) for sets in ((fake, real), (real, fake))]
@@ -74,7 +74,7 @@ def balls(function) -> None:
                 of_fake.all(dim=1).double().mean().item(),
             ),
         }.items():
-            if all_close(found, values):
+            if all(map(close, found, values)):
                 raise Wrong(why)
-        wrong = "recall" if all_close(found[:1], [precision]) else "precision"
+        wrong = "recall" if close(found[0], precision) else "precision"
         raise Wrong(f"The kit has another {wrong} for {n} real and {m} other samples and k = {k}.")

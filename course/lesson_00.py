@@ -9,7 +9,8 @@ from traflow_lib.jump import JumpMap
 from traflow_lib.pairs import sample_noise
 from traflow_lib.solvers import solve
 
-from .exercise import Exercise, Wrong, asked, compare, not_one_of, number
+from .checking import asked, check_number, check_tensor, number
+from .exercise import Exercise, Wrong
 
 
 def _mean_of_a_mixture(function) -> None:
@@ -22,7 +23,7 @@ def _mean_of_a_mixture(function) -> None:
             "This gives all modes equal weights; here some have more data than others.": means.mean(0),
             "The sign is turned round: the step from t = 1 to t = 0 goes against the velocity.": -right,
         }
-        compare(asked(function, means, weights), right, known)
+        check_tensor(asked(function, means, weights), right, known)
 
 
 def _exact_in_one_step(flow) -> None:
@@ -69,7 +70,7 @@ def _two_calls(function) -> None:
             "The second F is asked about the noise once more.": half - 0.5 * average(noise, 0.5, 0.0),
         }
         asks.clear()
-        compare(asked(function, average, noise), jump.sample(noise, 2), known)
+        check_tensor(asked(function, average, noise), jump.sample(noise, 2), known)
         if len(asks) != 2:
             raise Wrong(f"The sample is right, but F was called {len(asks)} times.")
 
@@ -91,7 +92,9 @@ def _off_support(function) -> None:
             "Every sample is outside of some disc. When is it off the support?": 1.0,
             "This counts pairs of a sample and a mode, not samples.": (apart > 3.035).double().mean(),
         }
-        not_one_of(asked(function, x, means, std), right, {why: float(value) for why, value in known.items()})
+        check_number(
+            asked(function, x, means, std), right, {why: float(value) for why, value in known.items()}
+        )
 
 
 def _fewest_steps(function) -> None:
@@ -115,7 +118,7 @@ def _fewest_steps(function) -> None:
         found = number(asked(function, flow, noise, error))
         if found > right:
             raise Wrong("Fewer steps are enough. Is every number of them tried, beginning with 1?")
-        not_one_of(found, right, known)
+        check_number(found, right, known)
 
 
 _MIXTURE = """import torch
@@ -150,8 +153,8 @@ EXERCISES = [
         number="00.1",
         grade="warm-up",
         title="One Euler step of an unequal mixture",
-        text="""A mixture's modes may have unequal weights. Write the point where **one** Euler step from
-$t = 1$ to $t = 0$ takes *every* noise, as a function of the modes' means `[K, D]` and weights `[K]`
+        text="""A mixture's modes may have unequal weights. Write the point `[D]` where **one** Euler step
+from $t = 1$ to $t = 0$ takes *every* noise, as a function of the modes' means `[K, D]` and weights `[K]`
 (which add up to 1).""",
         starter="""def one_step(means, weights):
     return ...""",
@@ -159,10 +162,10 @@ $t = 1$ to $t = 0$ takes *every* noise, as a function of the modes' means `[K, D
         check=_mean_of_a_mixture,
         solution="""def one_step(means, weights):
     return weights @ means""",
-        mistakes={
-            "equal weights": ("def one_step(means, weights):\n    return means.mean(0)", "equal weights"),
-            "the sign": ("def one_step(means, weights):\n    return -(weights @ means)", "sign"),
-            "no sum": ("def one_step(means, weights):\n    return weights[:, None] * means", "shape"),
+        wrong={
+            "equal weights": ("means.mean(0)", "equal weights"),
+            "the sign": ("-(weights @ means)", "sign"),
+            "no sum": ("weights[:, None] * means", "shape"),
         },
         hints=(
             "At $t = 1$ the state says nothing about the data. What is the best guess of $x_0$ then?",
@@ -180,13 +183,16 @@ every noise exactly to the end of its path.""",
         answer="flow",
         check=_exact_in_one_step,
         solution=_MIXTURE,
-        mistakes={
-            "data that are noise already": (_MIXTURE.replace("zeros(1, 2, 2)", "eye(2)[None]"), "spread"),
+        wrong={
+            "data that are noise already": ("zeros(1, 2, 2)", "eye(2)[None]", "spread"),
             "two narrow modes": (
-                _MIXTURE.replace("[[1.0, -0.5]]", "[[1.0, -0.5], [-1.0, 0.5]]").replace("zeros(1", "zeros(2"),
+                "[[1.0, -0.5]]",
+                "[[1.0, -0.5], [-1.0, 0.5]]",
+                "zeros(1",
+                "zeros(2",
                 "have to part",
             ),
-            "means only": ("import torch\n\nflow = torch.zeros(1, 2)", "Tensor"),
+            "means only": ("torch.zeros(1, 2)", "Tensor"),
         },
         hints=(
             "One step puts every sample on the same point. So where must all the paths end?",
@@ -204,14 +210,11 @@ with **two** calls of `F`.""",
         answer="two_calls",
         check=_two_calls,
         solution=_TWO,
-        mistakes={
-            "the time direction": (
-                _TWO.replace("0.5 - 1.0", "1.0 - 0.5").replace("0.0 - 0.5", "0.5 - 0.0"),
-                "wrong way",
-            ),
-            "the second call at t = 1": (_TWO.replace("F(half, 0.5", "F(half, 1.0"), "asked at t = 1"),
-            "the second call at the noise": (_TWO.replace("F(half", "F(x1"), "about the noise"),
-            "one call": ("def two_calls(F, x1):\n    return x1 - F(x1, 1.0, 0.0)", "one call"),
+        wrong={
+            "the time direction": ("0.5 - 1.0", "1.0 - 0.5", "0.0 - 0.5", "0.5 - 0.0", "wrong way"),
+            "the second call at t = 1": ("F(half, 0.5", "F(half, 1.0", "asked at t = 1"),
+            "the second call at the noise": ("F(half", "F(x1", "about the noise"),
+            "one call": ("x1 - F(x1, 1.0, 0.0)", "one call"),
         },
         hints=(
             "$G(x_t, t, s) = x_t + (s - t)\\,F(x_t, t, s)$. What are $t$ and $s$ in each of the two jumps?",
@@ -222,19 +225,19 @@ with **two** calls of `F`.""",
         number="00.4",
         grade="core",
         title="Off the support",
-        text="""Write the **off-support** share of the samples `x [n, 2]`: the share that lies outside
-the discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gaussian of standard deviation
-`std`.""",
+        text="""Write the **off-support** share of the samples `x [n, 2]`, a number from 0 to 1: the share
+that lies outside the discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gaussian in the
+plane, of standard deviation `std`.""",
         starter="import torch\n\ndef off_support(x, means, std):\n    return ...",
         answer="off_support",
         check=_off_support,
         solution=_OFF,
-        mistakes={
-            "the radius on a line": (_OFF.replace("math.sqrt(2 * math.log(100))", "2.576"), "on a line"),
-            "the radius squared": (_OFF.replace("math.sqrt(2 * math.log(100))", "9.21"), "squared"),
-            "outside of any disc": (_OFF.replace(".min(dim=1).values", ".max(dim=1).values"), "some disc"),
-            "a sum for a mean": (_OFF.replace("mean()", "sum()"), "a share of all"),
-            "inside": (_OFF.replace(">", "<="), "inside"),
+        wrong={
+            "the radius on a line": ("math.sqrt(2 * math.log(100))", "2.576", "on a line"),
+            "the radius squared": ("math.sqrt(2 * math.log(100))", "9.21", "squared"),
+            "outside of any disc": (".min(dim=1).values", ".max(dim=1).values", "some disc"),
+            "a sum for a mean": ("mean()", "sum()", "a share of all"),
+            "inside": (">", "<=", "inside"),
         },
         hints=(
             "A sample is on the support if it is in *one* of the discs. Which mode is worth looking at?",
@@ -246,19 +249,16 @@ the discs around the modes `means [K, 2]`. Each disc holds 99 % of a round Gauss
         grade="core",
         title="How many Euler steps is one call worth?",
         text="""With one call the student of this lesson has a paired error of about 0.064. Write a
-function that finds the **smallest** number of Euler steps with which the paired error of a flow is below
-`error`. Then ask it about the teacher, the lesson's noise and 0.064.""",
+function that finds the **smallest** number of Euler steps with which the paired error of a flow, from the
+given noise, is below `error`. Then ask it about the teacher, the lesson's noise and 0.064.""",
         starter="\n".join([*_FEWEST.splitlines()[:4], "    return ..."]),
         answer="fewest_steps",
         check=_fewest_steps,
         solution=_FEWEST,
-        mistakes={
-            "a mean distance": (
-                _FEWEST.replace("square().sum(1).mean().sqrt", "norm(dim=1).mean"),
-                "mean distance",
-            ),
-            "a mean for a sum": (_FEWEST.replace(".sum(1)", ""), "a sum over the coordinates"),
-            "doubling": (_FEWEST.replace("+= 1", "*= 2"), "Fewer steps"),
+        wrong={
+            "a mean distance": ("square().sum(1).mean().sqrt", "norm(dim=1).mean", "mean distance"),
+            "a mean for a sum": (".sum(1)", "", "a sum over the coordinates"),
+            "doubling": ("+= 1", "*= 2", "Fewer steps"),
         },
         hints=(
             "Try 1, 2, 3 ... and stop at the first number that is good enough.",

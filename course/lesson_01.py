@@ -7,7 +7,8 @@ from traflow_lib.flow import EmpiricalFlow, GaussianFlow, chord, expand
 from traflow_lib.pairs import sample_noise
 from traflow_lib.solvers import solve
 
-from .exercise import Exercise, Wrong, asked, compare, not_one_of
+from .checking import asked, check_number, check_tensor
+from .exercise import Exercise, Wrong
 
 
 def _field_of_a_point(function) -> None:
@@ -20,7 +21,7 @@ def _field_of_a_point(function) -> None:
             "The times are exchanged: t = 0 is data, so there x can only be at a.": (x - a) / (1 - by),
             "At t = 1 this is right. At t = 1/2, how much of its chord lies between a and x?": x - a,
         }
-        compare(asked(function, x, t, a), right, known)
+        check_tensor(asked(function, x, t, a), right, known)
 
 
 def _field_of_a_gaussian(function) -> None:
@@ -42,7 +43,7 @@ def _field_of_a_gaussian(function) -> None:
                 (by - (1 - by) * c) / (by + (1 - by) * c) * (x - now) - m
             ),
         }
-        compare(asked(function, x, t, m, c), right, known)
+        check_tensor(asked(function, x, t, m, c), right, known)
 
 
 def _heun(function) -> None:
@@ -74,7 +75,7 @@ def _heun(function) -> None:
         middle = "This is the midpoint rule: its second look is in the middle of the step."
         known[middle] = solve(flow, noise, method="midpoint", steps=steps).x
         looks.clear()
-        compare(asked(function, velocity, noise, steps), right.x, known, within=1e-3)
+        check_tensor(asked(function, velocity, noise, steps), right.x, known, within=1e-3)
         if len(looks) != right.nfe:
             raise Wrong(f"The endpoint is right, but {steps} steps took {len(looks)} looks.")
 
@@ -91,7 +92,7 @@ def _floor(answer) -> None:
         "This is the loss of a field that is zero everywhere. The exact one does better.": 2,
         "This is the mean square of the exact field itself, not of what it misses.": explained,
     }
-    not_one_of(answer, 2 - explained, known, within=0.02)
+    check_number(answer, 2 - explained, known, within=0.02)
 
 
 class _Waves(torch.nn.Module):
@@ -139,7 +140,7 @@ def _training(function) -> None:
     for why, field in known.items():
         if apart(field) < min(0.2, error):
             raise Wrong(why)
-    raise Wrong(f"The relative error is {error:.1%}, above 5 %. Is t drawn from all of [0, 1]? More steps?")
+    raise Wrong(f"The relative error is {error:.1%}, above 5 %. Is t drawn from all of [0, 1]? Enough steps?")
 
 
 _GAUSSIAN = """def velocity(x, t, m, c):
@@ -170,7 +171,7 @@ def train(velocity, sample):
         optimiser.step()
     return velocity"""
 
-_POINT = "def velocity(x, t, a):\n    return {}"
+_POINT = "def velocity(x, t, a):\n    return ..."
 
 EXERCISES = [
     Exercise(
@@ -179,14 +180,14 @@ EXERCISES = [
         title="The field of a single point",
         text="""All data are one and the same point $a$. Write the exact velocity field, as a function of
 states `x [B, D]`, their times `t [B]` (above 0) and the point `a [D]`.""",
-        starter=_POINT.format("..."),
+        starter=_POINT,
         answer="velocity",
         check=_field_of_a_point,
-        solution=_POINT.format("(x - a) / t[:, None]"),
-        mistakes={
-            "the sign": (_POINT.format("(a - x) / t[:, None]"), "towards a"),
-            "the time direction": (_POINT.format("(x - a) / (1 - t[:, None])"), "exchanged"),
-            "the state taken for the noise": (_POINT.format("x - a"), "At t = 1 this is right"),
+        solution=_POINT.replace("...", "(x - a) / t[:, None]"),
+        wrong={
+            "the sign": ("(a - x) / t[:, None]", "towards a"),
+            "the time direction": ("(x - a) / (1 - t[:, None])", "exchanged"),
+            "the state taken for the noise": ("x - a", "At t = 1 this is right"),
         },
         hints=(
             "There is only one chord through $x$ at time $t$. Which noise does it come from?",
@@ -198,18 +199,18 @@ states `x [B, D]`, their times `t [B]` (above 0) and the point `a [D]`.""",
         grade="core",
         title="The field of a Gaussian",
         text="""The data are Gaussian with mean `m [D]`; their coordinates are independent and have the
-variances `c [D]`. Write the exact velocity at states `x [B, D]` and times `t [B]`.
-(`GaussianFlow(m, c.diag())` is the same field.)""",
+variances `c [D]`. Write out the exact velocity at states `x [B, D]` and times `t [B]`, by hand. (The
+library's `GaussianFlow(m, c.diag())` is the same field: compare with it.)""",
         starter="def velocity(x, t, m, c):\n    t = t[:, None]\n    return ...",
         answer="velocity",
         check=_field_of_a_gaussian,
         solution=_GAUSSIAN,
-        mistakes={
-            "the sign": (_GAUSSIAN.replace("return (t", "return m - (t").rsplit(" - m", 1)[0], "sign"),
-            "the mean forgotten": (_GAUSSIAN.rsplit(" - m", 1)[0], "is missing"),
-            "not centred": (_GAUSSIAN.replace("(x - (1 - t) * m)", "x"), "origin"),
-            "the time direction": (_GAUSSIAN.replace("t = t[:, None]", "t = 1 - t[:, None]"), "exchanged"),
-            "no squares": (_GAUSSIAN.replace("t**2 + (1 - t) ** 2 * c", "t + (1 - t) * c"), "squared"),
+        wrong={
+            "not centred": ("(x - (1 - t) * m)", "x", "origin"),
+            "the time direction": ("t = t[:, None]", "t = 1 - t[:, None]", "exchanged"),
+            "no squares": ("t**2 + (1 - t) ** 2 * c", "t + (1 - t) * c", "squared"),
+            "the sign": ("return (t", "return m - (t", "* m) - m", "* m)", "sign"),
+            "the mean forgotten": ("* m) - m", "* m)", "is missing"),
         },
         hints=(
             "Each coordinate for itself: $u = x_1 - x_0$ and $x_t$ are Gaussian numbers that vary together.",
@@ -220,8 +221,8 @@ variances `c [D]`. Write the exact velocity at states `x [B, D]` and times `t [B
         number="01.3",
         grade="core",
         title="The floor of the loss",
-        text="""The data are normal, $\\mathcal N(0, 1)$, on a line. Which value does the velocity loss
-have for the **exact** field? By hand or by simulation; 2 % are near enough.""",
+        text="""The data are normal, $\\mathcal N(0, 1)$, on a line. Which value, one number, does the
+velocity loss have for the **exact** field? By hand or by simulation; 2 % are near enough.""",
         starter="floor = ...",
         answer="floor",
         check=_floor,
@@ -230,10 +231,10 @@ from traflow_lib.flow import GaussianFlow, velocity_loss
 
 exact = GaussianFlow(torch.zeros(1), torch.eye(1))
 floor = velocity_loss(exact, torch.randn(400_000, 1), torch.randn(400_000, 1), torch.rand(400_000))""",
-        mistakes={
-            "a perfect field misses nothing": ("floor = 0", "chords cross"),
-            "all of the variance": ("floor = 2.0", "zero everywhere"),
-            "the other part": ("import math\nfloor = 2 - math.pi / 2", "of the exact field itself"),
+        wrong={
+            "a perfect field misses nothing": ("0", "chords cross"),
+            "all of the variance": ("2.0", "zero everywhere"),
+            "the other part": ("2 - 3.1416 / 2", "of the exact field itself"),
         },
         hints=(
             "`velocity_loss` and `GaussianFlow` can tell it within a second.",
@@ -244,18 +245,19 @@ floor = velocity_loss(exact, torch.randn(400_000, 1), torch.randn(400_000, 1), t
         number="01.4",
         grade="core",
         title="Heun",
-        text="""Write Heun's method from $t = 1$ to $0$ in `steps` even steps; `velocity(x, t)` takes a
-number $t$. It should agree with `solve(..., method="heun")`, also in what it costs.""",
+        text="""Write Heun's method from the noise `x` at $t = 1$ to $0$ in `steps` even steps;
+`velocity(x, t)` takes a number $t$. It should agree with `solve(..., method="heun")`, also in what it
+costs.""",
         starter="def heun(velocity, x, steps):\n    return ...",
         answer="heun",
         check=_heun,
         solution=_HEUN,
-        mistakes={
-            "the old time": (_HEUN.replace("first, t + h", "first, t"), "at the time where"),
-            "the old place": (_HEUN.replace("x + h * first, t", "x, t"), "at the place where"),
-            "a sum for a mean": (_HEUN.replace("h / 2 *", "h *"), "are added"),
-            "the time direction": (_HEUN.replace("x + h", "x - h"), "away from the data"),
-            "three looks": (_HEUN.replace("(first + second)", "(velocity(x, t) + second)"), "looks"),
+        wrong={
+            "the old time": ("first, t + h", "first, t", "at the time where"),
+            "the old place": ("x + h * first, t", "x, t", "at the place where"),
+            "a sum for a mean": ("h / 2 *", "h *", "are added"),
+            "the time direction": ("x + h", "x - h", "away from the data"),
+            "three looks": ("(first + second)", "(velocity(x, t) + second)", "looks"),
         },
         hints=(
             "An Euler step tells where the second look is. What is the time there?",
@@ -269,8 +271,8 @@ number $t$. It should agree with `solve(..., method="heun")`, also in what it co
         text="""Write the training loop of this lesson. `velocity(x, t)` is any network, `sample(n)`
 draws `n` fresh data points; train the network in place and return it. The check hands you a small one
 and a Gaussian, and asks for a relative error of at most 5 %: 300 steps of Adam with 1024 chords will do.
-Then train `nets.build(recipe["net"])` on `experiment.data` with it. How near do you come to the lesson's
-own number?""",
+Then train `nets.build(recipe["net"])` on `experiment.data` with it (`from traflow_lib import nets`). How
+near do you come to the lesson's own number?""",
         starter="""import torch
 
 def train(velocity, sample):
@@ -281,14 +283,17 @@ def train(velocity, sample):
         answer="train",
         check=_training,
         solution=_TRAIN,
-        mistakes={
-            "the sign of the target": (_TRAIN.replace("x1 - x0)", "x0 - x1)"), "opposite: the chord"),
+        wrong={
+            "the sign of the target": ("x1 - x0)", "x0 - x1)", "opposite: the chord"),
             "data and noise exchanged": (
-                _TRAIN.replace("* x1 + (1", "* x0 + (1").replace("None]) * x0", "None]) * x1"),
+                "* x1 + (1",
+                "* x0 + (1",
+                "None]) * x0",
+                "None]) * x1",
                 "other time: at t = 1",
             ),
-            "the noise as the target": (_TRAIN.replace("(x1 - x0)", "x1"), "which noise"),
-            "no step": (_TRAIN.replace("        optimiser.step()\n", ""), "not moved"),
+            "the noise as the target": ("(x1 - x0)", "x1", "which noise"),
+            "no step": ("        optimiser.step()\n", "", "not moved"),
         },
         hints=(
             "The loss is in section 3, line by line: a point on the chord, the chord's velocity, a square.",

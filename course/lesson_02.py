@@ -8,7 +8,8 @@ from traflow_lib.flow import GaussianFlow, chord
 from traflow_lib.pairs import sample_noise
 from traflow_lib.solvers import CALLS_PER_STEP, solve
 
-from .exercise import Exercise, Wrong, asked, compare, not_one_of
+from .checking import asked, check_number, check_tensor
+from .exercise import Exercise, Wrong
 
 
 def _without_crossing(function) -> None:
@@ -31,7 +32,7 @@ def _without_crossing(function) -> None:
                 raise Wrong("These are other data. Only their order may change.")
             crossed = ((x1[:, None] - x1) * (found[:, None] - found) < 0).sum().item() // 2
             known[f"{crossed} pairs of these chords still cross."] = found
-        compare(found, data[place], known)
+        check_tensor(found, data[place], known)
 
 
 def _break_even(answer) -> None:
@@ -48,7 +49,7 @@ def _break_even(answer) -> None:
         "RK4 looks several times a step.": (pairs["n"] * pairs["steps"] + training) / 31,
         "This is the cost in calls. After how many samples is it saved?": solved + training,
     }
-    not_one_of(answer, (solved + training) / 31, known, within=5e-3)
+    check_number(answer, (solved + training) / 31, known, within=5e-3)
 
 
 def _straightness(answer) -> None:
@@ -61,7 +62,7 @@ def _straightness(answer) -> None:
         "This is the mean square of x_1 - x_0 on random chords. Take the paths of the flow.": 2,
         "This is the root of it. Straightness is a mean square.": right**0.5,
     }
-    not_one_of(answer, right, known, within=0.03)
+    check_number(answer, right, known, within=0.03)
 
 
 def _one_step_by_luck(function) -> None:
@@ -69,6 +70,8 @@ def _one_step_by_luck(function) -> None:
     found = asked(function, t)
     if not isinstance(found, torch.Tensor) or found.shape != t.shape:
         raise Wrong("A tensor of one velocity for each time is asked for.")
+    if not torch.allclose(torch.cat([function(one) for one in t.split(1)]), found, atol=1e-6):
+        raise Wrong("Asked about one time alone, it gives another velocity than among others.")
 
     def velocity(x, at):
         return function(at)[:, None].expand_as(x)
@@ -79,9 +82,9 @@ def _one_step_by_luck(function) -> None:
     if (found - found.mean()).abs().max() < 0.01:
         raise Wrong("This is an even travel: straightness is 0, and every number of steps is exact.")
     if one.abs() > 0.01:
-        ends, real = ((end + path[-1]).item() + 0.0 for end in (one, 0))
+        ends, real = (round((end + path[-1]).item(), 3) + 0.0 for end in (one, 0))
         raise Wrong(
-            f"One Euler step ends at {ends:.3g}, the path at {real:.3g}. At which time does the step look?"
+            f"From 0, one Euler step ends at {ends:g}, the path at {real:g}. When does the step look?"
         )
     if two.abs() < 0.01:
         raise Wrong("One step is exact, and so are two. Where does the second of the two look?")
@@ -111,10 +114,10 @@ def _field_after_reflow(function) -> None:
                 (1 - std) * (z - by * mean) / (1 - by + by * std) - mean
             ),
         }
-        compare(asked(function, z, t, mean, var), right, known)
+        check_tensor(asked(function, z, t, mean, var), right, known)
 
 
-_SORT = "def without_crossing(x1, x0):\n    return {}"
+_SORT = "def without_crossing(x1, x0):\n    return ..."
 
 _COST = """pairs = 50_000 * 24 * 4
 training = 3 * 1_200 * 512
@@ -130,7 +133,7 @@ noise = torch.ones(1, 1)  # the field is linear, and the mean of a noise's squar
 path = solve(flow, noise, method="rk4", steps=50, keep_path=True).path
 value = straightness(path)"""
 
-_SPEED = "import torch\n\ndef speed(t):\n    return {}"
+_SPEED = "import torch\n\ndef speed(t):\n    return ..."
 
 _AFTER = """def reflowed(z, t, mean, var):
     t, std = t[:, None], var.sqrt()
@@ -145,16 +148,16 @@ EXERCISES = [
         text="""On a line there is exactly one way to pair given noises with given data so that **no**
 chords cross. Write a function of the noises `x1 [n]` and data `x0 [n]` that gives `x0` in another order:
 the `i`-th is to be paired with the `i`-th of `x1`, which stays as it is.""",
-        starter=_SORT.format("..."),
+        starter=_SORT,
         answer="without_crossing",
         check=_without_crossing,
-        solution=_SORT.format("x0.sort().values[x1.argsort().argsort()]"),
-        mistakes={
-            "data by themselves": (_SORT.format("x0.sort().values"), "the noises are not"),
-            "the other order": (_SORT.format("x0.sort().values[(-x1).argsort().argsort()]"), "every other"),
-            "order for place": (_SORT.format("x0.sort().values[x1.argsort()]"), "which place"),
-            "nothing done": (_SORT.format("x0"), "Nothing has changed"),
-            "the noises": (_SORT.format("x1.double()"), "other data"),
+        solution=_SORT.replace("...", "x0.sort().values[x1.argsort().argsort()]"),
+        wrong={
+            "data by themselves": ("x0.sort().values", "the noises are not"),
+            "the other order": ("x0.sort().values[(-x1).argsort().argsort()]", "every other"),
+            "order for place": ("x0.sort().values[x1.argsort()]", "which place"),
+            "nothing done": ("x0", "Nothing has changed"),
+            "the noises": ("x1.double()", "other data"),
         },
         hints=(
             "The smallest noise gets the smallest data point, and so on.",
@@ -172,11 +175,11 @@ steps**. After how many samples has it paid for itself? Count as in section 6: i
         answer="samples",
         check=_break_even,
         solution=_COST,
-        mistakes={
-            "the student for nothing": (_COST.replace("(32 - 1)", "32"), "not free"),
-            "no backward pass": (_COST.replace("3 * ", ""), "forward pass"),
-            "one call a step of RK4": (_COST.replace(" * 4", ""), "RK4"),
-            "no pairs": (_COST.replace("(pairs + training)", "training"), "Where do the pairs"),
+        wrong={
+            "the student for nothing": ("(32 - 1)", "32", "not free"),
+            "no backward pass": ("3 * ", "", "forward pass"),
+            "one call a step of RK4": (" * 4", "", "RK4"),
+            "no pairs": ("(pairs + training)", "training", "Where do the pairs"),
         },
         hints=(
             "What is paid once, and what is saved with each sample?",
@@ -194,11 +197,11 @@ sample back to where it began. What is the **straightness** of its paths? By han
         answer="value",
         check=_straightness,
         solution=_PATHS,
-        mistakes={
-            "standing still": ("value = 0.0", "stand still"),
-            "the floor": ("import math\nvalue = math.pi / 2", "floor"),
-            "the root": (f"{_PATHS} ** 0.5", "the root of it"),
-            "random chords": ("value = 2", "random chords"),
+        wrong={
+            "standing still": ("0.0", "stand still"),
+            "the floor": ("3.1416 / 2", "floor"),
+            "the root": ("straightness(path)", "straightness(path) ** 0.5", "the root of it"),
+            "random chords": ("2", "random chords"),
         },
         hints=(
             "A chord of length 0: straightness is then the mean square of the velocity along the path.",
@@ -211,20 +214,21 @@ sample back to where it began. What is the **straightness** of its paths? By han
         title="Exact by luck",
         text="""With $v(t) = 1 + \\sin 2\\pi t$ the travel is uneven, and yet one Euler step is exact; so
 are two. Find another velocity $v(t)$, the same at all places, for which **one** Euler step from $t = 1$
-to $0$ is exact and **two** are not: twice the calls, and worse. The function gets times `t [T]`.""",
-        starter=_SPEED.format("..."),
+to $0$ is exact and **two** are not: twice the calls, and worse. The function gets times `t [T]` and returns
+the velocity at each, `[T]`.""",
+        starter=_SPEED,
         answer="speed",
         check=_one_step_by_luck,
-        solution=_SPEED.format("1 + torch.cos(2 * torch.pi * t) - torch.cos(4 * torch.pi * t)"),
-        mistakes={
-            "the lesson's": (_SPEED.format("1 + torch.sin(2 * torch.pi * t)"), "so are two"),
-            "an even travel": (_SPEED.format("torch.ones_like(t)"), "even travel"),
-            "a cosine": (_SPEED.format("1 + torch.cos(2 * torch.pi * t)"), "ends at -2"),
-            "slow at the noise": (_SPEED.format("2 * (1 - t)"), "ends at 0"),
+        solution=_SPEED.replace("...", "1 + torch.cos(2 * torch.pi * t) - torch.cos(4 * torch.pi * t)"),
+        wrong={
+            "the lesson's": ("1 + torch.sin(2 * torch.pi * t)", "so are two"),
+            "an even travel": ("torch.ones_like(t)", "even travel"),
+            "a cosine": ("1 + torch.cos(2 * torch.pi * t)", "ends at -2"),
+            "slow at the noise": ("2 * (1 - t)", "ends at 0"),
         },
         hints=(
             "One step looks at $t = 1$, two at $t = 1$ and $t = \\tfrac12$. What must be equal to what?",
-            "Begin with any $v$ that has another value at $\\tfrac12$ than at 1; then mend its mean.",
+            "Begin with any $v$ that has another value at $\\tfrac12$ than at 1; then mend its average.",
         ),
     ),
     Exercise(
@@ -240,23 +244,19 @@ straightness 0.""",
         answer="reflowed",
         check=_field_after_reflow,
         solution=_AFTER,
-        mistakes={
-            "the first flow": (
-                """from traflow_lib.flow import GaussianFlow
-
-def reflowed(z, t, mean, var):
-    return GaussianFlow(mean, var.diag())(z, t)""",
-                "first flow's",
-            ),
-            "the sign": (_AFTER.replace("x1 - (mean + std * x1)", "mean + std * x1 - x1"), "sign"),
-            "the variance": (_AFTER.replace("var.sqrt()", "var"), "or its root"),
+        wrong={
+            "the sign": ("x1 - (mean + std * x1)", "mean + std * x1 - x1", "sign"),
+            "the variance": ("var.sqrt()", "var", "or its root"),
             "the state for the noise": (
-                _AFTER.replace("x1 = (z - (1 - t) * mean) / (t + (1 - t) * std)", "x1 = z"),
+                "x1 = (z - (1 - t) * mean) / (t + (1 - t) * std)",
+                "x1 = z",
                 "At t = 1",
             ),
-            "the time direction": (
-                _AFTER.replace("t, std = t[:, None]", "t, std = 1 - t[:, None]"),
-                "exchanged",
+            "the time direction": ("t, std = t[:, None]", "t, std = 1 - t[:, None]", "exchanged"),
+            "the first flow": (
+                _AFTER[_AFTER.index("    t, std") :],
+                "    from traflow_lib import flow\n    return flow.GaussianFlow(mean, var.diag())(z, t)",
+                "first flow's",
             ),
         },
         hints=(

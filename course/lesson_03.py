@@ -8,7 +8,8 @@ from traflow_lib.objectives.ctm import soft_consistency
 from traflow_lib.pairs import sample_noise
 from traflow_lib.solvers import solve
 
-from .exercise import Exercise, Unanswered, Wrong, asked, compare, not_one_of, number
+from .checking import asked, check_number, check_tensor, number
+from .exercise import Exercise, Unanswered, Wrong
 
 
 def _collapsed(c) -> JumpMap:
@@ -41,7 +42,7 @@ def _field_of_the_collapse(function) -> None:
             "The times are exchanged: at s = 0 all paths have arrived.": (landing - c) / (1 - by),
             "So a path would end at 0. Where does it end?": landing / by,
         }
-        compare(asked(function, landing, s, c), right, known)
+        check_tensor(asked(function, landing, s, c), right, known)
 
 
 def _average_velocity(function) -> None:
@@ -63,12 +64,12 @@ def _average_velocity(function) -> None:
         }
         found = asked(function, x, t, s, c)
         if isinstance(found, torch.Tensor) and found.shape == x.shape:
-            compare(found[:4], right[:4], {why: value[:4] for why, value in known.items()})
+            check_tensor(found[:4], right[:4], {why: value[:4] for why, value in known.items()})
             if not found[4:].isfinite().all():
                 raise Wrong("Right for s < t, but at s = t zero is divided by zero.")
             if not torch.allclose(found[4:].double(), right[4:]):
                 raise Wrong("Right for s < t, but not at s = t. What is the average over no time?")
-        compare(found, right, known)
+        check_tensor(found, right, known)
 
 
 def _loss_of_the_collapse(function) -> None:
@@ -86,7 +87,7 @@ def _loss_of_the_collapse(function) -> None:
             "D takes the mean over the coordinates; this takes their sum.": right * dim,
             "The ends are compared with c; this takes 0 for it.": x0.square().mean().item() / intervals,
         }
-        not_one_of(asked(function, x0, c, intervals), right, known)
+        check_number(asked(function, x0, c, intervals), right, known)
 
 
 def _second_calls(function) -> None:
@@ -117,7 +118,7 @@ def _second_calls(function) -> None:
                 x1, len(times) + 1
             ),
         }
-        compare(asked(function, f, x1, times, given), right, known)
+        check_tensor(asked(function, f, x1, times, given), right, known)
 
 
 SOLVERS = ("euler", "heun", "midpoint")
@@ -128,6 +129,7 @@ def _powers(answer) -> None:
         raise Wrong(f"A power for each of {', '.join(SOLVERS)} is asked for.")
     if any(power is ... for power in answer.values()):
         raise Unanswered
+    answer = {method: number(power) for method, power in answer.items()}
     flow = GaussianFlow(torch.tensor([1.0, -0.5]).double(), torch.tensor([[1.0, 0.7], [0.7, 0.6]]).double())
     exact, x_t, t = _exact(flow), flow.jump(sample_noise(1, 0, 500, (2,)).double(), 1.0, 0.9), 0.9
 
@@ -150,11 +152,11 @@ def _powers(answer) -> None:
     if wrong and answer == promised:
         raise Wrong(f"That is what the orders promise. Measure it: on this flow {wrong[0]} does otherwise.")
     if wrong:
-        small = number(answer[wrong[0]]) < right[wrong[0]]
+        small = answer[wrong[0]] < right[wrong[0]]
         raise Wrong(f"The power for {wrong[0]} is too {'small' if small else 'large'}.")
 
 
-_FIELD = "def field(x, s, c):\n    return {}"
+_FIELD = "def field(x, s, c):\n    return ..."
 
 _AVERAGE = """def average_velocity(x, t, s, c):
     t, s = t[:, None], s[:, None]
@@ -162,9 +164,10 @@ _AVERAGE = """def average_velocity(x, t, s, c):
     # (std_t - std_s) / (t - s), with the difference of squares divided out; blind to s only for c = 0
     return x * (t + s - c * (2 - t - s)) / (std_t * (std_t + std_s))"""
 
-_NAIVE = _AVERAGE.rsplit("\n", 2)[0] + "\n    return (1 - std_s / std_t) * x / (t - s)"
+_RIGHT = "x * (t + s - c * (2 - t - s)) / (std_t * (std_t + std_s))"
+_NAIVE = "(1 - std_s / std_t) * x / (t - s)"
 
-_LOSS = "def loss(x0, c, N):\n    return {}"
+_LOSS = "def loss(x0, c, N):\n    return ..."
 
 _AGAIN = """def renoised(f, x1, times, noises):
     x = f(x1, 1.0)
@@ -197,15 +200,15 @@ EXERCISES = [
 $\\partial_s G(x, t, s) = w\\bigl(G(x, t, s), s\\bigr)$. Find the $w$ of the collapsed map of section 4,
 at landing points `x [B, D]`, times `s [B]` (above 0) and the centre `c [D]`. Of which data is the
 collapsed map the exact jump map?""",
-        starter=_FIELD.format("..."),
+        starter=_FIELD,
         answer="field",
         check=_field_of_the_collapse,
-        solution=_FIELD.format("(x - c) / s[:, None]  # the exact field of data that are all at c"),
-        mistakes={
-            "the sign": (_FIELD.format("(c - x) / s[:, None]"), "towards the noise"),
-            "no time": (_FIELD.format("x - c"), "how much time"),
-            "the time direction": (_FIELD.format("(x - c) / (1 - s[:, None])"), "exchanged"),
-            "no centre": (_FIELD.format("x / s[:, None]"), "Where does it end"),
+        solution=_FIELD.replace("...", "(x - c) / s[:, None]  # the exact field of data that are all at c"),
+        wrong={
+            "the sign": ("(c - x) / s[:, None]", "towards the noise"),
+            "no time": ("x - c", "how much time"),
+            "the time direction": ("(x - c) / (1 - s[:, None])", "exchanged"),
+            "no centre": ("x / s[:, None]", "Where does it end"),
         },
         hints=(
             "Differentiate $G = \\tfrac st x + (1 - \\tfrac st)\\,c$ by $s$; then put the landing point in.",
@@ -224,15 +227,12 @@ depend on $s$?""",
         answer="average_velocity",
         check=_average_velocity,
         solution=_AVERAGE,
-        mistakes={
-            "zero by zero": (_NAIVE, "zero is divided"),
-            "the sign": (_AVERAGE.replace("return x", "return -x"), "sign"),
-            "variances": (_NAIVE.replace(".sqrt()", ""), "these are variances"),
-            "the landing": (
-                _NAIVE.replace("(1 - std_s / std_t) * x / (t - s)", "std_s / std_t * x"),
-                "lands",
-            ),
-            "a guard": (_NAIVE.replace("(t - s)", "(t - s).clamp(min=1e-6)"), "over no time"),
+        wrong={
+            "the sign": ("return x", "return -x", "sign"),
+            "variances": (_RIGHT, _NAIVE, ".sqrt()", "", "these are variances"),
+            "the landing": (_RIGHT, "std_s / std_t * x", "lands"),
+            "a guard": (_RIGHT, _NAIVE, "(t - s)", "(t - s).clamp(min=1e-6)", "over no time"),
+            "zero by zero": (_RIGHT, _NAIVE, "zero is divided"),
         },
         hints=(
             "$F = (G - x)/(s - t)$, and the flow only rescales: $G = x\\,\\sigma(s)/\\sigma(t)$.",
@@ -245,21 +245,21 @@ depend on $s$?""",
         title="What collapse costs",
         text="""Consistency distillation punishes the collapsed map hardly at all. Write its expected
 loss $\\mathcal L_{\\text{CD}}$, a number, for endpoints `x0 [B, D]`, the centre `c [D]` and `N`
-intervals. $D$ is the mean squared difference, over samples and coordinates. Does a finer grid help
-against collapse?""",
-        starter=_LOSS.format("..."),
+intervals; $k$ is drawn evenly from $1, \\dots, N$. $D$ is the mean squared difference, over samples and
+coordinates. Does a finer grid help against collapse?""",
+        starter=_LOSS,
         answer="loss",
         check=_loss_of_the_collapse,
-        solution=_LOSS.format("((x0 - c) ** 2).mean() / N  # a finer grid makes collapse cheaper"),
-        mistakes={
-            "the first interval": (_LOSS.format("((x0 - c) ** 2).mean()"), "in the first interval"),
-            "nothing": (_LOSS.format("0.0"), "except for one"),
-            "a sum for a mean": (_LOSS.format("((x0 - c) ** 2).sum(1).mean() / N"), "their sum"),
-            "no centre": (_LOSS.format("(x0**2).mean() / N"), "takes 0"),
+        solution=_LOSS.replace("...", "((x0 - c) ** 2).mean() / N  # a finer grid makes collapse cheaper"),
+        wrong={
+            "the first interval": ("((x0 - c) ** 2).mean()", "in the first interval"),
+            "nothing": ("0.0", "except for one"),
+            "a sum for a mean": ("((x0 - c) ** 2).sum(1).mean() / N", "their sum"),
+            "no centre": ("(x0**2).mean() / N", "takes 0"),
         },
         hints=(
             "For which $k$ do $f(x_{t_k}, t_k)$ and $f(x_{t_{k-1}}, t_{k-1})$ differ at all?",
-            "$f(x, 0) = x$, whatever the map. And $k$ is drawn evenly from $1 \\dots N$.",
+            "$f(x, 0) = x$, whatever the map. And how often is that $k$ drawn?",
         ),
     ),
     Exercise(
@@ -273,15 +273,12 @@ and to the end again.""",
         answer="renoised",
         check=_second_calls,
         solution=_AGAIN,
-        mistakes={
-            "the time direction": (
-                _AGAIN.replace("s * noise + (1 - s) * x", "(1 - s) * noise + s * x"),
-                "exchanged",
-            ),
-            "noise on top": (_AGAIN.replace("(1 - s) * x", "x"), "full size"),
-            "f at t = 1": (_AGAIN.replace("* x, s)", "* x, 1.0)"), "at t = 1"),
-            "the old noise": (_AGAIN.replace("s * noise", "s * x1"), "old noise"),
-            "one call": ("def renoised(f, x1, times, noises):\n    return f(x1, 1.0)", "one call"),
+        wrong={
+            "the time direction": ("s * noise + (1 - s) * x", "(1 - s) * noise + s * x", "exchanged"),
+            "noise on top": ("(1 - s) * x", "x", "full size"),
+            "f at t = 1": ("* x, s)", "* x, 1.0)", "at t = 1"),
+            "the old noise": ("s * noise", "s * x1", "old noise"),
+            "one call": ("f(x1, 1.0)", "one call"),
         },
         hints=(
             "Back up to time $s$ is a point on the chord of the guess and fresh noise.",
@@ -300,12 +297,12 @@ first, then measure (in double precision), and explain what surprises you.""",
         answer="powers",
         check=_powers,
         solution=_MEASURE,
-        mistakes={
-            "orders": (_GUESS.format(1, 2, 2), "of a whole walk. Here"),
-            "of a step": (_GUESS.format(2, 3, 3), "The loss squares it"),
-            "orders squared": (_GUESS.format(2, 4, 4), "One step is shorter"),
-            "as promised": (_GUESS.format(4, 6, 6), "Measure it"),
-            "Heun as Euler": (_GUESS.format(4, 4, 8), "heun is too small"),
+        wrong={
+            "orders": (_MEASURE, _GUESS.format(1, 2, 2), "of a whole walk. Here"),
+            "of a step": (_MEASURE, _GUESS.format(2, 3, 3), "The loss squares it"),
+            "orders squared": (_MEASURE, _GUESS.format(2, 4, 4), "One step is shorter"),
+            "as promised": (_MEASURE, _GUESS.format(4, 6, 6), "Measure it"),
+            "Heun as Euler": (_MEASURE, _GUESS.format(4, 4, 8), "heun is too small"),
         },
         hints=(
             "The exact map decodes a state to its own end: the loss compares the ends of $x_t$ and $x_u$.",

@@ -9,8 +9,8 @@ from traflow_lib.jump import JumpMap
 from traflow_lib.objectives.base import distance
 from traflow_lib.randomness import Draws
 
-from .answers import completed, edited, no_known_mistake, numbers
-from .exercise import Exercise, Wrong, asked, close
+from .checking import asked, check_tensor, close, numbers
+from .exercise import Exercise, Wrong
 
 
 def _normal(*shape: int, seed: int = 0, dtype=torch.float32) -> Tensor:
@@ -28,7 +28,7 @@ def _landing(function) -> None:
             "This is what the network says. What does the jump make of it?": x0 - x1,
         }
         right = JumpMap(lambda x, t, s, flipped=x0 - x1: flipped)(x1, 1.0, 0.0)
-        no_known_mistake(
+        check_tensor(
             asked(function, x1, x0), right, known, "The jump from 1 to 0 does not land there: put F into G."
         )
 
@@ -70,7 +70,7 @@ def _pseudo_huber(function) -> None:
             ).sum(),
         }
         right = distance("pseudo_huber", a, b, c=c)
-        no_known_mistake(
+        check_tensor(
             asked(function, a, b, c), right, known, "The formula gives another number for the same samples."
         )
 
@@ -116,7 +116,7 @@ def _traflow(function) -> None:
         ),
     }
     loss = asked(function, student, average, batch, s, t)
-    no_known_mistake(loss, by_the_kit(), known, "The kit has another loss for the same batch and times.")
+    check_tensor(loss, by_the_kit(), known, "The kit has another loss for the same batch and times.")
     if not getattr(loss, "requires_grad", False):
         raise Wrong("The loss has no gradient, so that nothing can be trained on it.")
     loss.backward()
@@ -159,15 +159,12 @@ shape, `[B, ...]`).""",
         answer="landing",
         check=_landing,
         solution=_LANDING.replace("...", "2 * x1 - x0"),
-        mistakes=completed(
-            _LANDING,
-            {
-                "the right sign": ("x0", "with the right sign"),
-                "from the data": ("2 * x0 - x1", "starts at the noise"),
-                "the change": ("x1 - x0", "the change on the way"),
-                "the network": ("x0 - x1", "what the network says"),
-            },
-        ),
+        wrong={
+            "the right sign": ("x0", "with the right sign"),
+            "from the data": ("2 * x0 - x1", "starts at the noise"),
+            "the change": ("x1 - x0", "the change on the way"),
+            "the network": ("x0 - x1", "what the network says"),
+        },
         hints=(
             "Put this F into the jump from 1 to 0 and count the signs.",
             "A line leads from the data to the noise. The student walks as far as it should, the wrong way.",
@@ -186,16 +183,13 @@ jumps within the path?)""",
         answer="shares",
         check=_shares,
         solution=_SHARES.replace("...", "ends**2, 2 * ends * (1 - ends), (1 - ends) ** 2"),
-        mistakes=completed(
-            _SHARES,
-            {
-                "one draw": ("ends, 0, 1 - ends", "two draws for one"),
-                "one way": ("ends**2, ends * (1 - ends), (1 - ends) ** 2", "add up to"),
-                "the rest": ("ends**2, 2 * ends**2, 1 - 3 * ends**2", "than the kit draws"),
-            },
-        ),
+        wrong={
+            "one draw": ("ends, 0, 1 - ends", "two draws for one"),
+            "one way": ("ends**2, ends * (1 - ends), (1 - ends) ** 2", "add up to"),
+            "the rest": ("ends**2, 2 * ends**2, 1 - 3 * ends**2", "than the kit draws"),
+        },
         hints=(
-            "Draw a table of two rows (t = 1 or not) and two columns (s = 0 or not).",
+            "Draw a table of two rows ($t = 1$ or not) and two columns ($s = 0$ or not).",
             "Two of its four fields belong to 'exactly one'.",
         ),
     ),
@@ -209,16 +203,13 @@ number: $r^2$ is the mean square of the difference *of one sample*, and $D$ is a
         answer="pseudo_huber",
         check=_pseudo_huber,
         solution=_HUBER.replace("...", "((square.mean(dim=1) + c**2).sqrt() - c).mean()"),
-        mistakes=completed(
-            _HUBER,
-            {
-                "the square": ("square.mean()", "This is the square"),
-                "one root": ("(square.mean() + c**2).sqrt() - c", "one root for the whole batch"),
-                "a sum": ("((square.sum(dim=1) + c**2).sqrt() - c).mean()", "adds the components up"),
-                "no -c": ("(square.mean(dim=1) + c**2).sqrt().mean()", "at distance c"),
-                "one a sample": ("(square.mean(dim=1) + c**2).sqrt() - c", "One number"),
-            },
-        ),
+        wrong={
+            "the square": ("square.mean()", "This is the square"),
+            "one root": ("(square.mean() + c**2).sqrt() - c", "one root for the whole batch"),
+            "a sum": ("((square.sum(dim=1) + c**2).sqrt() - c).mean()", "adds the components up"),
+            "no -c": ("(square.mean(dim=1) + c**2).sqrt().mean()", "at distance c"),
+            "one a sample": ("(square.mean(dim=1) + c**2).sqrt() - c", "One number"),
+        },
         hints=("Two means: one before the root, one after it.", "`mean(dim=1)` is the mean of each sample."),
     ),
     Exercise(
@@ -232,7 +223,7 @@ at times `t` (`[B]`), `batch.x1` the noise (`[B, 2]`); the times `s` and `t` are
   moving average (`average`, a jump map like `student`); the rest starts from the teacher's.
 - Every jump from $t$ to $s$ is compared with the teacher's $x_s$. The difference is divided by $t - s$,
   or by 0.05 where that is smaller.
-- The distance is the pseudo-Huber one with $c = 0.03$.""",
+- The distance is the pseudo-Huber one with $c = 0.03$, averaged over the batch: one number.""",
         starter="""import torch
 
 
@@ -241,19 +232,16 @@ def loss(student, average, batch, s, t):
         answer="loss",
         check=_traflow,
         solution=_TRAFLOW,
-        mistakes=edited(
-            _TRAFLOW,
-            {
-                "the teacher's states only": ("len(t) // 4", "0", "A quarter of the batch"),
-                "own states only": ("len(t) // 4", "len(t)", "The whole batch"),
-                "the weights in training": ("average(batch", "student(batch", "the average is to make them"),
-                "no stop": ("torch.no_grad()", "torch.enable_grad()", "A gradient runs"),
-                "the end": ("batch.at(s)", "batch.x0", "not at the end"),
-                "no smallest gap": (".clamp(min=0.05)", "", "shortest jumps"),
-                "no gap": (" / gap", "", "short jumps hardly count"),
-                "the square": ("((square + 0.03**2).sqrt() - 0.03)", "square", "another distance"),
-            },
-        ),
+        wrong={
+            "the teacher's states only": ("len(t) // 4", "0", "A quarter of the batch"),
+            "own states only": ("len(t) // 4", "len(t)", "The whole batch"),
+            "the weights in training": ("average(batch", "student(batch", "the average is to make them"),
+            "no stop": ("torch.no_grad()", "torch.enable_grad()", "A gradient runs"),
+            "the end": ("batch.at(s)", "batch.x0", "not at the end"),
+            "no smallest gap": (".clamp(min=0.05)", "", "shortest jumps"),
+            "no gap": (" / gap", "", "short jumps hardly count"),
+            "the square": ("((square + 0.03**2).sqrt() - 0.03)", "square", "another distance"),
+        },
         hints=(
             "The distance of exercise 04.3 comes back here, on the difference divided by the gap.",
             "`torch.no_grad()` is the sg; `torch.cat` puts the two kinds of start together.",

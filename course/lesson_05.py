@@ -5,8 +5,8 @@ import torch
 from traflow_lib.flow import GaussianFlow, chord
 from traflow_lib.jump import JumpMap
 
-from .answers import all_close, completed, edited, no_known_mistake, numbers
-from .exercise import Exercise, Wrong, asked
+from .checking import asked, check_tensor, close, numbers
+from .exercise import Exercise, Wrong
 from .ties import podium, told_apart
 
 
@@ -14,9 +14,9 @@ def _chance(function) -> None:
     for n, rate in ((37, 0.117), (8, 0.05), (3, 0.4)):
         right = (n * rate, 1 - (1 - rate) ** n)
         found = numbers(asked(function, n, rate), 2)
-        if all_close(found, right):
+        if all(map(close, found, right)):
             continue
-        if not all_close(found[:1], right[:1]):
+        if not close(found[0], right[0]):
             raise Wrong("The first number: each comparison adds its own chance to what is expected.")
         for why, value in {
             "The second number is a probability, but this can exceed 1: two at once count twice.": (n * rate),
@@ -24,7 +24,7 @@ def _chance(function) -> None:
             "The second number is the chance that not one seems to differ.": (1 - rate) ** n,
             "The second number leaves out only the case that all of them seem to differ.": 1 - rate**n,
         }.items():
-            if all_close(found[1:], [value]):
+            if close(found[1], value):
                 raise Wrong(why)
         raise Wrong(f"The second number is not the chance of at least one, for {n} comparisons.")
 
@@ -46,7 +46,7 @@ def _residual(function) -> None:
                 ),
                 "This is of the first jump alone; the second has such a part, too.": s * gap / t,
             }
-            no_known_mistake(
+            check_tensor(
                 asked(function, x0, c, t, u, s),
                 right,
                 known,
@@ -70,7 +70,7 @@ def _crossing(function) -> None:
                 (u - (1 - u) * c**2) / (u**2 + (1 - u) ** 2 * c**2) * u * z
             ),
         }
-        no_known_mistake(
+        check_tensor(
             asked(function, z, c, u),
             flow(u * z[:, None], u)[:, 0],
             known,
@@ -129,16 +129,13 @@ variants bring, at a rate of 0.05?)""",
         answer="chance",
         check=_chance,
         solution=_CHANCE.replace("...", "n * rate, 1 - (1 - rate) ** n"),
-        mistakes=completed(
-            _CHANCE,
-            {
-                "added up": ("n * rate, n * rate", "can exceed 1"),
-                "all of them": ("n * rate, rate**n", "that all of them seem"),
-                "none": ("n * rate, (1 - rate) ** n", "that not one"),
-                "not all": ("n * rate, 1 - rate**n", "leaves out only"),
-                "one comparison": ("rate, 1 - (1 - rate) ** n", "The first number"),
-            },
-        ),
+        wrong={
+            "added up": ("n * rate, n * rate", "can exceed 1"),
+            "all of them": ("n * rate, rate**n", "that all of them seem"),
+            "none": ("n * rate, (1 - rate) ** n", "that not one"),
+            "not all": ("n * rate, 1 - rate**n", "leaves out only"),
+            "one comparison": ("rate, 1 - (1 - rate) ** n", "The first number"),
+        },
         hints=("When does not a single one seem to differ?", "Chances of independent things multiply."),
     ),
     Exercise(
@@ -154,47 +151,41 @@ $z_t = t\,x_1 + (1 - t)\,\hat x_0$, from `x0` ($\hat x_0$, `[B, 2]`), `c` (`[2]`
         answer="residual",
         check=_residual,
         solution=_RESIDUAL.replace("...", "s * (x0 - c) * (1 / t - 1 / u)"),
-        mistakes=completed(
-            _RESIDUAL,
-            {
-                "no residual": ("0 * x0", "stops at s > 0"),
-                "the sign": ("s * (x0 - c) * (1 / u - 1 / t)", "turn it round"),
-                "without s": ("(x0 - c) * (1 / t - 1 / u)", "Where is s?"),
-                "one jump": ("s * (x0 - c) / t", "first jump alone"),
-            },
-        ),
+        wrong={
+            "no residual": ("0 * x0", "stops at s > 0"),
+            "the sign": ("s * (x0 - c) * (1 / u - 1 / t)", "turn it round"),
+            "without s": ("(x0 - c) * (1 / t - 1 / u)", "Where is s?"),
+            "one jump": ("s * (x0 - c) / t", "first jump alone"),
+        },
         hints=(
-            "Write G(z_t, t, s) as a mixture of z_t and c: which share has each?",
-            "z_t / t is x_1 and a multiple of the data. Take the same from u away.",
+            "Write $G(z_t, t, s)$ as a mixture of $z_t$ and $c$: which share has each?",
+            "$z_t / t$ is $x_1$ and a multiple of the data. Take the same away for $u$.",
         ),
     ),
     Exercise(
         number="05.3",
         grade="core",
         title="What consistency wants where chords cross",
-        text=r"""Independent pairs on a line: $x_1 \sim N(0, 1)$, $x_0 \sim N(0, c)$, $Y = x_1 - x_0$.
-The target of the consistency loss holds $F_u = \mathbb E[Y \mid z_u]$. Write its mean over all pairs
-through $z_1 = z$, which is $\mathbb E\bigl[\mathbb E[Y \mid z_u] \mid z_1 = z\bigr]$, for `z` `[B]` and
-numbers `c` and `u`. (Output and velocity want $\mathbb E[Y \mid z_1 = z] = z$. For which $c$ is there
-no quarrel?)""",
+        text=r"""Independent pairs on a line: $x_1 \sim N(0, 1)$, $x_0 \sim N(0, c)$, $Y = x_1 - x_0$,
+$z_u = u\,x_1 + (1 - u)\,x_0$. The target of the consistency loss holds $F_u = \mathbb E[Y \mid z_u]$.
+Write its mean over all pairs through $z_1 = z$, which is
+$\mathbb E\bigl[\mathbb E[Y \mid z_u] \mid z_1 = z\bigr]$, for `z` `[B]` and numbers `c` and `u`. (Output and
+velocity want $\mathbb E[Y \mid z_1 = z] = z$. For which $c$ is there no quarrel?)""",
         starter="""def held(z, c, u):
     return ...""",
         answer="held",
         check=_crossing,
         solution=_HELD,
-        mistakes=edited(
-            _HELD,
-            {
-                "the other target": ("slope * u * z", "z", "which output and velocity want"),
-                "z for z_u": ("slope * u * z", "slope * z", "takes z_u for z"),
-                "the mean of z_u": ("slope * u * z", "u * z", "This is the mean of z_u"),
-                "the covariance": ("(u - (1", "(u + (1", "has a minus in it"),
-                "a deviation": ("    variance", "    c = c**2\n    variance", "not its deviation"),
-            },
-        ),
+        wrong={
+            "the other target": ("slope * u * z", "z", "which output and velocity want"),
+            "z for z_u": ("slope * u * z", "slope * z", "takes z_u for z"),
+            "the mean of z_u": ("slope * u * z", "u * z", "This is the mean of z_u"),
+            "the covariance": ("(u - (1", "(u + (1", "has a minus in it"),
+            "a deviation": ("    variance", "    c = c**2\n    variance", "not its deviation"),
+        },
         hints=(
-            "Two steps: first E[Y | z_u] as a multiple of z_u, then the mean of z_u when x_1 is known.",
-            "Of two centred Gaussians, E[Y | z] = Cov(Y, z) / Var(z) times z.",
+            r"First $\mathbb E[Y \mid z_u]$ as a multiple of $z_u$; then the mean of $z_u$ given $x_1$.",
+            r"Of two centred Gaussians, $\mathbb E[Y \mid z] = z\,\mathrm{Cov}(Y, z) / \mathrm{Var}(z)$.",
         ),
     ),
     Exercise(
@@ -202,27 +193,24 @@ no quarrel?)""",
         grade="core",
         title="Holm's correction",
         text="""Several rivals are compared with the first, each with a p-value. Holm's rule keeps the
-chance of *any* false verdict below `level`. Of $n$ p-values the smallest must be at most `level`
-$/\\,n$, the next at most `level` $/\\,(n - 1)$, and so on, the last at most `level`. The first that is
-larger than its bound ends the search: it and all after it are not told apart. Return a list with True
-for each p-value that is told apart, in the order in which they are given.""",
+chance of *any* false verdict below `level`. Of `n` p-values the smallest must be at most `level / n`, the
+next at most `level / (n - 1)`, and so on, the largest at most `level`. The first that is larger than its
+bound ends the search: it and all larger ones are not told apart. Return a list with True for each p-value
+that is told apart, in the order in which they are given.""",
         starter="""def told_apart(p, level):
     return ...""",
         answer="told_apart",
         check=told_apart,
         solution=_HOLM,
-        mistakes=edited(
-            _HOLM,
-            {
-                "no correction": ("level / (n - k)", "level", "against the whole level"),
-                "one bound": ("level / (n - k)", "level / n", "against the strictest bound"),
-                "no stop": ("break", "continue", "goes on after"),
-                "bounds turned round": ("(n - k)", "(k + 1)", "bounds are turned round"),
-                "not sorted": ("sorted(range(n), key=p.__getitem__)", "range(n)", "the order they came in"),
-                "sorted verdicts": ("told[i] = True", "told[k] = True", "order of the sorted p-values"),
-                "level for apart": ("return told", "return [not x for x in told]", "this is turned round"),
-            },
-        ),
+        wrong={
+            "no correction": ("level / (n - k)", "level", "against the whole level"),
+            "one bound": ("level / (n - k)", "level / n", "against the strictest bound"),
+            "no stop": ("break", "continue", "goes on after"),
+            "bounds turned round": ("(n - k)", "(k + 1)", "bounds are turned round"),
+            "not sorted": ("sorted(range(n), key=p.__getitem__)", "range(n)", "the order they came in"),
+            "sorted verdicts": ("told[i] = True", "told[k] = True", "order of the sorted p-values"),
+            "level for apart": ("return told", "return [not x for x in told]", "this is turned round"),
+        },
         hints=(
             "Sort the places, not the values: then you know whose p you look at.",
             "`sorted(range(n), key=lambda i: p[i])`; start with False for everybody.",
@@ -237,7 +225,7 @@ minibatches and noise. Write the set of names that are **level** with the first,
 
 - The first has the smallest mean.
 - Every rival is compared with the first by a two-sided *paired* t-test over the seeds
-  (`stats.ttest_rel`).
+  (`stats.ttest_rel(a, b).pvalue`).
 - Holm's correction over the rivals, at 5 %; who is not told apart is level.
 
 Try it on the table. Is the method with the next smallest mean level? And one whose mean is larger?""",
@@ -245,18 +233,15 @@ Try it on the table. Is the method with the next smallest mean level? And one wh
         answer="level",
         check=podium,
         solution=_PODIUM,
-        mistakes=edited(
-            _PODIUM,
-            {
-                "not paired": ("ttest_rel", "ttest_ind", "not paired"),
-                "no correction": ("0.05 / len(left)", "0.05", "Where is the correction"),
-                "one bound": ("0.05 / len(left)", "0.05 / len(p)", "All rivals have the strictest"),
-                "one side": ("errors[first])", "errors[first], alternative='greater')", "one side"),
-                "its own rival": ("len(left):", "(len(left) + 1):", "among its own rivals"),
-                "without the first": ("{first, *left}", "set(left)", "Where is the first"),
-                "told apart": ("{first, *left}", "set(p) - set(left)", "that are told apart"),
-            },
-        ),
+        wrong={
+            "not paired": ("ttest_rel", "ttest_ind", "not paired"),
+            "no correction": ("0.05 / len(left)", "0.05", "Where is the correction"),
+            "one bound": ("0.05 / len(left)", "0.05 / len(p)", "All rivals have the strictest"),
+            "one side": ("errors[first])", "errors[first], alternative='greater')", "one side"),
+            "its own rival": ("len(left):", "(len(left) + 1):", "among its own rivals"),
+            "without the first": ("{first, *left}", "set(left)", "Where is the first"),
+            "told apart": ("{first, *left}", "set(p) - set(left)", "that are told apart"),
+        },
         hints=(
             "Collect the p-values by name, then sort the names by them.",
             "Strike names off the sorted list from the front, as long as Holm's bound holds.",

@@ -5,14 +5,14 @@ from torch import Tensor, nn
 
 from traflow_lib.evaluation.frechet import feature_distance, frechet_distance, mean_and_cov
 
-from .answers import completed, tensor
-from .exercise import Exercise, Wrong, asked, close, not_one_of
+from .checking import asked, check_number, close, tensor
+from .exercise import Exercise, Wrong
 
 
 def _by_hand(answer) -> None:
     zero, one, four = torch.zeros(1), torch.ones(1, 1), torch.full((1, 1), 4.0)
     mean, first, second = 1.0, 1.0, 4.0
-    not_one_of(
+    check_number(
         answer,
         frechet_distance(zero, one, zero + mean, four),
         {
@@ -48,7 +48,7 @@ def _macs(function) -> None:
             "The image has two sides, and pixels along both.": calls * one / size,
             "The kernel has two sides, and weights along both.": calls * one / kernel,
         }
-        not_one_of(asked(function, c_in, c_out, kernel, size, calls), calls * one, known)
+        check_number(asked(function, c_in, c_out, kernel, size, calls), calls * one, known)
 
 
 def _another_digit(function) -> None:
@@ -72,7 +72,7 @@ def _another_digit(function) -> None:
                 (scores.argmax(dim=0) != reference.argmax(dim=0)).double().mean().item()
             ),
         }
-        not_one_of(asked(function, scores, reference), right, known)
+        check_number(asked(function, scores, reference), right, known)
 
 
 def _features() -> Tensor:
@@ -142,12 +142,12 @@ EXERCISES = [
         answer="fd",
         check=_by_hand,
         solution="fd = (0 - 1) ** 2 + 1 + 4 - 2 * (1 * 4) ** 0.5",
-        mistakes={
-            "variances": ("fd = (0 - 1) ** 2 + (1 - 4) ** 2", "C^(1/2)"),
-            "no root": ("fd = (0 - 1) ** 2 + 1 + 4 - 2 * 1 * 4", "leaves the root"),
-            "no last term": ("fd = (0 - 1) ** 2 + 1 + 4", "last term is missing"),
-            "one part": ("fd = (0 - 1) ** 2", "One of the two parts"),
-            "a root": ("fd = 2 ** 0.5", "square of a distance"),
+        wrong={
+            "variances": ("(0 - 1) ** 2 + (1 - 4) ** 2", "C^(1/2)"),
+            "no root": ("(0 - 1) ** 2 + 1 + 4 - 2 * 1 * 4", "leaves the root"),
+            "no last term": ("(0 - 1) ** 2 + 1 + 4", "last term is missing"),
+            "one part": ("(0 - 1) ** 2", "One of the two parts"),
+            "a root": ("2 ** 0.5", "square of a distance"),
         },
         hints=(
             "In one dimension a covariance is a number and the trace does nothing.",
@@ -166,16 +166,13 @@ side and double the channels, and what happens to the cost?)""",
         answer="macs",
         check=_macs,
         solution=_MACS.replace("...", "calls * c_in * c_out * kernel**2 * size**2"),
-        mistakes=completed(
-            _MACS,
-            {
-                "weights": ("c_in * c_out * kernel**2", "Each is used at every pixel"),
-                "one call": ("c_in * c_out * kernel**2 * size**2", "This is one call"),
-                "operations": ("2 * calls * c_in * c_out * kernel**2 * size**2", "These are operations"),
-                "one input": ("calls * c_out * kernel**2 * size**2", "every input channel"),
-                "one side": ("calls * c_in * c_out * kernel**2 * size", "The image has two sides"),
-            },
-        ),
+        wrong={
+            "weights": ("c_in * c_out * kernel**2", "Each is used at every pixel"),
+            "one call": ("c_in * c_out * kernel**2 * size**2", "This is one call"),
+            "operations": ("2 * calls * c_in * c_out * kernel**2 * size**2", "These are operations"),
+            "one input": ("calls * c_out * kernel**2 * size**2", "every input channel"),
+            "one side": ("calls * c_in * c_out * kernel**2 * size", "The image has two sides"),
+        },
         hints=(
             "How many numbers does the layer put out? Each is a sum of how many products?",
             "A sum of n products is n multiply-accumulates.",
@@ -192,29 +189,23 @@ are tensors `[N, 10]`, row by row of the same noise.""",
         answer="another_digit",
         check=_another_digit,
         solution=_ANOTHER.replace("...", "(scores.argmax(dim=1) != reference.argmax(dim=1)).double().mean()"),
-        mistakes=completed(
-            _ANOTHER,
-            {
-                "agreement": (
-                    "(scores.argmax(dim=1) == reference.argmax(dim=1)).double().mean()",
-                    "the same digit",
-                ),
-                "a count": ("(scores.argmax(dim=1) != reference.argmax(dim=1)).sum()", "number of images"),
-                "scores": (
-                    "(scores.amax(dim=1) != reference.amax(dim=1)).double().mean()",
-                    "are compared here",
-                ),
-                "counts": (
-                    "(scores.argmax(dim=1).bincount(minlength=10) - "
-                    "reference.argmax(dim=1).bincount(minlength=10)).abs().sum() / len(scores)",
-                    "go unnoticed",
-                ),
-                "the other way": (
-                    "(scores.argmax(dim=0) != reference.argmax(dim=0)).double().mean()",
-                    "image of each digit",
-                ),
-            },
-        ),
+        wrong={
+            "agreement": (
+                "(scores.argmax(dim=1) == reference.argmax(dim=1)).double().mean()",
+                "the same digit",
+            ),
+            "a count": ("(scores.argmax(dim=1) != reference.argmax(dim=1)).sum()", "number of images"),
+            "scores": ("(scores.amax(dim=1) != reference.amax(dim=1)).double().mean()", "are compared here"),
+            "counts": (
+                "(scores.argmax(dim=1).bincount(minlength=10) - "
+                "reference.argmax(dim=1).bincount(minlength=10)).abs().sum() / len(scores)",
+                "go unnoticed",
+            ),
+            "the other way": (
+                "(scores.argmax(dim=0) != reference.argmax(dim=0)).double().mean()",
+                "image of each digit",
+            ),
+        },
         hints=(
             "`argmax(dim=1)` is the place of each row's largest score.",
             "The mean of a comparison is a share, once it is a number: `.double().mean()`.",
@@ -232,20 +223,17 @@ the check are skewed, so that they are no Gaussian. (There is more than one way.
         answer="impostor",
         check=_impostor,
         solution=_IMPOSTOR,
-        mistakes=completed(
-            _GENERATOR,
-            {
-                "copies": ("features[torch.randperm(len(features))]", "themselves, copied"),
-                "a little noise": ("features + 1e-4 * noise", "a little noise on them"),
-                "unit noise": ("noise", "The means differ"),
-                "no spread": ("features.mean(0) + 0.1 * noise", "the spreads do not"),
-                "no correlations": ("features.mean(0) + features.std(0) * noise", "the correlations do not"),
-                "a sample": (
-                    "features.mean(0) + noise @ torch.linalg.cholesky(torch.cov(features.T)).T",
-                    "a random sample differs",
-                ),
-            },
-        ),
+        wrong={
+            "copies": ("features[torch.randperm(len(features))]", "themselves, copied"),
+            "a little noise": ("features + 1e-4 * noise", "a little noise on them"),
+            "unit noise": ("noise", "The means differ"),
+            "no spread": ("features.mean(0) + 0.1 * noise", "the spreads do not"),
+            "no correlations": ("features.mean(0) + features.std(0) * noise", "the correlations do not"),
+            "a sample": (
+                "features.mean(0) + noise @ torch.linalg.cholesky(torch.cov(features.T)).T",
+                "a random sample differs",
+            ),
+        },
         hints=(
             "A Gaussian with the right mean and covariance is nearly it. What do its samples get wrong?",
             "Give the noise the mean 0 and the covariance 1 exactly, before you shape it. Or think of a map "

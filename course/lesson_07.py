@@ -1,14 +1,12 @@
 """Exercises of lesson 07: what a schedule costs, the mirror in the ruler, averages in bf16, steepness."""
 
-from math import isfinite
-
 import torch
 
 from traflow_lib.flow import GaussianMixtureFlow
 from traflow_lib.solvers import CALLS_PER_STEP, solve
 
-from .exercise import Exercise, Wrong, asked, not_one_of, number
-from .mistakes import changed, tensor_is
+from .checking import asked, check_number, check_tensor
+from .exercise import Exercise, Wrong
 
 
 def _days(function) -> None:
@@ -22,7 +20,7 @@ def _days(function) -> None:
             "These are hours.": 24 * right,
             "These are seconds.": 86400 * right,
         }
-        not_one_of(asked(function, pairs, steps, macs, share), right, known)
+        check_number(asked(function, pairs, steps, macs, share), right, known)
 
 
 def _moments(function) -> None:
@@ -35,13 +33,17 @@ def _moments(function) -> None:
         both = torch.cat([x, x @ mirror.T])
         within, gap = (c + mirror @ c @ mirror.T) / 2, m - mirror @ m
         found = asked(function, m, c, mirror)
-        if not isinstance(found, tuple) or len(found) != 2:
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise Wrong("Two things are asked for, the mean and the covariance.")
-        tensor_is(
-            found[0], both.mean(0), {"The mirrored half has another mean than the real one.": m}, "mean"
+        check_tensor(
+            found[0],
+            both.mean(0),
+            {"The mirrored half has another mean than the real one.": m},
+            "The mean is not that of both halves together.",
+            within=1e-5,
         )
         spread = "The two halves have different means, and the spread between these is {}."
-        tensor_is(
+        check_tensor(
             found[1],
             torch.cov(both.T, correction=0),
             {
@@ -52,6 +54,7 @@ def _moments(function) -> None:
                 + torch.outer(gap, gap) / 4,
             },
             "The mean is right, the covariance is not that of the mixed set.",
+            within=1e-5,
         )
 
 
@@ -74,7 +77,7 @@ def _average(function) -> None:
         "The warm-up is one step ahead: the first step has n = 0.": _averaged(start, weights, warm[1:31]),
     }
     right = _averaged(start, weights, warm)
-    tensor_is(
+    check_tensor(
         asked(function, start, weights, 0.99), right, known, "In float32 already this is no such average."
     )
     drift = (torch.linspace(1, 2, 1500)[:, None] * torch.tensor([1.0, -1.5])).bfloat16()
@@ -84,7 +87,13 @@ def _average(function) -> None:
         raise Wrong(
             "In bf16 it hardly moves: changes this small are rounded away. What must be kept exactly?"
         )
-    tensor_is(found, right, {}, "With weights in bf16 the average is not as exact as float32.", within=1e-3)
+    check_tensor(
+        found,
+        right,
+        {},
+        "With weights in bf16 the average is not as exact as float32. Is it rounded at the end?",
+        within=1e-3,
+    )
 
 
 def _steepest(function) -> None:
@@ -98,7 +107,7 @@ def _steepest(function) -> None:
         different = ~torch.eye(len(x1), dtype=torch.bool)
         ratio, nearest = (b / a)[different], a[different].argmin()
         found = asked(function, x1, x0)
-        if not isfinite(number(found)):
+        if isinstance(found, (float, torch.Tensor)) and torch.as_tensor(found).isnan().any():
             raise Wrong("A sample and itself are at distance 0 both times: 0/0.")
         known = {
             "This is the ratio turned round: noise over images.": (1 / ratio).max().item(),
@@ -106,7 +115,7 @@ def _steepest(function) -> None:
             "This is the square of it.": ratio.max().item() ** 2,
             "This is the mean over all pairs.": ratio.mean().item(),
         }
-        not_one_of(found, ratio.max().item(), known)
+        check_number(found, ratio.max().item(), known)
 
 
 DAYS = """def days(pairs, steps, macs, share):
@@ -146,14 +155,11 @@ which the `share` is reached (0.25: a quarter). How many **days** does the teach
         answer="days",
         check=_days,
         solution=DAYS,
-        mistakes={
-            "a MAC is one operation": (changed(DAYS, ("2 * macs", "macs")), "half of it"),
-            "Heun calls once, too": (
-                changed(DAYS, ("2 * steps * 2 * macs", "steps * macs")),
-                "a quarter of it",
-            ),
-            "faster at a quarter": (changed(DAYS, ("/ (share * 989e12)", "* share / 989e12")), "not shorter"),
-            "hours": (changed(DAYS, ("86400", "3600")), "hours"),
+        wrong={
+            "a MAC is one operation": ("2 * macs", "macs", "half of it"),
+            "Heun calls once, too": ("2 * steps * 2 * macs", "steps * macs", "a quarter of it"),
+            "faster at a quarter": ("/ (share * 989e12)", "* share / 989e12", "not shorter"),
+            "hours": ("86400", "3600", "hours"),
         },
         hints=(
             "Section 7 counts the same for the whole recipe.",
@@ -164,7 +170,7 @@ which the `share` is reached (0.25: a quarter). How many **days** does the teach
         number="07.2",
         grade="core",
         title="The moments of a half-mirrored set",
-        text="""Half of this teacher's distance has the size of the mirror. Where does it come from? Let
+        text="""About half of this teacher's FD has the size of the mirror alone. Where does it come from? Let
 the features $f$ of the real images have mean $m$ `[D]` and covariance $C$ `[D, D]`, and let mirroring an
 image turn $f$ into $Mf$ (if the features are pixels, $M$ moves each to the other side). Take the set in
 which an image and its mirror image are equally frequent. Return its mean and its covariance (of the
@@ -173,14 +179,11 @@ distribution: divided by $N$).""",
         answer="mixed",
         check=_moments,
         solution=MIXED,
-        mistakes={
-            "within the halves only": (changed(MIXED, (" + torch.outer(half, half)", "")), "is missing"),
-            "the whole gap for its half": (
-                changed(MIXED, ("M @ m) / 2\n    cov", "M @ m)\n    cov")),
-                "too large",
-            ),
-            "one side mirrored": (changed(MIXED, (" @ M.T", "")), "two sides"),
-            "the real mean": (changed(MIXED, ("(m + M @ m) / 2", "m")), "another mean"),
+        wrong={
+            "within the halves only": (" + torch.outer(half, half)", "", "is missing"),
+            "the whole gap for its half": ("M @ m) / 2\n    cov", "M @ m)\n    cov", "too large"),
+            "one side mirrored": (" @ M.T", "", "two sides"),
+            "the real mean": ("(m + M @ m) / 2", "m", "another mean"),
         },
         hints=(
             "A mixture spreads in two ways: within each half, and between the halves' means.",
@@ -203,14 +206,11 @@ are in bf16, it has to be as good as it is in float32.""",
         answer="average",
         check=_average,
         solution=AVERAGE,
-        mistakes={
-            "no warm-up": (changed(AVERAGE, ("min(d, (1 + n) / (10 + n))", "d")), "warm-up is missing"),
-            "new for old": (
-                changed(AVERAGE, ("keep * a + (1 - keep) * w", "keep * w + (1 - keep) * a")),
-                "places",
-            ),
-            "kept in bf16": (changed(AVERAGE, ("start.float()", "start")), "hardly moves"),
-            "counted from one": (changed(AVERAGE, ("enumerate(weights)", "enumerate(weights, 1)")), "ahead"),
+        wrong={
+            "no warm-up": ("min(d, (1 + n) / (10 + n))", "d", "warm-up is missing"),
+            "new for old": ("keep * a + (1 - keep) * w", "keep * w + (1 - keep) * a", "places"),
+            "kept in bf16": ("start.float()", "start", "hardly moves"),
+            "counted from one": ("enumerate(weights)", "enumerate(weights, 1)", "ahead"),
         },
         hints=(
             "Between 1 and 2, bf16 has a number every 1/128. How far does a step move the average?",
@@ -232,21 +232,23 @@ over all pairs of different samples. `noise` and `images` are `[N, D]` or `[N, C
         answer="steepest",
         check=_steepest,
         solution=STEEPEST,
-        mistakes={
+        wrong={
             "a sample and itself": (
-                changed(STEEPEST, ("torch.pdist(x.flatten(1))", "torch.cdist(x.flatten(1), x.flatten(1))")),
+                "torch.pdist(x.flatten(1))",
+                "torch.cdist(x.flatten(1), x.flatten(1))",
                 "0/0",
             ),
             "turned round": (
-                changed(STEEPEST, ("between_images / between_noises", "between_noises / between_images")),
+                "between_images / between_noises",
+                "between_noises / between_images",
                 "turned round",
             ),
-            "the closest noises": (changed(STEEPEST, (".max()", "[between_noises.argmin()]")), "two closest"),
-            "on average": (changed(STEEPEST, (".max()", ".mean()")), "mean over all pairs"),
+            "the closest noises": (".max()", "[between_noises.argmin()]", "two closest"),
+            "on average": (".max()", ".mean()", "mean over all pairs"),
         },
         hints=(
             "Flatten images first: the distance is over all pixels.",
-            "torch.pdist and torch.cdist have all distances; one of the two has a sample's to itself, too.",
+            "`torch.pdist` and `torch.cdist` have all distances; one of the two has each sample's to itself.",
         ),
     ),
 ]

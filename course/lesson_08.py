@@ -8,8 +8,8 @@ from traflow_lib.evaluation.features import to_uint8
 from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.training.config import TrainConfig
 
-from .exercise import Exercise, Wrong, asked, not_one_of
-from .mistakes import changed, tensor_is
+from .checking import asked, check_number, check_tensor
+from .exercise import Exercise, Wrong
 
 
 def _images(*shape: int, scale: float = 0.6, seed: int = 0) -> Tensor:
@@ -30,10 +30,10 @@ def _to_file(function) -> None:
             ((inside + 1) * 128).round().to(torch.int64) % 256
         ),
     }
-    tensor_is(found, to_uint8(inside), known, "Inside of [-1, 1] some pixels are wrong.", within=0)
+    check_tensor(found, to_uint8(inside), known, "Inside of [-1, 1] some pixels are wrong.", within=0)
     outside = _images(1, 1, 6, 6, scale=3)
     why = "A network's pixels leave [-1, 1] a little, and then bright and dark change places."
-    tensor_is(asked(function, outside), to_uint8(outside), {}, why, within=0)
+    check_tensor(asked(function, outside), to_uint8(outside), {}, why, within=0)
 
 
 def _wrong_range(function) -> None:
@@ -51,7 +51,7 @@ def _wrong_range(function) -> None:
             "This is the means' share only; a spread that shrinks costs, too.": means,
             "This is the covariances' share only; grey moves, too.": trace / 4,
         }
-        not_one_of(asked(function, images), feature_distance(pixels, (pixels + 1) / 2), known)
+        check_number(asked(function, images), feature_distance(pixels, (pixels + 1) / 2), known)
 
 
 def _micro_batch(function) -> None:
@@ -71,7 +71,7 @@ def _micro_batch(function) -> None:
                 (n for n in range(1, batch + 1) if batch % n == 0 and n > fits), default=batch
             ),
         }
-        not_one_of(found, right, known, within=1e-9)
+        check_number(found, right, known, within=1e-9)
 
 
 def _for_inception(function) -> None:
@@ -90,7 +90,9 @@ def _for_inception(function) -> None:
         "Without antialiasing most pixels are not looked at.": resized(pixels, antialias=False),
     }
     right = resized(pixels)
-    tensor_is(asked(function, images, size), right, known, "Inception would see other pixels.", within=1e-3)
+    check_tensor(
+        asked(function, images, size), right, known, "Inception would see other pixels.", within=1e-5
+    )
 
 
 TO_FILE = """import torch
@@ -129,15 +131,12 @@ between they are evenly spaced. An FID is measured of images as files hold them.
         answer="to_file",
         check=_to_file,
         solution=TO_FILE,
-        mistakes={
-            "cut off, not rounded": (changed(TO_FILE, (".round()", "")), "darker"),
-            "no bounds": (changed(TO_FILE, (".clamp(0, 255)", ".long().remainder(256)")), "change places"),
-            "numbers from 0 to 1": (changed(TO_FILE, ("(x + 1) * 127.5", "x * 255")), "Half of the range"),
-            "256 steps": (
-                changed(TO_FILE, ("127.5", "128"), (".clamp(0, 255)", ".long().remainder(256)")),
-                "leaves the range",
-            ),
-            "no bytes": (changed(TO_FILE, (".to(torch.uint8)", "")), "bytes"),
+        wrong={
+            "cut off, not rounded": (".round()", "", "darker"),
+            "no bounds": (".clamp(0, 255)", ".long().remainder(256)", "change places"),
+            "numbers from 0 to 1": ("(x + 1) * 127.5", "x * 255", "Half of the range"),
+            "256 steps": ("127.5", "128", ".clamp(0, 255)", ".long().remainder(256)", "leaves the range"),
+            "no bytes": (".to(torch.uint8)", "", "bytes"),
         },
         hints=("Three things, in this order: carry the range over, go to the nearest, stay within bounds.",),
     ),
@@ -145,9 +144,9 @@ between they are evenly spaced. An FID is measured of images as files hold them.
         number="08.2",
         grade="core",
         title="What a wrong range costs",
-        text=r"""Somebody's images are in $[0, 1]$, and yours in $[-1, 1]$: the same pictures, $y = (x +
-1)/2$. How far apart are the two sets? Take the pixels themselves as features, and write the Fréchet
-distance
+        text=r"""Somebody's images are in $[0, 1]$, and yours in $[-1, 1]$: the same pictures,
+$y = (x + 1)/2$. How far apart are the two sets? Take the pixels themselves as features, and write the
+Fréchet distance
 
 $$\lVert m_x - m_y \rVert^2 + \operatorname{tr}\!\left(C_x + C_y - 2\,(C_x C_y)^{1/2}\right)$$
 
@@ -157,20 +156,18 @@ mean and variance of each pixel are enough (the variance divided by $N - 1$)."""
         answer="cost",
         check=_wrong_range,
         solution=COST,
-        mistakes={
-            "the root forgotten": (
-                changed(COST, ("pixels.var(0).sum() / 4", "pixels.var(0).sum() * 1.25")),
-                "last",
-            ),
+        wrong={
+            "the root forgotten": ("pixels.var(0).sum() / 4", "pixels.var(0).sum() * 1.25", "last"),
             "a difference of variances": (
-                changed(COST, ("pixels.var(0).sum() / 4", "pixels.var(0).sum() * 0.75")),
+                "pixels.var(0).sum() / 4",
+                "pixels.var(0).sum() * 0.75",
                 "their roots",
             ),
-            "means only": (changed(COST, (" + pixels.var(0).sum() / 4", "")), "means' share only"),
-            "spread only": (changed(COST, ("means + ", "")), "covariances' share only"),
+            "means only": (" + pixels.var(0).sum() / 4", "", "means' share only"),
+            "spread only": ("means + ", "", "covariances' share only"),
         },
         hints=(
-            "What is the covariance of y, if that of x is C? And its product with C, and the root of that?",
+            "What is the covariance of $y$, if that of $x$ is $C$? And the root of their product?",
             "Each mean moves half of its way to 1.",
         ),
     ),
@@ -180,37 +177,32 @@ mean and variance of each pixel are enough (the variance divided by $N - 1$)."""
         title="The largest pass that fits",
         text="""A batch may be split into passes of `micro_batch` images, if all passes are equally
 large. The memory of a pass grows with its images, along a line. You measured it for a few `sizes`:
-`gib`, in GiB (section 6 prints it on a GPU). How large is the largest pass of a `batch` on a `card` of
-so many GiB?""",
+`gib`, in GiB (section 6 prints it on a GPU). Of how many images is the largest pass of a `batch` that fits
+on a `card` of so many GiB?""",
         starter="def micro_batch(sizes, gib, card, batch):\n    return ...",
         answer="micro_batch",
         check=_micro_batch,
         solution=MICRO,
-        mistakes={
+        wrong={
             "a line through zero": (
-                changed(MICRO, ("np.polyfit(sizes, gib, 1)", "gib[-1] / sizes[-1], 0")),
+                "np.polyfit(sizes, gib, 1)",
+                "gib[-1] / sizes[-1], 0",
                 "does not begin at zero",
             ),
             "uneven passes": (
-                changed(
-                    MICRO, ("max(n for n in parts if base + slope * n <= card)", "int((card - base) / slope)")
-                ),
+                "max(n for n in parts if base + slope * n <= card)",
+                "int((card - base) / slope)",
                 "split evenly",
             ),
             "one too large": (
-                changed(
-                    MICRO,
-                    (
-                        "max(n for n in parts if base + slope * n <= card)",
-                        "min([n for n in parts if base + slope * n > card] + [batch])",
-                    ),
-                ),
+                "max(n for n in parts if base + slope * n <= card)",
+                "min([n for n in parts if base + slope * n > card] + [batch])",
                 "does not fit",
             ),
         },
         hints=(
             "Which part of the memory is needed for one image, and which for none?",
-            "numpy.polyfit draws the line. Then go through the sizes into which the batch can be split.",
+            "`np.polyfit(x, y, 1)` gives a line's slope and intercept. Then try the possible sizes.",
         ),
     ),
     Exercise(
@@ -226,21 +218,17 @@ it.)""",
         answer="for_inception",
         check=_for_inception,
         solution=INCEPTION,
-        mistakes={
-            "never rounded": (changed(INCEPTION, (".round().clamp(0, 255)", "")), "never rounded"),
+        wrong={
+            "never rounded": (".round().clamp(0, 255)", "", "never rounded"),
             "the other order": (
-                changed(
-                    INCEPTION,
-                    (".round().clamp(0, 255)", ""),
-                    ("antialias=True)", "antialias=True).round().clamp(0, 255)"),
-                ),
+                ".round().clamp(0, 255)",
+                "",
+                "antialias=True)",
+                "antialias=True).round().clamp(0, 255)",
                 "resized first",
             ),
-            "rounded twice": (
-                changed(INCEPTION, ("antialias=True)", "antialias=True).round()")),
-                "rounded twice",
-            ),
-            "no antialiasing": (changed(INCEPTION, (", antialias=True", "")), "antialiasing"),
+            "rounded twice": ("antialias=True)", "antialias=True).round()", "rounded twice"),
+            "no antialiasing": (", antialias=True", "", "antialiasing"),
         },
         hints=("Follow one picture: network, file, filter, Inception. Where is it made of bytes?",),
     ),

@@ -12,8 +12,8 @@ from traflow_lib.evaluation.frechet import feature_distance
 from traflow_lib.evaluation.geometry import paired_rmse
 from traflow_lib.pairs import make_pairs
 
-from .exercise import Exercise, Wrong, asked, not_one_of
-from .mistakes import changed, is_one_of, tensor, tensor_is
+from .checking import asked, check_equal, check_number, check_tensor, tensor
+from .exercise import Exercise, Wrong
 
 
 def _box(function) -> None:
@@ -35,7 +35,7 @@ def _box(function) -> None:
         found = asked(function, width, height, side)
         if not isinstance(found, (tuple, list)) or len(found) != 4:
             raise Wrong("Four whole numbers are asked for.")
-        is_one_of(tuple(found), (left, top, left + side, top + side), known, "The box is somewhere else.")
+        check_equal(tuple(found), (left, top, left + side, top + side), known, "The box is somewhere else.")
 
 
 def _face(function) -> None:
@@ -54,6 +54,9 @@ def _face(function) -> None:
     right = as_numbers(celeba_face(picture))
     known = {
         "The whole picture is shrunk, and faces get broader: the crop is missing.": cut(0, 0, 178, 218),
+        "The box is right, but the filter has seen what lies beyond it. Cut first, then shrink.": as_numbers(
+            picture.resize((64, 64), Image.Resampling.BILINEAR, box=(19, 39, 159, 179))
+        ),
         "It is cut 20 pixels too high and too far to the right.": cut(39, 19, 179, 159),
         "The middle 64 pixels are cut out, not shrunk.": cut(57, 77, 121, 141),
         "Fine stripes become coarse ones: without antialiasing many pixels are not looked at.": (
@@ -64,7 +67,7 @@ def _face(function) -> None:
         "The pixels are right, but those of a file; networks take [-1, 1].": (right + 1) * 127.5,
     }
     # Pillow and torch round their weights differently, by one of 255 levels
-    tensor_is(asked(function, pixels), right, known, "These are other pixels.", within=0.012)
+    check_tensor(asked(function, pixels), right, known, "These are other pixels.", within=0.012)
 
 
 def _disk(function) -> None:
@@ -81,7 +84,7 @@ def _disk(function) -> None:
             "This is the path alone; noise and image stand beside it.": n * numbers * 2 * (steps + 1) / 2**30,
             "These are noise and image without the path.": n * numbers * 8 / 2**30,
         }
-        not_one_of(asked(function, n, steps, shape), right, known)
+        check_number(asked(function, n, steps, shape), right, known)
 
 
 def _fooled(function) -> None:
@@ -143,21 +146,17 @@ differences are even.)""",
         answer="box",
         check=_box,
         solution=BOX,
-        mistakes={
+        wrong={
             "down before across": (
-                changed(
-                    BOX,
-                    (
-                        "return left, top, left + side, top + side",
-                        "return top, left, top + side, left + side",
-                    ),
-                ),
+                "return left, top, left + side, top + side",
+                "return top, left, top + side, left + side",
                 "changed places",
             ),
-            "sides for edges": (changed(BOX, ("left + side, top + side", "side, side")), "how wide"),
-            "the corner": (changed(BOX, ("(width - side) // 2, (height - side) // 2", "0, 0")), "corner"),
+            "sides for edges": ("left + side, top + side", "side, side", "how wide"),
+            "the corner": ("(width - side) // 2, (height - side) // 2", "0, 0", "corner"),
             "one pixel less": (
-                changed(BOX, ("left + side, top + side", "left + side - 1, top + side - 1")),
+                "left + side, top + side",
+                "left + side - 1, top + side - 1",
                 "one pixel too small",
             ),
         },
@@ -169,24 +168,24 @@ differences are even.)""",
         title="A face for the teacher",
         text="""Write what this kit makes of a picture of CelebA: `pixels` is a NumPy array of bytes
 `[218, 178, 3]`. Of its central 140 x 140 pixels make 64 x 64 with an antialiased triangle filter (Pillow
-calls it `BILINEAR`; or torch's `interpolate`), rounded to bytes as in a file, and return a tensor `[3,
-64, 64]` of numbers in $[-1, 1]$. Cut first: a filter that sees beyond the box makes other pixels at its
+calls it `BILINEAR`; or torch's `interpolate`), rounded to bytes as in a file, and return a tensor
+`[3, 64, 64]` of numbers in $[-1, 1]$. Cut first: a filter that sees beyond the box makes other pixels at its
 edge.""",
         starter="def face(pixels):\n    return ...",
         answer="face",
         check=_face,
         solution=FACE,
-        mistakes={
-            "no crop": (changed(FACE, (".crop((19, 39, 159, 179))", "")), "crop is missing"),
-            "the box's axes": (changed(FACE, ("(19, 39, 159, 179)", "(39, 19, 179, 159)")), "too high"),
-            "no antialiasing": (changed(TORCH_FACE, (", antialias=True", "")), "stripes"),
-            "another range": (changed(FACE, (" / 127.5 - 1", " / 255")), "another range"),
-            "channels last": (changed(FACE, (".permute(2, 0, 1)", "")), "shape"),
-            "axes turned": (changed(FACE, ("(2, 0, 1)", "(2, 1, 0)")), "Rows and columns"),
+        wrong={
+            "no crop": (".crop((19, 39, 159, 179))", "", "crop is missing"),
+            "the box's axes": ("(19, 39, 159, 179)", "(39, 19, 179, 159)", "too high"),
+            "another range": (" / 127.5 - 1", " / 255", "another range"),
+            "channels last": (".permute(2, 0, 1)", "", "shape"),
+            "axes turned": ("(2, 0, 1)", "(2, 1, 0)", "Rows and columns"),
+            "no antialiasing": (FACE, TORCH_FACE.replace(", antialias=True", ""), "stripes"),
         },
         hints=(
             "The box is that of the exercise before.",
-            "An array of Pillow has rows, columns and channels, in this order.",
+            "An image made an array has rows, columns and channels, in this order.",
         ),
     ),
     Exercise(
@@ -202,11 +201,11 @@ they are solved online.""",
         answer="gib",
         check=_disk,
         solution=DISK,
-        mistakes={
-            "a state too few": (changed(DISK, ("(steps + 1)", "steps")), "One state is missing"),
-            "float32 for all": (changed(DISK, ("2 * (steps + 1)", "4 * (steps + 1)")), "two bytes"),
-            "GB for GiB": (changed(DISK, ("2**30", "1e9")), "1000^3"),
-            "the path alone": (changed(DISK, ("4 + 4 + ", "")), "path alone"),
+        wrong={
+            "a state too few": ("(steps + 1)", "steps", "One state is missing"),
+            "float32 for all": ("2 * (steps + 1)", "4 * (steps + 1)", "two bytes"),
+            "GB for GiB": ("2**30", "1e9", "1000^3"),
+            "the path alone": ("4 + 4 + ", "", "path alone"),
         },
         hints=("How many bytes has a float16, how many a float32?", "Three steps have four states."),
     ),
@@ -223,17 +222,10 @@ by FID alone.""",
         answer="fooled",
         check=_fooled,
         solution="def fooled(reference):\n    return reference.roll(1, dims=0)",
-        mistakes={
-            "the reference": (
-                "def fooled(reference):\n    return reference.clone()",
-                "the paired error is 0",
-            ),
-            "mirrored": ("def fooled(reference):\n    return reference.flip(3)", "ruler sees"),
-            "two changed": (
-                "import torch\ndef fooled(reference):\n    order = torch.arange(len(reference))\n"
-                "    order[:2] = order[:2].flip(0)\n    return reference[order]",
-                "most images",
-            ),
+        wrong={
+            "the reference": ("reference.clone()", "the paired error is 0"),
+            "mirrored": ("reference.flip(3)", "ruler sees"),
+            "two changed": ("reference[[1, 0, *range(2, len(reference))]]", "most images"),
         },
         hints=(
             "A mean and a covariance do not know in which order the images came.",

@@ -7,8 +7,8 @@ from traflow_lib.flow import GaussianFlow, GaussianMixtureFlow, expand
 from traflow_lib.nets.edm import velocity_of_denoiser
 from traflow_lib.solvers import solve
 
-from .exercise import Exercise, Wrong, asked, not_one_of
-from .mistakes import changed, tensor_is
+from .checking import asked, check_number, check_tensor
+from .exercise import Exercise, Wrong
 
 
 def _time_of(function) -> None:
@@ -21,7 +21,7 @@ def _time_of(function) -> None:
             "This is sigma of the time, not the time of sigma.": sigma / abs(1 - sigma),
             "Time ends at 1, and sigma does not.": sigma,
         }
-        not_one_of(asked(function, sigma), sigma / (1 + sigma), known, within=1e-6)
+        check_number(asked(function, sigma), sigma / (1 + sigma), known, within=1e-6)
 
 
 def _denoiser(y: Tensor, sigma: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def _velocity(function) -> None:
                 (x / (1 - at) - data) / at
             ),
         }
-        tensor_is(asked(function, _denoiser, x, t), right, known, "This is another field.")
+        check_tensor(asked(function, _denoiser, x, t), right, known, "This is another field.", within=2e-5)
 
 
 def _edm_sigmas(n: int, last: float = 0.002, parts: int | None = None, rho: float = 7.0) -> Tensor:
@@ -83,7 +83,9 @@ def _grid(function) -> None:
             ),
             "These times are even.": torch.linspace(80 / 81, 0, n + 1, dtype=torch.float64),
         }
-        tensor_is(found, times(sigma), known, "Begin and end may be right; the times between are not.", 1e-5)
+        check_tensor(
+            found, times(sigma), known, "Begin and end may be right; the times between are not.", 1e-5
+        )
 
 
 MEANS = torch.tensor([[2.0, 0.0], [-1.0, 1.5], [0.5, -2.0]], dtype=torch.float64)
@@ -122,7 +124,13 @@ def _guided(function) -> None:
             "The weight changes nothing: this is the class's own field.": sample(x, label, 1.0, steps),
             "A step from t = 1 to t = 0 goes against the velocity.": sample(x, label, weight, steps, -1),
         }
-        tensor_is(found, sample(x, label, weight, steps), known, f"With w = {weight} it ends somewhere else.")
+        check_tensor(
+            found,
+            sample(x, label, weight, steps),
+            known,
+            f"With w = {weight} it ends somewhere else.",
+            within=4e-5,
+        )
 
 
 TIME = """def time_of(sigma):
@@ -162,12 +170,12 @@ time $t$ is our state $(1 - t)$ times a $y$ of the noise level `sigma`?""",
         answer="time_of",
         check=_time_of,
         solution=TIME,
-        mistakes={
-            "time reversed": (changed(TIME, ("return sigma /", "return 1 /")), "must be noise"),
-            "variance kept": (changed(TIME, ("(1 + sigma)", "(1 + sigma**2) ** 0.5")), "squares"),
-            "the other way": (changed(TIME, ("(1 + sigma)", "abs(1 - sigma)")), "not the time of sigma"),
+        wrong={
+            "time reversed": ("return sigma /", "return 1 /", "must be noise"),
+            "variance kept": ("(1 + sigma)", "(1 + sigma**2) ** 0.5", "squares"),
+            "the other way": ("(1 + sigma)", "abs(1 - sigma)", "not the time of sigma"),
         },
-        hints=("Section 2 has sigma as a function of t. Solve it for t.",),
+        hints=(r"Section 2 has $\sigma$ as a function of $t$. Solve it for $t$.",),
     ),
     Exercise(
         number="10.2",
@@ -181,20 +189,17 @@ between 0 and 1.""",
         answer="velocity",
         check=_velocity,
         solution=VELOCITY,
-        mistakes={
-            "towards the data": (changed(VELOCITY, ("(x - data)", "(data - x)")), "towards the noise"),
-            "not scaled": (changed(VELOCITY, ("x / (1 - at), t", "x, t")), "another scale"),
-            "our time for sigma": (changed(VELOCITY, ("t / (1 - t))", "t)")), "own noise level"),
-            "divided by sigma": (
-                changed(VELOCITY, ("(x - data) / at", "(x - data) / (at / (1 - at))")),
-                "EDM's own",
-            ),
-            "two scales": (changed(VELOCITY, ("(x - data)", "(x / (1 - at) - data)")), "one scale"),
-            "sigma as images": (changed(VELOCITY, ("t / (1 - t))", "at / (1 - at))")), "[B]"),
+        wrong={
+            "towards the data": ("(x - data)", "(data - x)", "towards the noise"),
+            "not scaled": ("x / (1 - at), t", "x, t", "another scale"),
+            "our time for sigma": ("t / (1 - t))", "t)", "own noise level"),
+            "divided by sigma": ("(x - data) / at", "(x - data) / (at / (1 - at))", "EDM's own"),
+            "two scales": ("(x - data)", "(x / (1 - at) - data)", "one scale"),
+            "sigma as images": ("t / (1 - t))", "at / (1 - at))", "[B]"),
         },
         hints=(
             "Two changes go in (of the state and of the noise level), and one comes out.",
-            "v is the mean of x_1 - x_0, and x_1 = (x - (1 - t) x_0) / t.",
+            "$v$ is the mean of $x_1 - x_0$, and $x_1 = (x - (1 - t)\\,x_0) / t$.",
         ),
     ),
     Exercise(
@@ -213,17 +218,16 @@ many of its steps lie below $t = 1/2$?)""",
         answer="times",
         check=_grid,
         solution=GRID,
-        mistakes={
-            "no last step": (
-                changed(GRID, ("torch.cat([t, torch.zeros(1, dtype=t.dtype)])", "t")),
-                "n + 1 times",
-            ),
-            "noise levels": (changed(GRID, ("sigma / (1 + sigma)", "sigma")), "not times"),
-            "from data to noise": (changed(GRID, ("t.dtype)])", "t.dtype)]).flip(0)")), "times fall"),
-            "n parts": (changed(GRID, ("(n - 1)", "n")), "do not reach"),
-            "even in sigma": (changed(GRID, ("(1 / 7)", "1"), ("** 7", "** 1")), "even in sigma"),
+        wrong={
+            "no last step": ("torch.cat([t, torch.zeros(1, dtype=t.dtype)])", "t", "n + 1 times"),
+            "noise levels": ("sigma / (1 + sigma)", "sigma", "not times"),
+            "from data to noise": ("t.dtype)])", "t.dtype)]).flip(0)", "times fall"),
+            "n parts": ("(n - 1)", "n", "do not reach"),
+            "even in sigma": ("(1 / 7)", "1", "** 7", "** 1", "even in sigma"),
         },
-        hints=("First the noise levels as the formula has them, then exercise 1 for all of them at once.",),
+        hints=(
+            "First the noise levels as the formula has them, then exercise 10.1 for all of them at once.",
+        ),
     ),
     Exercise(
         number="10.4",
@@ -236,34 +240,26 @@ $$v_w = v_\varnothing + w\,(v_c - v_\varnothing),$$
 where $v_c$ is the velocity of the class $c$ and $v_\varnothing$ that of no class. At $w = 1$ this is the
 class's own flow; larger weights exaggerate what the class changes. Draw samples by `steps` even Euler
 steps from `noise` at $t = 1$ to the data. `field(x, t, label)` gives $v_c$ for classes `label` `[B]`,
-`field(x, t)` gives $v_\varnothing$. Then take three Gaussians as classes and look: what does $w = 3$ do
-to the samples' spread, and what would a student have to be told to learn from such pairs? (The kit's own
-teachers were not trained without classes; do not guide them.)""",
+`field(x, t)` gives $v_\varnothing$, both at a number `t`. Then take three Gaussians as classes and look:
+what does $w = 3$ do to the samples' spread, and what would a student have to be told to learn from such
+pairs? (The kit's own teachers were not trained without classes; do not guide them.)""",
         starter="def guided(field, noise, label, w, steps):\n    return ...",
         answer="guided",
         check=_guided,
         solution=GUIDED,
-        mistakes={
-            "one more": (changed(GUIDED, ("+ w *", "+ (1 + w) *")), "one ahead"),
+        wrong={
+            "one more": ("+ w *", "+ (1 + w) *", "one ahead"),
             "changed places": (
-                changed(
-                    GUIDED,
-                    (
-                        "v = without + w * (field(x, t, label) - without)",
-                        "told = field(x, t, label)\n        v = told + w * (without - told)",
-                    ),
-                ),
+                "v = without + w * (field(x, t, label) - without)",
+                "told = field(x, t, label)\n        v = told + w * (without - told)",
                 "changed places",
             ),
-            "no weight": (changed(GUIDED, ("+ w *", "+")), "changes nothing"),
-            "towards the noise": (
-                changed(GUIDED, ("x - v / steps", "x + v / steps")),
-                "against the velocity",
-            ),
+            "no weight": ("+ w *", "+", "changes nothing"),
+            "towards the noise": ("x - v / steps", "x + v / steps", "against the velocity"),
         },
         hints=(
             "Two calls a step, at the same state and the same time.",
-            "Check the two simple cases first: w = 1 and w = 0.",
+            "Check the two simple cases first: $w = 1$ and $w = 0$.",
         ),
     ),
 ]

@@ -6,9 +6,9 @@ import torch
 from traflow_lib.evaluation.frechet import frechet_distance
 from traflow_lib.evaluation.uncertainty import fd_infinity
 
-from .answers import completed, edited
+from .checking import asked, check_number
 from .distances import balls, kid
-from .exercise import Exercise, asked, not_one_of
+from .exercise import Exercise
 
 
 def _bias_of_the_mean(function) -> None:
@@ -27,7 +27,7 @@ def _bias_of_the_mean(function) -> None:
             "This is the mean component. A squared length adds them up.": trace / (n * dim),
             "This falls too fast: n - 1 belongs to the estimate of C, not to the mean.": trace / (n - 1),
         }
-        not_one_of(asked(function, cov, n), trace / n, known)
+        check_number(asked(function, cov, n), trace / n, known)
 
 
 def _infinity(function) -> None:
@@ -48,7 +48,7 @@ def _infinity(function) -> None:
                 (n[0] * values[0] - n[-1] * values[-1]) / (n[0] - n[-1])
             ),
         }
-        not_one_of(asked(function, list(n), list(values)), line.value, known)
+        check_number(asked(function, list(n), list(values)), line.value, known)
 
 
 def _mirrored(function) -> None:
@@ -66,7 +66,7 @@ def _mirrored(function) -> None:
             ),
             "What is perfect for mirrored data is not so for the reference. Where is its mean?": 0,
         }
-        not_one_of(asked(function, m, v), frechet_distance(mean, of, zero, mixed), known)
+        check_number(asked(function, m, v), frechet_distance(mean, of, zero, mixed), known)
 
 
 _BIAS = """def bias_of_the_mean(cov, n):
@@ -106,22 +106,19 @@ EXERCISES = [
         title="What the mean alone adds",
         text=r"""A perfect generator has the mean $\mu$ and covariance $C$ of the data, and FD 0. From
 $n$ samples the mean is known only roughly. How much does its term $\lVert \hat\mu - \mu \rVert^2$ add
-to FD on average, for a given `cov` `[D, D]` and `n`? (The covariance's error adds more of the same
+to FD on average, for a given `cov` $= C$ `[D, D]` and `n`? (The covariance's error adds more of the same
 kind: both have the shape $a/n$.)""",
         starter=_BIAS,
         answer="bias_of_the_mean",
         check=_bias_of_the_mean,
         solution=_BIAS.replace("...", "cov.trace() / n"),
-        mistakes=completed(
-            _BIAS,
-            {
-                "one sample": ("cov.trace()", "spread of one sample"),
-                "all of C": ("cov.sum() / n", "no products of two components"),
-                "a length": ("(cov.trace() / n) ** 0.5", "This is a length"),
-                "the root of n": ("cov.trace() / n**0.5", "What does its square do"),
-                "a mean": ("cov.diagonal().mean() / n", "mean component"),
-            },
-        ),
+        wrong={
+            "one sample": ("cov.trace()", "spread of one sample"),
+            "all of C": ("cov.sum() / n", "no products of two components"),
+            "a length": ("(cov.trace() / n) ** 0.5", "This is a length"),
+            "the root of n": ("cov.trace() / n**0.5", "What does its square do"),
+            "a mean": ("cov.diagonal().mean() / n", "mean component"),
+        },
         hints=(
             "In one dimension: what is the variance of a mean of n numbers?",
             "A squared length adds up over the components; so do their variances.",
@@ -138,18 +135,15 @@ lists of the same length; the answer is one number.""",
         answer="at_infinity",
         check=_infinity,
         solution=_INFINITY.replace("...", "np.polyfit(1 / n, values, 1)[1]"),
-        mistakes=completed(
-            _INFINITY,
-            {
-                "a line in n": ("np.polyfit(n, values, 1)[1]", "at no samples"),
-                "the slope": ("np.polyfit(1 / n, values, 1)[0]", "slope of the line in 1/n"),
-                "the most samples": ("values[n.argmax()]", "most samples"),
-                "a mean": ("values.mean()", "too large on average"),
-                "two points": ("(n[0] * values[0] - n[-1] * values[-1]) / (n[0] - n[-1])", "two ends only"),
-            },
-        ),
+        wrong={
+            "a line in n": ("np.polyfit(n, values, 1)[1]", "at no samples"),
+            "the slope": ("np.polyfit(1 / n, values, 1)[0]", "slope of the line in 1/n"),
+            "the most samples": ("values[n.argmax()]", "most samples"),
+            "a mean": ("values.mean()", "too large on average"),
+            "two points": ("(n[0] * values[0] - n[-1] * values[-1]) / (n[0] - n[-1])", "two ends only"),
+        },
         hints=(
-            "What is 1/n for infinitely many samples?",
+            "What is $1/n$ for infinitely many samples?",
             "`np.polyfit(x, y, 1)` gives slope and intercept.",
         ),
     ),
@@ -166,18 +160,15 @@ and nothing else.""",
         answer="mirrored",
         check=_mirrored,
         solution=_MIRRORED.replace("...", "m**2 + ((v + m**2) ** 0.5 - v**0.5) ** 2"),
-        mistakes=completed(
-            _MIRRORED,
-            {
-                "all mirrored": ("4 * m**2", "all mirrored"),
-                "means only": ("m**2", "spread wider"),
-                "spreads only": ("((v + m**2) ** 0.5 - v**0.5) ** 2", "that the mean moves"),
-                "variances": ("m**2 + m**4", "not of variances"),
-                "nothing": ("0.0", "not so for the reference"),
-            },
-        ),
+        wrong={
+            "all mirrored": ("4 * m**2", "all mirrored"),
+            "means only": ("m**2", "spread wider"),
+            "spreads only": ("((v + m**2) ** 0.5 - v**0.5) ** 2", "that the mean moves"),
+            "variances": ("m**2 + m**4", "not of variances"),
+            "nothing": ("0.0", "not so for the reference"),
+        },
         hints=(
-            "What are mean and variance of a mixture of N(m, v) and N(-m, v), half and half?",
+            "What are mean and variance of a mixture of $N(m, v)$ and $N(-m, v)$, half and half?",
             "Variance = mean of the squares less square of the mean.",
         ),
     ),
@@ -198,29 +189,25 @@ def kid(a, b):
         answer="kid",
         check=kid,
         solution=_KID,
-        mistakes=edited(
-            _KID,
-            {
-                "the diagonals": (
-                    "of_a.sum() - of_a.trace() + of_b.sum() - of_b.trace()\n"
-                    "    return within / (n * (n - 1))",
-                    "of_a.sum() + of_b.sum()\n    return within / n**2",
-                    "diagonals are in it",
-                ),
-                "number of terms": ("(n * (n - 1))", "n**2", "number of terms"),
-                "once": (" - 2 *", " -", "stand in the square twice"),
-                "mixed diagonal": (
-                    "between.mean()",
-                    "(between.sum() - between.trace()) / (n * (n - 1))",
-                    "belongs in",
-                ),
-                "sums": (
-                    "within / (n * (n - 1)) - 2 * between.mean()",
-                    "within - 2 * between.sum()",
-                    "added up here",
-                ),
-            },
-        ),
+        wrong={
+            "the diagonals": (
+                "of_a.sum() - of_a.trace() + of_b.sum() - of_b.trace()\n    return within / (n * (n - 1))",
+                "of_a.sum() + of_b.sum()\n    return within / n**2",
+                "diagonals are in it",
+            ),
+            "number of terms": ("(n * (n - 1))", "n**2", "number of terms"),
+            "once": (" - 2 *", " -", "stand in the square twice"),
+            "mixed diagonal": (
+                "between.mean()",
+                "(between.sum() - between.trace()) / (n * (n - 1))",
+                "belongs in",
+            ),
+            "sums": (
+                "within / (n * (n - 1)) - 2 * between.mean()",
+                "within - 2 * between.sum()",
+                "added up here",
+            ),
+        },
         hints=(
             "`x @ y.T` has all the products; three such tables are needed.",
             "How many pairs of two different samples are there? `trace` adds up the others.",
@@ -243,21 +230,18 @@ def precision_and_recall(real, fake, k):
         answer="precision_and_recall",
         check=balls,
         solution=_BALLS,
-        mistakes=edited(
-            _BALLS,
-            {
-                "changed places": (
-                    "in_balls(fake, real, k), in_balls(real, fake, k)",
-                    "in_balls(real, fake, k), in_balls(fake, real, k)",
-                    "changed places",
-                ),
-                "its own neighbour": ("values[:, k]", "values[:, k - 1]", "its own nearest neighbour"),
-                "every ball": ("inside.any(dim=1)", "inside", "Each ball that a sample is in"),
-                "shares of balls": ("inside.any(dim=1)", "inside.any(dim=0)", "shares of balls"),
-                "in all": ("inside.any(dim=1)", "inside.all(dim=1)", "not in all"),
-                "one number": (", in_balls(real, fake, k)", "", "2 numbers"),
-            },
-        ),
+        wrong={
+            "changed places": (
+                "in_balls(fake, real, k), in_balls(real, fake, k)",
+                "in_balls(real, fake, k), in_balls(fake, real, k)",
+                "changed places",
+            ),
+            "its own neighbour": ("values[:, k]", "values[:, k - 1]", "its own nearest neighbour"),
+            "every ball": ("inside.any(dim=1)", "inside", "Each ball that a sample is in"),
+            "shares of balls": ("inside.any(dim=1)", "inside.any(dim=0)", "shares of balls"),
+            "in all": ("inside.any(dim=1)", "inside.all(dim=1)", "not in all"),
+            "one number": (", in_balls(real, fake, k)", "", "2 numbers"),
+        },
         hints=(
             "Write one function of points, centres and k; call it twice.",
             "`torch.cdist(centres, centres)` has a zero in each row: a sample and itself.",

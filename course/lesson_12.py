@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 from traflow_lib.reports.published import published
 
-from .exercise import Exercise, Wrong, asked, not_one_of, number
-from .mistakes import changed, is_one_of
+from .checking import asked, check_equal, check_number, number
+from .exercise import Exercise, Wrong
 
 LESS, MORE = ("fid", "sfid"), ("is", "precision", "recall")  # what is better
 
@@ -29,7 +29,7 @@ def _hours(answer) -> None:
         "These are seconds.": right * 3600,
         "A batch is more than one image.": right / settings["t8.cifar10.batch"],
     }
-    not_one_of(answer, right, known)
+    check_number(answer, right, known)
 
 
 def _is_worse(row, less=LESS, more=MORE) -> bool:
@@ -74,7 +74,7 @@ def _unfair(function) -> None:
                 if (row.printed > row.value if row.metric in LESS else row.printed < row.value)
             },
         }
-        is_one_of(found, {row.id for row in rows if _is_worse(row)}, known, "These are other rows.")
+        check_equal(found, {row.id for row in rows if _is_worse(row)}, known, "These are other rows.")
 
 
 def _ends(text: str, share: str = "0.5") -> tuple[float, float]:
@@ -110,7 +110,7 @@ def _ratios(function) -> None:
         cut = tuple(round(number(one), 6) for one in found)
         known = {why: tuple(round(one, 6) for one in pair) for why, pair in known.items()}
         right = (round(low / most, 6), round(high / least, 6))
-        is_one_of(cut, right, known, "The digits allow other ratios.")
+        check_equal(cut, right, known, "The digits allow other ratios.")
 
 
 HOURS = """images = 130_000 * 512
@@ -145,17 +145,11 @@ through 282.3 images a second with the velocity loss and through 71.5 with the c
         answer="hours",
         check=_hours,
         solution=HOURS,
-        mistakes={
-            "speeds added": (
-                changed(HOURS, ("images / 282.3 + images / 71.5", "images / (282.3 + 71.5)")),
-                "do not add",
-            ),
-            "speeds averaged": (
-                changed(HOURS, ("images / 282.3 + images / 71.5", "2 * images / (282.3 + 71.5)")),
-                "no speed",
-            ),
-            "one loss": (changed(HOURS, ("images / 282.3 + ", "")), "slower one"),
-            "days": (changed(HOURS, ("/ 3600", "/ 86400")), "days"),
+        wrong={
+            "speeds added": ("images / 282.3 + images / 71.5", "images / (282.3 + 71.5)", "do not add"),
+            "speeds averaged": ("images / 282.3 + images / 71.5", "2 * images / (282.3 + 71.5)", "no speed"),
+            "one loss": ("images / 282.3 + ", "", "slower one"),
+            "days": ("/ 3600", "/ 86400", "days"),
         },
         hints=("How long does one image take, with both losses?",),
     ),
@@ -172,33 +166,25 @@ or `""` where there is none. Return the set of the ids whose printed number make
         answer="unfair",
         check=_unfair,
         solution=UNFAIR,
-        mistakes={
+        wrong={
             "less is always better": (
-                changed(UNFAIR, (' if row.metric in ("fid", "sfid") else printed < value', "")),
+                ' if row.metric in ("fid", "sfid") else printed < value',
+                "",
                 "higher Inception Score",
             ),
             "flattered": (
-                changed(
-                    UNFAIR,
-                    ("printed > value if", "printed < value if"),
-                    ("else printed < value", "else printed > value"),
-                ),
+                "printed > value if",
+                "printed < value if",
+                "else printed < value",
+                "else printed > value",
                 "*better*",
             ),
             "whatever differs": (
-                changed(
-                    UNFAIR,
-                    (
-                        'printed > value if row.metric in ("fid", "sfid") else printed < value',
-                        "printed != value",
-                    ),
-                ),
+                'printed > value if row.metric in ("fid", "sfid") else printed < value',
+                "printed != value",
                 "flatter",
             ),
-            "texts compared": (
-                changed(UNFAIR, ("float(row.printed), float(row.value)", "row.printed, row.value")),
-                "As text",
-            ),
+            "texts compared": ("float(row.printed), float(row.value)", "row.printed, row.value", "As text"),
         },
         hints=(
             "Three questions to a row: is it judged, are both numbers there, and which way do they differ?",
@@ -210,23 +196,21 @@ or `""` where there is none. Return the set of the ids whose printed number make
         grade="core",
         title="What the digits allow",
         text="""A table prints 2.30 and 2.40. Each stands for a number that was *rounded* to it, so what
-is known of their ratio is an interval. Return its two ends, the lowest and the highest value of `first /
-second` (both texts, as they are printed; positive, and maybe without a decimal point).""",
+is known of their ratio is an interval. Return its two ends, the lowest and the highest value of
+`first / second` (both texts, as they are printed; positive, and maybe without a decimal point).""",
         starter="def ratios(first, second):\n    return ...",
         answer="ratios",
         check=_ratios,
         solution=RATIOS,
-        mistakes={
-            "low by low": (
-                changed(RATIOS, ("low / most, high / least", "low / least, high / most")),
-                "*high*",
-            ),
-            "a whole unit": (changed(RATIOS, ("half = 0.5 * ", "half = ")), "half a unit"),
+        wrong={
+            "low by low": ("low / most, high / least", "low / least, high / most", "*high*"),
+            "a whole unit": ("half = 0.5 * ", "half = ", "half a unit"),
             "zeros dropped": (
-                changed(RATIOS, ('len(text.partition(".")[2])', 'len(f"{float(text):g}".partition(".")[2])')),
+                'len(text.partition(".")[2])',
+                'len(f"{float(text):g}".partition(".")[2])',
                 "is a digit",
             ),
-            "no rounding": (changed(RATIOS, ("half = 0.5", "half = 0.0")), "rounding hides"),
+            "no rounding": ("half = 0.5", "half = 0.0", "rounding hides"),
         },
         hints=(
             "What are the smallest and the largest number that are printed as 2.30? And as 2.3?",

@@ -2,7 +2,6 @@
 
 from . import checks_13
 from .exercise import Exercise
-from .mistakes import changed
 
 VELOCITY = """def velocity(net, x, t):
     return -net(x, 1 - t)"""
@@ -62,12 +61,12 @@ predicts the derivative of the state by that time. Write our velocity $v(x, t)$ 
         answer="velocity",
         check=checks_13.velocity,
         solution=VELOCITY,
-        mistakes={
-            "the sign alone": (changed(VELOCITY, ("1 - t", "t")), "at your time"),
-            "the time alone": (changed(VELOCITY, ("-net", "net")), "by its own time"),
-            "neither": (changed(VELOCITY, ("-net", "net"), ("1 - t", "t")), "Neither"),
+        wrong={
+            "the sign alone": ("1 - t", "t", "at your time"),
+            "the time alone": ("-net", "net", "by its own time"),
+            "neither": ("-net", "net", "1 - t", "t", "Neither"),
         },
-        hints=("Let r = 1 - t be its time. What is dx/dt, if dx/dr is known?",),
+        hints=(r"Let $r = 1 - t$ be its time. What is $dx/dt$, if $dx/dr$ is known?",),
     ),
     Exercise(
         number="13.2",
@@ -82,20 +81,15 @@ data and noise.""",
         answer="convention",
         check=checks_13.convention,
         solution=CONVENTION,
-        mistakes={
-            "towards the data": (
-                changed(CONVENTION, ("(x1 - x0)).square", "(x0 - x1)).square")),
-                "All signs",
-            ),
-            "by our time": (changed(CONVENTION, ("(0, 1 - t, -1)", "(0, 1 - t, 1)")), "whose noise is at 0"),
+        wrong={
+            "towards the data": ("(x1 - x0)).square", "(x0 - x1)).square", "All signs"),
+            "by our time": ("(0, 1 - t, -1)", "(0, 1 - t, 1)", "whose noise is at 0"),
             "at one time": (
-                changed(CONVENTION, ("0.1 + 0.8 * torch.rand(len(x0))", "torch.full((len(x0),), 0.5)")),
+                "0.1 + 0.8 * torch.rand(len(x0))",
+                "torch.full((len(x0),), 0.5)",
                 "several times",
             ),
-            "data for noise": (
-                changed(CONVENTION, ("(1, t, 1), (0, 1 - t, -1)", "(0, t, 1), (1, 1 - t, -1)")),
-                "changed places",
-            ),
+            "data for noise": ("(1, t, 1), (0, 1 - t, -1)", "(0, t, 1), (1, 1 - t, -1)", "changed places"),
         },
         hints=(
             "Draw noise, data and times, as in a training. The target is the same under all four readings.",
@@ -125,28 +119,26 @@ class Student(nn.Module):
         answer="Student",
         check=checks_13.student,
         solution=TWO_TIMES,
-        mistakes={
-            "a random start": (
-                changed(TWO_TIMES, ("nn.init.zeros_(parameter)", "nn.init.normal_(parameter)")),
-                "At step 0",
+        wrong={
+            "a random start": ("nn.init.zeros_(parameter)", "nn.init.normal_(parameter)", "At step 0"),
+            "a bias": (
+                "for parameter in self.more[-1].parameters():\n            nn.init.zeros_(parameter)",
+                "nn.init.zeros_(self.more[-1].weight)",
+                "the same amount",
             ),
-            "zeros everywhere": (
-                changed(TWO_TIMES, ("self.more[-1].parameters()", "self.more.parameters()")),
-                "Behind zeros",
-            ),
-            "the teacher itself": (changed(TWO_TIMES, ("copy.deepcopy(net)", "net")), "changes its teacher"),
+            "zeros everywhere": ("self.more[-1].parameters()", "self.more.parameters()", "Behind zeros"),
+            "the teacher itself": ("copy.deepcopy(net)", "net", "changes its teacher"),
             "zero at s = 0 only": (
-                changed(
-                    TWO_TIMES,
-                    ("zeros_(p", "normal_(p"),
-                    ("+ self.more(seen)", "+ s[:, None] * self.more(seen)"),
-                ),
+                "zeros_(p",
+                "normal_(p",
+                "+ self.more(seen)",
+                "+ s[:, None] * self.more(seen)",
                 "for every s",
             ),
         },
         hints=(
             "A layer of zeros gives zero, whatever it is fed. Which layer has to be it?",
-            "The gradient of a layer's weights is made of what comes in and of what is asked behind it.",
+            "A layer learns from what comes in times the gradient that comes back. When is one of them 0?",
         ),
     ),
     Exercise(
@@ -156,8 +148,8 @@ class Student(nn.Module):
         text=r"""The method of section 7 starts its second jump on the straight line; a student that
 samples starts it where its own first jump arrived. Write a method that trains just that: the mean
 squared error to $\hat x_0$ of one call, $G(x_1, 1, 0)$, and, times `weight`, that of two calls,
-$G(G(x_1, 1, \tfrac12), \tfrac12, 0)$. Both jumps of the second learn. Return `objectives.LossTerms` with
-the terms `"one"` and `"two"`.
+$G(G(x_1, 1, \tfrac12), \tfrac12, 0)$. In the latter the gradient goes through both jumps. Return
+`objectives.LossTerms` with the terms `"one"` and `"two"`.
 
 Then put `@objectives.register("as_sampled")` above it, train it as section 7 does, and set it beside
 `"mine"`. What does a step cost now? And what could go wrong with it at three calls?""",
@@ -165,33 +157,23 @@ Then put `@objectives.register("as_sampled")` above it, train it as section 7 do
         answer="AsSampled",
         check=checks_13.objective,
         solution=OBJECTIVE,
-        mistakes={
-            "on the chord": (
-                changed(OBJECTIVE, ("student(batch.x1, 1.0, 0.5)", "(batch.x0 + batch.x1) / 2")),
-                "on the chord",
-            ),
+        wrong={
+            "on the chord": ("student(batch.x1, 1.0, 0.5)", "(batch.x0 + batch.x1) / 2", "on the chord"),
             "the sampler": (
-                changed(
-                    OBJECTIVE,
-                    ("student(batch.x1, 1.0, 0.0)", "student.sample(batch.x1, 1)"),
-                    ("student(middle, 0.5, 0.0)", "student.sample(batch.x1, 2)"),
-                ),
+                "student(batch.x1, 1.0, 0.0)",
+                "student.sample(batch.x1, 1)",
+                "student(middle, 0.5, 0.0)",
+                "student.sample(batch.x1, 2)",
                 "no gradient flows",
             ),
-            "a detached middle": (
-                changed(OBJECTIVE, ("student(middle,", "student(middle.detach(),")),
-                "learns nothing",
-            ),
-            "the target jumps": (changed(OBJECTIVE, ("= student(", "= target(")), "It is the target"),
-            "a sum": (changed(OBJECTIVE, (".mean()", ".sum()")), "grows with the batch"),
-            "told the wrong time": (
-                changed(OBJECTIVE, ("(middle, 0.5, 0.0)", "(middle, 1.0, 0.0)")),
-                "told that",
-            ),
+            "a detached middle": ("student(middle,", "student(middle.detach(),", "learns nothing"),
+            "the target jumps": ("= student(", "= target(", "It is the target"),
+            "a sum": (".mean()", ".sum()", "grows with the batch"),
+            "told the wrong time": ("(middle, 0.5, 0.0)", "(middle, 1.0, 0.0)", "told that"),
         },
         hints=(
-            "Three calls of the student, and no loop. The batch has x1 and x0.",
-            "student(x, t, s) is the jump G and has a gradient; student.sample is for looking at pictures.",
+            "Three calls of the student, and no loop. The batch has `x1` and `x0`.",
+            "`student(x, t, s)` is the jump $G$ and has a gradient; `student.sample` is for looking.",
         ),
     ),
 ]

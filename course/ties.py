@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from scipy import stats
 
-from .answers import by_a_known_rule
-from .exercise import Wrong, asked
+from .checking import asked, check_equal
+from .exercise import Wrong
 
 Rule = Callable[[list[float], float], list[bool]]
 
@@ -86,10 +86,9 @@ def told_apart(function) -> None:
             lambda p, level: [not told for told in holm(p, level)]
         ),
     }
-    known = {why: lambda case, rule=rule: rule(*case) for why, rule in rules.items()}
-    by_a_known_rule(
-        found, cases, lambda case: holm(*case), known, "Some verdicts are not those of Holm's rule."
-    )
+    known = {why: [rule(*case) for case in cases] for why, rule in rules.items()}
+    right = [holm(*case) for case in cases]
+    check_equal(found, right, known, "Some verdicts are not those of Holm's rule.")
 
 
 def podium(function) -> None:
@@ -106,7 +105,7 @@ def podium(function) -> None:
             raise Wrong("A set of names is asked for.")
         found.append(set(names))
     level = level_with_first
-    known = {
+    rules = {
         "The seeds are not paired: what all methods share in a seed is taken for chance.": (
             lambda case: level(case, stats.ttest_ind)
         ),
@@ -125,4 +124,6 @@ def podium(function) -> None:
         ),
         "These are the ones that are told apart.": lambda case: set(case) - level(case),
     }
-    by_a_known_rule(found, cases, level, known, "On some tables, others than these are level with the first.")
+    known = {why: [rule(case) for case in cases] for why, rule in rules.items()}
+    right = [level(case) for case in cases]
+    check_equal(found, right, known, "On some tables, others than these are level with the first.")

@@ -111,6 +111,13 @@ def test_the_exercises_in_a_notebook_are_todays(original, tmp_path):
     assert file.read_bytes() == original.read_bytes(), "python -m course write"
 
 
+def test_hints_are_markdown():
+    """What stands in a line with an HTML tag is no Markdown: its code and emphasis would show their marks."""
+    for exercise in course.exercises("00"):
+        text, *_ = build.cells(exercise)
+        assert all(f"</summary>\n\n{hint}\n\n</details>" in text.source for hint in exercise.hints)
+
+
 def test_a_lesson_without_exercises_stays_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "exercises", lambda _: [])
     file = Path(shutil.copy(NOTEBOOKS[0], tmp_path))

@@ -1,4 +1,6 @@
-"""Every exercise: its solution is right, its mistakes are wrong for their reasons, its starter is neither."""
+"""Every exercise: the solution is right, each mistake is wrong for its reason, the starter is neither."""
+
+import re
 
 import pytest
 
@@ -13,7 +15,7 @@ def answers(exercise: Exercise, code: str):
     return names[exercise.answer]
 
 
-LESSONS = [lesson for lesson in course.LESSONS if (course.exercises(lesson))]
+LESSONS = [lesson for lesson in course.LESSONS if course.exercises(lesson)]
 ALL = [exercise for lesson in LESSONS for exercise in course.exercises(lesson)]
 each = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.number)
 
@@ -47,6 +49,17 @@ def test_no_message_tells_the_answer(exercise):
     lines = [line.strip() for line in exercise.solution.splitlines() if line not in given]
     seen = " ".join([exercise.text, *exercise.hints, *(words for _, words in exercise.mistakes.values())])
     assert not [line for line in lines if len(line) > 12 and line in seen]
+
+
+@each
+def test_texts_render(exercise):
+    """A line of a formula that begins with a sign becomes a list, an underscore outside of one may vanish."""
+    special = re.compile(r"\$\$.*?\$\$|\$[^$]+\$|`[^`]+`", re.DOTALL)
+    for text in (exercise.text, *exercise.hints):
+        for part in special.findall(text):
+            assert "\n" not in part or part.startswith("$$"), part
+            assert not re.search(r"^\s*[-+]", part, re.MULTILINE), part
+        assert not re.search(r"[$`_^]", special.sub("", text))
 
 
 @each
