@@ -26,7 +26,7 @@ PLACES := $(foreach name,ROOT RESULTS RUNS DATA INCEPTION,$(if $(TRAFLOW_$(name)
 $(foreach name,$(PLACES),$(eval override $(name) := $$(call from_here,$$($(name)))))
 export OMP_WAIT_POLICY PYTHONUTF8 $(PLACES)
 
-.PHONY: help setup reproduce gpu gpu-check test lint-check test-unit test-notebooks test-slow lab bench lint clean
+.PHONY: help setup reproduce gpu gpu-check test lint-check test-unit test-notebooks test-slow lab coursework bench lint clean
 .NOTPARALLEL:
 
 help:
@@ -90,6 +90,12 @@ lab: setup ## open JupyterLab on a working copy of the course in runs/course
 	@$(BIN)/python -m traflow_lib course
 	$(BIN)/python -m jupyter lab --notebook-dir "$${TRAFLOW_RUNS:-runs}/course"
 
+coursework: setup ## the lecturer's pack in runs/coursework: assignments for nbgrader (installed into .venv), solutions, a made-up class graded
+	@$(BIN)/python -c 'import nbgrader' 2> /dev/null || { \
+		echo "coursework: installing nbgrader in $(VENV), 25 MB to fetch"; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-build-isolation -e '.[coursework]'; }
+	@$(BIN)/python -m course coursework
+
 bench: setup ## search for every method's settings, then train and measure the comparisons of several seeds (CPU hours, resumable; recorded results are skipped)
 	for recipe in bench_2d bench_digits; do $(BIN)/python -m traflow_lib search --recipe $$recipe || exit 1; done
 	for recipe in bench_2d bench_digits 05_ablations 04_traflow_2d 06_digits fashion_mnist; do \
@@ -97,7 +103,7 @@ bench: setup ## search for every method's settings, then train and measure the c
 
 lint: setup ## check and format
 	$(BIN)/python -m ruff check --fix .
-	$(BIN)/python -m ruff format traflow_lib tests
+	$(BIN)/python -m ruff format traflow_lib course tests
 	$(BIN)/python -m mypy
 
 clean: ## remove the environment and all of runs/ (checkpoints, and this machine's own results); keeps the committed results/

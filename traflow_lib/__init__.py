@@ -13,17 +13,14 @@ Your teacher, your pictures, a student:
     student.save("mine.safetensors")
     student = load("mine.safetensors", network=MyUNet)
 
-Everything else by name: `flow`, `solvers`, `jump`, `pairs` (the method in the order in which the paper tells
-it), `objectives` (one distillation method a file; `objectives.register` for your own), `nets`, `teachers`,
-`data`, `training`, `evaluation`, `experiments` (the recipes), `reports`.
+Everything else by name: docs/guide.md goes through the rooms.
 
 Time convention, everywhere: t = 0 is data, t = 1 is noise, x_t = t x_1 + (1 - t) x_0.
 """
 
 import warnings
 
-# accelerate imports tqdm's notebook bar, which complains wherever ipywidgets is missing; the kit does not use
-# it
+# accelerate imports tqdm's notebook bar, unused here, which complains wherever ipywidgets is missing
 warnings.filterwarnings("ignore", "IProgress not found")
 
 from .data.images import ImageArray, ImageFolder  # noqa: E402 - after the filter

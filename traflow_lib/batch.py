@@ -70,10 +70,7 @@ class Batch:
         return None if self.path is None else self.path.shape[1] - 1
 
     def at(self, t: Tensor) -> Tensor:
-        """The state at times t [B].
-
-        It lies on the teacher's path if that was kept (t a multiple of 1/K), else on the chord of the pair.
-        """
+        """The state at times t [B]: on the teacher's path if kept (t multiples of 1/K), else on the chord."""
         if self.path is None:
             return chord(self.x0, self.x1, t)
         index = (t * (self.path.shape[1] - 1)).round().long()
@@ -113,9 +110,7 @@ def rows(field, part: slice | Tensor):
 def sample_times(
     n: int, ends: float, intervals: int | None = None, law: str = "three", draws: Draws | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Times s <= u <= t [n] each, s < t, by one of LAWS.
-
-    Then t := 1 with probability `ends`, and s := 0 with probability `ends`, the times that sampling uses.
+    """Times s <= u <= t [n] each, s < t, by one of LAWS; then t := 1, s := 0, each with probability `ends`.
 
     With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored
     paths have states. draws: of the training step, torch's own generator if None.
@@ -137,9 +132,6 @@ def sample_times(
     if law != "three":
         u = s + (t - s) * draws.uniform(n)
     if intervals is not None:
-        s, u, t = (
-            (s * intervals).floor() / intervals,
-            (u * intervals).round() / intervals,
-            (t * intervals).ceil() / intervals,
-        )
+        s, u, t = (s * intervals).floor(), (u * intervals).round(), (t * intervals).ceil()
+        return s / intervals, u / intervals, t / intervals
     return s, u, t

@@ -12,10 +12,8 @@ def per_sample(t: float | Tensor, x: Tensor) -> Tensor:
     """A time (scalar or [B]) as a tensor [B] in the dtype and on the device of x."""
     t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
     if t.ndim > 1 or (t.ndim == 1 and t.shape[0] not in (1, x.shape[0])):
-        raise ValueError(
-            f"time must be a scalar or have one value a sample; got shape {tuple(t.shape)} for a batch of "
-            f"{x.shape[0]}"
-        )
+        got = f"got shape {tuple(t.shape)} for a batch of {x.shape[0]}"
+        raise ValueError(f"time must be a scalar or have one value a sample; {got}")
     return t.expand(x.shape[0])
 
 
@@ -70,10 +68,8 @@ class GaussianMixtureFlow:
         return torch.logsumexp(self._log_joint(*self._diagonalise(x, per_sample(t, x))), dim=1)
 
     def _log_joint(self, coords: Tensor, variances: Tensor) -> Tensor:
-        tiny = torch.finfo(coords.dtype).tiny
-        normal = -0.5 * (
-            coords.square() / variances.clamp(min=tiny) + torch.log(2 * torch.pi * variances.clamp(min=tiny))
-        )
+        variances = variances.clamp(min=torch.finfo(coords.dtype).tiny)
+        normal = -0.5 * (coords.square() / variances + torch.log(2 * torch.pi * variances))
         return normal.sum(-1) + self.log_weights.to(coords)
 
     def __call__(self, x: Tensor, t: float | Tensor) -> Tensor:
@@ -92,9 +88,8 @@ class GaussianMixtureFlow:
         """n data points [n, D]."""
         component = torch.multinomial(self.log_weights.exp(), n, replacement=True, generator=generator)
         unit = torch.randn(n, self.means.shape[1], generator=generator, dtype=self.means.dtype)
-        return self.means[component] + torch.einsum(
-            "bde,be->bd", self.eigvecs[component], self.eigvals[component].sqrt() * unit
-        )
+        scaled = self.eigvals[component].sqrt() * unit
+        return self.means[component] + torch.einsum("bde,be->bd", self.eigvecs[component], scaled)
 
 
 class GaussianFlow(GaussianMixtureFlow):
@@ -104,10 +99,7 @@ class GaussianFlow(GaussianMixtureFlow):
         super().__init__(torch.as_tensor(mean)[None], torch.as_tensor(cov)[None])
 
     def jump(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> Tensor:
-        """The exact G(x_t, t, s).
-
-        Along each eigenvector the flow only rescales by the ratio of standard deviations.
-        """
+        """The exact G(x_t, t, s): along each eigenvector by the ratio of standard deviations."""
         t, s = per_sample(t, x), per_sample(s, x)
         coords, var_t = self._diagonalise(x, t)
         _, var_s = self._diagonalise(x, s)
@@ -116,12 +108,9 @@ class GaussianFlow(GaussianMixtureFlow):
 
 
 class EmpiricalFlow:
-    """Exact velocity when the data are a finite set of points.
+    """Exact velocity of a finite set of points [N, ...]: v = (x - E[x_0 | x_t]) / t, a softmax over them.
 
-    v = (x - E[x_0 | x_t]) / t with a softmax over the points.
-
-    The velocity has a 1/t singularity at data time wherever x is off the data; times below t_min are
-    evaluated at t_min. Args: points [N, ...]; the softmax costs O(B N) a call.
+    It has a 1/t singularity at data time wherever x is off the data; times below t_min count as t_min.
     """
 
     def __init__(self, points: Tensor, t_min: float = 1e-3):

@@ -19,8 +19,7 @@ from .flow import chord, expand, per_sample
 class JumpMap(nn.Module):
     """G for a network net(x, t, s) -> F, the average velocity; x [B, ...], t and s scalars or [B].
 
-    label [B]: the classes of the batch, for a class-conditional network; batch.rows gives the map of a part
-    of the batch.
+    label [B]: the classes of the batch, for a class-conditional network.
     """
 
     def __init__(self, net: nn.Module, label: Tensor | None = None):
@@ -59,13 +58,10 @@ class JumpMap(nn.Module):
         keep_path: bool = False,
         renoise: Callable[[], Tensor] | None = None,
     ) -> Tensor:
-        """Jumps from t = 1 to 0 on an even grid, `steps` network calls.
+        """Jumps from t = 1 to 0 on an even grid, `steps` network calls: [B, ...], or [steps + 1, B, ...].
 
-        [B, ...], or the path [steps + 1, B, ...].
-
-        The jumps are deterministic, so the output is a function of `noise`. With `renoise` it is a
-        consistency model's sampler: jump to 0 every time and go back up to the next time with fresh noise
-        [B, ...], which renoise() gives once a call.
+        With `renoise` it is a consistency model's sampler: jump to 0 every time and go back up to the next
+        time with fresh noise [B, ...], which renoise() gives once a call.
         """
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
@@ -80,10 +76,7 @@ class JumpMap(nn.Module):
 
 
 def _jvp(function, inputs: tuple, tangents: tuple) -> tuple[Tensor, Tensor]:
-    """In float32 also under autocast.
-
-    Autocast does not see through torch.func's wrappers, so that a convolution would fail.
-    """
+    # autocast does not see through torch.func's wrappers, so that a convolution would fail
     exact = torch.autocast(inputs[0].device.type, enabled=False)
     # fused attention, which networks of others call, has no forward-mode derivative
     with warnings.catch_warnings(), exact, sdpa_kernel(SDPBackend.MATH):

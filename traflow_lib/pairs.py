@@ -1,6 +1,4 @@
-"""Teacher pairs (x_1, xhat_0).
-
-Noise and what the teacher's ODE makes of it, with the path between when it is wanted.
+"""Teacher pairs (x_1, xhat_0): noise, what the teacher's ODE makes of it, and the path between if wanted.
 
 Two sources with one interface, `.batch(n) -> Batch`: PairCache draws from pairs solved beforehand,
 OnlinePairs solves fresh ones.
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from .batch import Batch, labelled
 from .files.checksums import fingerprint, tensor_sha256
+from .files.log import log
 from .files.parts import in_parts
 from .files.tensors import save_tensors
 from .jump import JumpMap
@@ -27,9 +26,9 @@ from .solvers import solve
 
 
 def sample_noise(seed: int, start: int, stop: int, shape: tuple, call: int = 0) -> Tensor:
-    """Standard normal x_1 for samples start..stop-1, [stop - start, *shape].
+    """Standard normal x_1 [stop - start, *shape] of samples start..stop-1, each of (seed, i) alone.
 
-    Sample i depends on (seed, i) alone, never on the batch. call: other noise for the same samples.
+    call: other noise for the same samples.
     """
     more = (2, call) if call else ()
     keys = [(seed, i, *more) for i in range(start, stop)]
@@ -39,9 +38,8 @@ def sample_noise(seed: int, start: int, stop: int, shape: tuple, call: int = 0) 
 
 def sample_labels(seed: int, start: int, stop: int, classes: int) -> Tensor:
     """Classes of samples start..stop-1, [stop - start], each of (seed, i) alone, as the noise."""
-    return torch.tensor(
-        [np.random.default_rng((seed, i, 1)).integers(classes) for i in range(start, stop)], dtype=torch.int64
-    )
+    drawn = [np.random.default_rng((seed, i, 1)).integers(classes) for i in range(start, stop)]
+    return torch.tensor(drawn, dtype=torch.int64)
 
 
 def sample_start(
@@ -65,10 +63,7 @@ def draw(
 
 
 class PairCache:
-    """Pairs held in memory: x1, x0 [N, ...], optionally path [N, K + 1, ...] and label [N].
-
-    batch() draws with replacement.
-    """
+    """Pairs in memory, drawn with replacement: x1, x0 [N, ...], maybe path [N, K + 1, ...], label [N]."""
 
     def __init__(self, x1: Tensor, x0: Tensor, path: Tensor | None = None, label: Tensor | None = None):
         self.x1, self.x0, self.path, self.label = x1, x0, path, label
@@ -79,10 +74,9 @@ class PairCache:
     def batch(
         self, n: int, path: bool = True, label: Tensor | None = None, draws: Draws | None = None
     ) -> Batch:
-        """n random pairs, of the classes `label` [n] if given.
+        """n random pairs, of the classes `label` [n] if given, without their paths if path=False.
 
-        path=False leaves the path out even if it is stored (a chord preset needs none); draws: of the
-        training step, torch's own generator if None.
+        draws: of the training step, torch's own generator if None.
         """
         draws = draws or Draws()
         index = draws.integers(0, len(self), n) if label is None else self._of_class(label, draws)
@@ -95,18 +89,15 @@ class PairCache:
         assert self.label is not None
         counts = self.label.bincount(minlength=int(label.max()) + 1)
         if (counts[label] == 0).any():
-            raise ValueError(
-                f"there are no pairs of class {label[counts[label] == 0][0].item()}; solve more pairs than "
-                f"{len(self)}"
-            )
+            missing = label[counts[label] == 0][0].item()
+            raise ValueError(f"there are no pairs of class {missing}; solve more pairs than {len(self)}")
         position = (draws.uniform(len(label)) * counts[label]).long()
         return self.label.argsort()[(counts.cumsum(0) - counts)[label] + position]
 
     def near(self, device: torch.device | str) -> "PairCache":
-        """The pairs on a GPU where they take at most half of its free memory; elsewhere as they are.
+        """The pairs on a GPU, so that no step copies any, if they take at most half of its free memory.
 
-        A training step then copies no states. Which pairs it draws does not depend on where they are, so
-        labels, which that needs, stay.
+        Labels stay on the CPU, where pairs are drawn; elsewhere the pairs are as they were.
         """
         states = {name: value for name, value in self._tensors().items() if name != "label"}
         if torch.device(device).type != "cuda":
@@ -148,19 +139,9 @@ class PairCache:
         except SafetensorError as error:
             raise ValueError(f"{file} is no whole file of pairs ({error}); delete it") from None
 
-    @classmethod
-    def joined(cls, parts: list["PairCache"]) -> "PairCache":
-        """The pairs of all parts, one after the other."""
-        return cls(
-            **{name: torch.cat([part._tensors()[name] for part in parts]) for name in parts[0]._tensors()}
-        )
-
 
 class OnlinePairs:
-    """Fresh pairs from the teacher at every call, as the paper does it; costs nfe teacher calls a sample.
-
-    classes: of a conditional teacher.
-    """
+    """Fresh pairs from the teacher at every call, as the paper does it; costs nfe teacher calls a sample."""
 
     def __init__(self, teacher, shape: tuple, device: torch.device | str = "cpu", classes: int = 0, **solver):
         self.teacher, self.shape, self.device = teacher, tuple(shape), device
@@ -181,10 +162,7 @@ class OnlinePairs:
 
 
 def chunk(shape: tuple) -> int:
-    """Samples to give a network at a time.
-
-    Of images few, since what one layer leaves must fit into caches, not only into memory.
-    """
+    """Samples to give a network at a time: of images few, as what a layer leaves must fit into caches."""
     return 2500 if len(shape) == 1 else 256
 
 
@@ -221,23 +199,46 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
     batch = batch or chunk(shape)
 
     def solved(start: int, stop: int) -> dict[str, Tensor]:
-        noise = sample_noise(seed, start, stop, shape)
-        label = sample_labels(seed, start, stop, classes) if classes else None
-        on_device = None if label is None else label.to(device)
-        solution = solve(labelled(teacher, on_device), noise.to(device), keep_path=keep_path, **solver)
-        path = None if solution.path is None else solution.path.flip(0).transpose(0, 1).cpu()
-        if path is not None and len(shape) > 1:
-            path = path.half()
-        return PairCache(noise, solution.x.cpu(), path, label)._tensors()
+        noise, label = sample_start(seed, start, stop, shape, classes, device)
+        solution = solve(labelled(teacher, label), noise, keep_path=keep_path, **solver)
+        tensors = {"x1": noise, "x0": solution.x}
+        if solution.path is not None:
+            path = solution.path.flip(0).transpose(0, 1)
+            tensors["path"] = path.half() if len(shape) > 1 else path
+        if label is not None:
+            tensors["label"] = label
+        return {name: tensor.cpu() for name, tensor in tensors.items()}
+
+    def joined(parts: list[dict[str, Tensor]]) -> PairCache:
+        return PairCache(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
     if file is None:
-        parts = [solved(start, min(start + batch, n)) for start in range(0, n, batch)]
-        return PairCache.joined([PairCache(**part) for part in parts])
-    in_parts(
-        file.with_suffix(".parts"),
-        n,
-        batch,
-        solved,
-        lambda parts: PairCache.joined([PairCache(**part) for part in parts]).save(file, facts),
-    )
+        return joined([solved(start, min(start + batch, n)) for start in range(0, n, batch)])
+    in_parts(file.with_suffix(".parts"), n, batch, solved, lambda parts: joined(parts).save(file, facts))
     return PairCache.load(file)
+
+
+def pairs_of(
+    teacher,
+    own: dict,
+    shape: tuple,
+    device: torch.device | str,
+    classes: int,
+    *,
+    file: Path,
+    title: str,
+    facts: dict | None = None,
+) -> PairCache | OnlinePairs:
+    """The pairs that settings ask for: n, seed, online, and the solver's method, steps or tol.
+
+    They are those in `file`, solved now (with their paths) if it is not there; with `online` fresh ones.
+    title: whose they are, to be said; the others: as in make_pairs.
+    """
+    solver: dict = {key: own.get(key) for key in ("method", "steps", "tol")}
+    if own["online"]:
+        return OnlinePairs(teacher, shape, device, classes, **solver)
+    if file.exists():
+        return PairCache.load(file)
+    log.info(f"{title}: solving {own['n']:,} teacher pairs")
+    solver |= {"keep_path": True, "device": device, "classes": classes, "file": file, "facts": facts}
+    return make_pairs(teacher, own["n"], shape, own["seed"], **solver)

@@ -1,8 +1,4 @@
-"""Random draws of a training step, the same however its batch is split.
-
-Neither processes nor accumulation steps change them, and nothing else (dropout, say) takes numbers from their
-generator.
-"""
+"""Random draws of a training step, the same however its batch is split over processes and passes."""
 
 from collections.abc import Callable
 
@@ -11,15 +7,14 @@ from torch import Generator, Tensor
 
 
 class Draws:
-    """One part's share of every draw; passed to whoever draws for a training step.
+    """One part's share of every draw; nothing else (dropout, say) takes numbers from the generator.
 
     Every part draws for the whole batch from the same state of the generator and keeps every `of`-th sample,
     so that one process and many see the same samples, and the first share of every part is the first share of
-    the whole. Drawing numbers costs far less than a network call.
+    the whole. generator: of the CPU, torch's own if None; index, of: this part of so many.
     """
 
     def __init__(self, generator: Generator | None = None, index: int = 0, of: int = 1):
-        """generator: of the CPU, torch's own if None; index, of: this part of so many."""
         self.generator, self.index, self.of = generator or torch.default_generator, index, of
 
     @classmethod
@@ -32,10 +27,7 @@ class Draws:
         return n // self.of
 
     def take(self, make: Callable[[int, Generator], Tensor], n: int, dim: int = 0) -> Tensor:
-        """This part's n samples of make(samples in the whole batch, generator).
-
-        dim: the dimension that counts samples.
-        """
+        """This part's n samples, counted by dimension dim, of make(samples in the whole batch, generator)."""
         whole = make(n * self.of, self.generator)
         return whole if self.of == 1 else whole.movedim(dim, 0)[self.index :: self.of].movedim(0, dim)
 

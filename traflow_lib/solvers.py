@@ -57,9 +57,8 @@ def solve(
 ) -> Solution:
     """Carry x from time t0 to t1 along dx/dt = velocity(x, t).
 
-    Args: method one of euler, midpoint, heun, rk4 (with steps=, an even grid) or dopri5 (with tol= for rtol
-    and atol; steps= then only sets how many intervals the kept path has). Returns a Solution; raises
-    ValueError on a wrong combination.
+    method: euler, midpoint, heun, rk4 (with steps=, an even grid) or dopri5 (with tol= for rtol and atol;
+    steps= then only sets how many intervals the kept path has). ValueError on a wrong combination.
     """
     if method == "dopri5":
         if tol is None:
@@ -95,8 +94,6 @@ def _dopri5(
         with full_float32():
             path = odeint(counted, x, times, rtol=tol, atol=tol, method="dopri5")
     except AssertionError as error:  # torchdiffeq's way to say that its step got too small
-        raise ValueError(
-            f"dopri5 gave up ({error}): the network's output is NaN or infinite, or tol={tol} is below its "
-            "precision"
-        ) from None
+        reason = f"the network's output is NaN or infinite, or tol={tol} is below its precision"
+        raise ValueError(f"dopri5 gave up ({error}): {reason}") from None
     return Solution(path[-1], nfe, times, path if keep_path else None)

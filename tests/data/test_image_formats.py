@@ -13,14 +13,9 @@ import pytest
 import torch
 from image_files import CIFAR_NAMES, celeba, cifar, edm_zip, encode, fashion, imagenet_npz, noise, thumbnails
 
-from traflow_lib.data import fetch, images
+from traflow_lib.data import images
 
-
-@pytest.fixture(autouse=True)
-def _own_files(monkeypatch, tmp_path):
-    """Generated files are not the published ones; every test has its own cache."""
-    monkeypatch.setenv(fetch.UNVERIFIED, "1")
-    monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path / "runs"))
+pytestmark = pytest.mark.usefixtures("generated_files")
 
 
 def levels(loaded: images.Images) -> np.ndarray:
@@ -162,248 +157,98 @@ def rezip(change):
     return damage
 
 
+IMAGES = "FashionMNIST/raw/train-images-idx3-ubyte.gz"
+LABELS = "FashionMNIST/raw/t10k-labels-idx1-ubyte.gz"
+BATCH = "cifar-10-batches-py/data_batch_3"
+FACE = "celeba/img_align_celeba/000002.jpg"
+THUMBNAIL = "ffhq64/thumbnails128x128/00000/00001.png"
+ORDER = "imagenet64/map_clsloc.txt"
+PARTITION = "celeba/list_eval_partition.txt"
+ARRAYS = "imagenet64/train_data_batch_4.npz"
+FFHQ = "ffhq64/ffhq-64x64.zip"
+IMAGENET = "imagenet64/imagenet-64x64.zip"
+FACES = "celeba/img_align_celeba.zip"
+
+
+def packed_cifar(root):
+    cifar(root, pack=True)
+
+
+def packed_celeba(root):
+    celeba(root, True)
+
+
+def ffhq(root):
+    edm_zip(root / FFHQ, None)
+
+
+def imagenet_zip(labels):
+    return lambda root: edm_zip(root / IMAGENET, labels)
+
+
+def misnumbered_npz(root):
+    imagenet_npz(root)
+    (root / ORDER).write_text("n1 1 a\n")
+
+
+def unchanged(content: bytes) -> bytes:
+    return content
+
+
+def short(content: bytes) -> bytes:
+    return gzip.compress(gzip.decompress(content)[:-1])
+
+
+def strange_labels(content: bytes) -> bytes:
+    return pickle.dumps({b"data": noise(2, 3072), b"labels": [1, 10]})
+
+
 CASES = {
-    "idx-half": (
-        fashion,
-        "fashion_mnist",
-        "train",
-        "FashionMNIST/raw/train-images-idx3-ubyte.gz",
-        half,
-        "train-images-idx3-ubyte.gz",
-    ),
-    "idx-flipped": (
-        fashion,
-        "fashion_mnist",
-        "train",
-        "FashionMNIST/raw/train-images-idx3-ubyte.gz",
-        flipped,
-        "train-images-idx3-ubyte.gz",
-    ),
-    "idx-labels-half": (
-        fashion,
-        "fashion_mnist",
-        "test",
-        "FashionMNIST/raw/t10k-labels-idx1-ubyte.gz",
-        half,
-        "t10k-labels-idx1-ubyte.gz",
-    ),
-    "idx-short": (
-        fashion,
-        "fashion_mnist",
-        "train",
-        "FashionMNIST/raw/train-images-idx3-ubyte.gz",
-        lambda c: gzip.compress(gzip.decompress(c)[:-1]),
-        "3,919 values found where its head says 5 x 28 x 28",
-    ),
-    "idx-other-kind": (
-        fashion,
-        "fashion_mnist",
-        "train",
-        "FashionMNIST/raw/train-images-idx3-ubyte.gz",
-        lambda c: gzip.compress(b"\0\0\x08\x01\0\0\0\1\7"),
-        "first bytes are 00000801",
-    ),
-    "batch-half": (
-        cifar,
-        "cifar10",
-        "train",
-        "cifar-10-batches-py/data_batch_3",
-        half,
-        "data_batch_3 is damaged",
-    ),
-    "batch-empty": (
-        cifar,
-        "cifar10",
-        "train",
-        "cifar-10-batches-py/data_batch_3",
-        lambda c: b"",
-        "data_batch_3 is damaged",
-    ),
-    "batch-no-data": (
-        cifar,
-        "cifar10",
-        "train",
-        "cifar-10-batches-py/data_batch_3",
-        lambda c: pickle.dumps({b"labels": [1]}),
-        "data_batch_3 is damaged",
-    ),
-    "batch-labels": (
-        cifar,
-        "cifar10",
-        "train",
-        "cifar-10-batches-py/data_batch_5",
-        lambda c: pickle.dumps({b"data": noise(2, 3072), b"labels": [1, 10]}),
-        "data_batch_5.*labels outside 0..9",
-    ),
-    "tar-half": (
-        lambda root: cifar(root, pack=True),
-        "cifar10",
-        "train",
-        "cifar-10-python.tar.gz",
-        half,
-        "cifar-10-python.tar.gz is damaged",
-    ),
-    "tar-flipped": (
-        lambda root: cifar(root, pack=True),
-        "cifar10",
-        "train",
-        "cifar-10-python.tar.gz",
-        flipped,
-        "cifar-10-python.tar.gz is damaged",
-    ),
-    "jpeg-half": (
-        celeba,
-        "celeba64",
-        "train",
-        "celeba/img_align_celeba/000002.jpg",
-        half,
-        "000002.jpg is damaged",
-    ),
-    "jpeg-size": (
-        celeba,
-        "celeba64",
-        "train",
-        "celeba/img_align_celeba/000002.jpg",
-        lambda c: encode(noise(64, 64, 3), "jpeg"),
-        "000002.jpg.*64x64 pixels, not 178x218",
-    ),
-    "jpeg-gone": (
-        celeba,
-        "celeba64",
-        "train",
-        "celeba/img_align_celeba/000002.jpg",
-        None,
-        "000002.jpg is damaged, incomplete",
-    ),
-    "faces-zip-half": (
-        lambda root: celeba(root, True),
-        "celeba64",
-        "test",
-        "celeba/img_align_celeba.zip",
-        half,
-        "img_align_celeba.zip is damaged",
-    ),
-    "faces-zip-flipped": (
-        lambda root: celeba(root, True),
-        "celeba64",
-        "valid",
-        "celeba/img_align_celeba.zip",
-        flipped,
-        "000003.jpg is damaged.*CRC",
-    ),
-    "partition": (
-        celeba,
-        "celeba64",
-        "train",
-        "celeba/list_eval_partition.txt",
-        lambda c: b"000001.jpg 7\n",
-        "list_eval_partition.txt is damaged",
-    ),
-    "partition-path": (
-        celeba,
-        "celeba64",
-        "train",
-        "celeba/list_eval_partition.txt",
-        lambda c: b"../../x.jpg 0\n",
-        "list_eval_partition.txt is damaged",
-    ),
-    "thumbnail-half": (
-        thumbnails,
-        "ffhq64",
-        "all",
-        "ffhq64/thumbnails128x128/00000/00001.png",
-        half,
-        "00001.png is damaged",
-    ),
-    "thumbnail-flipped": (
-        thumbnails,
-        "ffhq64",
-        "all",
-        "ffhq64/thumbnails128x128/00000/00001.png",
-        flipped,
-        "00001.png is damaged",
-    ),
-    "png-zip-half": (
-        lambda root: edm_zip(root / "ffhq64/ffhq-64x64.zip", None),
-        "ffhq64",
-        "all",
-        "ffhq64/ffhq-64x64.zip",
-        half,
-        "ffhq-64x64.zip is damaged",
-    ),
-    "png-zip-flipped": (
-        lambda root: edm_zip(root / "ffhq64/ffhq-64x64.zip", None),
-        "ffhq64",
-        "all",
-        "ffhq64/ffhq-64x64.zip",
-        flipped,
-        "img0.*png is damaged",
-    ),
-    "png-in-zip-half": (
-        lambda root: edm_zip(root / "ffhq64/ffhq-64x64.zip", None),
-        "ffhq64",
-        "all",
-        "ffhq64/ffhq-64x64.zip",
-        rezip(half),
-        "img00000000.png is damaged",
-    ),
-    "png-in-zip-size": (
-        lambda root: edm_zip(root / "ffhq64/ffhq-64x64.zip", None),
-        "ffhq64",
-        "all",
-        "ffhq64/ffhq-64x64.zip",
-        rezip(lambda c: encode(noise(32, 32, 3))),
-        "32x32 pixels, not 64x64",
-    ),
-    "zip-no-labels": (
-        lambda root: edm_zip(root / "imagenet64/imagenet-64x64.zip", None),
-        "imagenet64",
-        "train",
-        "imagenet64/imagenet-64x64.zip",
-        lambda c: c,
-        "imagenet-64x64.zip is damaged",
-    ),
-    "zip-label-1000": (
-        lambda root: edm_zip(root / "imagenet64/imagenet-64x64.zip", [0, 1, 1000, 2, 3]),
-        "imagenet64",
-        "train",
-        "imagenet64/imagenet-64x64.zip",
-        lambda c: c,
-        "labels outside 0..999",
-    ),
-    "npz-half": (
-        imagenet_npz,
-        "imagenet64",
-        "train",
-        "imagenet64/train_data_batch_4.npz",
-        half,
-        "train_data_batch_4.npz is damaged",
-    ),
-    "npz-flipped": (
-        imagenet_npz,
-        "imagenet64",
-        "valid",
-        "imagenet64/val_data.npz",
-        lambda c: flipped(c[:9000]) + c[9000:],
-        "val_data.npz is damaged",
-    ),
-    "npz-gone": (
-        imagenet_npz,
-        "imagenet64",
-        "train",
-        "imagenet64/train_data_batch_4.npz",
-        None,
-        r"imagenet64 \(train\) lacks .*train_data_batch_4.npz; put ",
-    ),
-    "npz-order": (
-        lambda root: (imagenet_npz(root), (root / "imagenet64/map_clsloc.txt").write_text("n1 1 a\n")),
-        "imagenet64",
-        "valid",
-        "imagenet64/map_clsloc.txt",
-        lambda c: c,
-        "map_clsloc.txt is damaged",
-    ),
-}
+    "idx-half": (fashion, "fashion_mnist", "train", IMAGES, half, "train-images-idx3-ubyte.gz"),
+    "idx-flipped": (fashion, "fashion_mnist", "train", IMAGES, flipped, "train-images-idx3-ubyte.gz"),
+    "idx-labels-half": (fashion, "fashion_mnist", "test", LABELS, half, "t10k-labels-idx1-ubyte.gz"),
+    "idx-short": (fashion, "fashion_mnist", "train",
+        IMAGES, short, "3,919 values found where its head says 5 x 28 x 28"),
+    "idx-other-kind": (fashion, "fashion_mnist", "train",
+        IMAGES, lambda c: gzip.compress(b"\0\0\x08\x01\0\0\0\1\7"), "first bytes are 00000801"),
+    "batch-half": (cifar, "cifar10", "train", BATCH, half, "data_batch_3 is damaged"),
+    "batch-empty": (cifar, "cifar10", "train", BATCH, lambda c: b"", "data_batch_3 is damaged"),
+    "batch-no-data": (cifar, "cifar10", "train",
+        BATCH, lambda c: pickle.dumps({b"labels": [1]}), "data_batch_3 is damaged"),
+    "batch-labels": (cifar, "cifar10", "train",
+        BATCH, strange_labels, "data_batch_3.*labels outside 0..9"),
+    "tar-half": (packed_cifar, "cifar10", "train",
+        "cifar-10-python.tar.gz", half, "cifar-10-python.tar.gz is damaged"),
+    "tar-flipped": (packed_cifar, "cifar10", "train",
+        "cifar-10-python.tar.gz", flipped, "cifar-10-python.tar.gz is damaged"),
+    "jpeg-half": (celeba, "celeba64", "train", FACE, half, "000002.jpg is damaged"),
+    "jpeg-size": (celeba, "celeba64", "train",
+        FACE, lambda c: encode(noise(64, 64, 3), "jpeg"), "000002.jpg.*64x64 pixels, not 178x218"),
+    "jpeg-gone": (celeba, "celeba64", "train", FACE, None, "000002.jpg is damaged, incomplete"),
+    "faces-zip-half": (packed_celeba, "celeba64", "test", FACES, half, "img_align_celeba.zip is damaged"),
+    "faces-zip-flipped": (packed_celeba, "celeba64", "valid", FACES, flipped, "000003.jpg is damaged.*CRC"),
+    "partition": (celeba, "celeba64", "train",
+        PARTITION, lambda c: b"000001.jpg 7\n", "list_eval_partition.txt is damaged"),
+    "partition-path": (celeba, "celeba64", "train",
+        PARTITION, lambda c: b"../../x.jpg 0\n", "list_eval_partition.txt is damaged"),
+    "thumbnail-half": (thumbnails, "ffhq64", "all", THUMBNAIL, half, "00001.png is damaged"),
+    "thumbnail-flipped": (thumbnails, "ffhq64", "all", THUMBNAIL, flipped, "00001.png is damaged"),
+    "png-zip-half": (ffhq, "ffhq64", "all", FFHQ, half, "ffhq-64x64.zip is damaged"),
+    "png-zip-flipped": (ffhq, "ffhq64", "all", FFHQ, flipped, "img0.*png is damaged"),
+    "png-in-zip-half": (ffhq, "ffhq64", "all", FFHQ, rezip(half), "img00000000.png is damaged"),
+    "png-in-zip-size": (ffhq, "ffhq64", "all",
+        FFHQ, rezip(lambda c: encode(noise(32, 32, 3))), "32x32 pixels, not 64x64"),
+    "zip-no-labels": (imagenet_zip(None), "imagenet64", "train",
+        IMAGENET, unchanged, "imagenet-64x64.zip is damaged"),
+    "zip-label-1000": (imagenet_zip([0, 1, 1000, 2, 3]), "imagenet64", "train",
+        IMAGENET, unchanged, "labels outside 0..999"),
+    "npz-half": (imagenet_npz, "imagenet64", "train", ARRAYS, half, "train_data_batch_4.npz is damaged"),
+    "npz-flipped": (imagenet_npz, "imagenet64", "valid",
+        "imagenet64/val_data.npz", lambda c: flipped(c[:9000]) + c[9000:], "val_data.npz is damaged"),
+    "npz-gone": (imagenet_npz, "imagenet64", "train",
+        ARRAYS, None, r"imagenet64 \(train\) lacks .*train_data_batch_4.npz; put "),
+    "npz-order": (misnumbered_npz, "imagenet64", "valid", ORDER, unchanged, "map_clsloc.txt is damaged"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("make, name, split, place, damage, message", CASES.values(), ids=CASES)

@@ -66,14 +66,12 @@ def test_a_batch_split_over_processes_is_the_whole_batch(root):
         assert torch.equal(x.sample(4, draws), whole[part::3])
 
 
-def test_shapes_depend_on_seed_and_number_alone():
+def test_shapes_depend_on_their_number_alone():
     first = drawn.draw(np.arange(300), 24)
     assert first.shape == (300, 3, 24, 24) and len(np.unique(first.reshape(300, -1), axis=0)) == 300
     for chosen in ([7], [299, 0, 7], list(range(40, 81))):
         assert np.array_equal(drawn.draw(np.array(chosen), 24), first[chosen])
-    assert drawn.draw(np.array([10**12]), 24).std() > 0 and not np.array_equal(
-        drawn.draw(np.arange(3), 24, seed=1), first[:3]
-    )
+    assert drawn.draw(np.array([10**12]), 24).std() > 0
     assert tensor_sha256(torch.from_numpy(first)).startswith("a494")  # on every machine
 
 

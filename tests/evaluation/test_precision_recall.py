@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from traflow_lib.evaluation import precision_recall as module
-from traflow_lib.evaluation.inception_score import inception_score
 from traflow_lib.evaluation.precision_recall import precision_recall
+from traflow_lib.evaluation.scores import inception_score
 
 
 def brute_force(real: np.ndarray, fake: np.ndarray, k: int, k_density: int) -> dict[str, float]:

@@ -81,10 +81,11 @@ def test_what_the_recipe_does_not_ask_for_any_more_is_named_and_left_out(results
 def test_a_recipe_that_changes_makes_its_records_stale(change, monkeypatch):
     assert evidence.stale(of_today()) is None
     changed = recipes.merge(recipes.load(RECIPE, PROFILE), change)
-    monkeypatch.setattr(evidence, "_recipe", lambda *names: changed)
-    evidence._fingerprint.cache_clear()
-    assert evidence.stale(of_today()) == "its recipe has changed"
-    evidence._fingerprint.cache_clear()
+    today = of_today()
+    monkeypatch.setattr(recipes, "load", lambda *names: changed)
+    evidence._today.cache_clear()
+    assert evidence.stale(today) == "its recipe has changed"
+    evidence._today.cache_clear()
 
 
 def test_a_records_teacher_from_a_file_is_part_of_its_fingerprint():

@@ -1,44 +1,29 @@
-"""The command line: python -m traflow_lib COMMAND, one command a file, named as the command."""
+"""The command line: python -m traflow_lib COMMAND."""
 
 import sys
+from collections.abc import Callable
 
 import typer
 
-from . import (
-    bench,
-    compare,
-    course,
-    data,
-    distill,
-    doctor,
-    evaluate,
-    import_teacher,
-    notebook,
-    sample,
-    search,
-    settings,
-    store,
-    tables,
-    train,
-)
+from . import distill, evaluate, needs, results, sample, training
 
-COMMANDS = (
-    data,
-    import_teacher,
-    train,
-    distill,
-    bench,
-    search,
-    sample,
-    evaluate,
-    notebook,
-    course,
-    tables,
-    compare,
-    store,
-    settings,
-    doctor,
-)
+COMMANDS: dict[str, Callable] = {
+    "data": needs.prepare_data,
+    "import-teacher": needs.import_teacher,
+    "train": training.train,
+    "distill": distill.run,
+    "bench": training.run_bench,
+    "search": training.run_search,
+    "sample": sample.run,
+    "evaluate": evaluate.run,
+    "notebook": results.run_notebook,
+    "course": results.copy_course,
+    "tables": results.build_tables,
+    "compare": results.compare,
+    "store": results.store_results,
+    "settings": results.show_settings,
+    "doctor": needs.doctor,
+}
 
 app = typer.Typer(
     help="TraFlow-lab: trajectory distillation on pre-trained rectified flows.",
@@ -47,8 +32,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in COMMANDS:
-    app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.run)
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 def main(arguments: list[str] | None = None) -> int:

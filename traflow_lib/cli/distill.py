@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-import typer
 from safetensors.torch import load_file
 from torch import nn
 
@@ -17,49 +16,45 @@ from ..nets.target_time import with_target_time
 from ..student import distill
 from ..teachers.adapter import as_velocity
 from ..teachers.convention import PREDICTS
-from .options import Methods, Precision, Profile, Resume, experiments, recipe_help
+from .options import Methods, Precision, Profile, Resume, experiments, option, recipe_help
 
 
 def run(
-    recipe: Annotated[str | None, typer.Option(help=f"{recipe_help} Without one: of --teacher.")] = None,
+    recipe: Annotated[str | None, option(f"{recipe_help} Without one: of --teacher.")] = None,
     profile: Profile = "laptop",
     data: Annotated[
-        str | None,
-        typer.Option(help="Only this data set of the recipe; without a recipe, folder:PATH of yours."),
+        str | None, option("Only this data set of the recipe; without a recipe, folder:PATH of yours.")
     ] = None,
     precision: Precision = None,
     teacher: Annotated[
         str | None,
-        typer.Option(
-            help="A checkpoint (the kit's, RectifiedFlow .pth, EDM .pkl) for the recipe's teacher; without a "
+        option(
+            "A checkpoint (the kit's, RectifiedFlow .pth, EDM .pkl) for the recipe's teacher; without a "
             "recipe also MODULE:FUNCTION, which makes your network."
         ),
     ] = None,
     resume: Resume = False,
     method: Methods = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Only this seed (may be repeated).")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Your network's (.pt or .safetensors).")] = None,
-    noise_at: Annotated[int, typer.Option(help="Your network's time at pure noise: 1 or 0.")] = 1,
-    predicts: Annotated[str, typer.Option(help=f"What it gives: {', '.join(PREDICTS)}.")] = "velocity",
-    scale: Annotated[float, typer.Option(help="What its time is multiplied by (often 1000).")] = 1,
+    seed: Annotated[list[int] | None, option("Only this seed (may be repeated).")] = None,
+    weights: Annotated[Path | None, option("Your network's (.pt or .safetensors).")] = None,
+    noise_at: Annotated[int, option("Your network's time at pure noise: 1 or 0.")] = 1,
+    predicts: Annotated[str, option(f"What it gives: {', '.join(PREDICTS)}.")] = "velocity",
+    scale: Annotated[float, option("What its time is multiplied by (often 1000).")] = 1,
     layer: Annotated[
-        str, typer.Option(help="The layer of your network to whose output the target time is added.")
+        str, option("The layer of your network to whose output the target time is added.")
     ] = "time_embed",
     last_layer: Annotated[
-        str | None,
-        typer.Option(help="Your network's last layer, for methods that weigh losses there, such as ctm."),
+        str | None, option("Your network's last layer, for methods that weigh losses there, such as ctm.")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures of --data folder:PATH.")] = None,
-    steps: Annotated[int, typer.Option(help="Of the training, without a recipe.")] = 20_000,
-    batch: Annotated[int, typer.Option(help="Samples a step, without a recipe.")] = 128,
-    lr: Annotated[float, typer.Option(help="Learning rate, without a recipe.")] = 1e-3,
+    size: Annotated[int | None, option("Side of the pictures of --data folder:PATH.")] = None,
+    steps: Annotated[int, option("Of the training, without a recipe.")] = 20_000,
+    batch: Annotated[int, option("Samples a step, without a recipe.")] = 128,
+    lr: Annotated[float, option("Learning rate, without a recipe.")] = 1e-3,
     pairs: Annotated[
-        str | None,
-        typer.Option(help="How many teacher's pairs to solve, else 10000; or a student's folder of them."),
+        str | None, option("How many teacher's pairs to solve, else 10000; or a student's folder of them.")
     ] = None,
     out: Annotated[
-        Path,
-        typer.Option(help="Where students go, without a recipe: OUT/METHOD-seedSEED/student.safetensors."),
+        Path, option("Where students go, without a recipe: OUT/METHOD-seedSEED/student.safetensors.")
     ] = Path("student"),
 ) -> None:
     """Train (or find) students of a recipe, every method and seed unless some are named; or of your teacher.

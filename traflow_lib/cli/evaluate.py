@@ -7,6 +7,7 @@ import typer
 from ..evaluation.scores import METRICS
 from ..evaluation.scoring import Scoring
 from ..experiments.evaluate import evaluate
+from .options import option
 
 DEFAULT = Scoring.of()
 
@@ -19,7 +20,7 @@ def _option(name: str, *flags: str, more: str = ""):
 
 def run(
     target: Annotated[str, typer.Argument(metavar="CHECKPOINT|FOLDER|ARRAY")],
-    data: Annotated[str, typer.Option(help="The data set to compare with.")],
+    data: Annotated[str, option("The data set to compare with.")],
     nfe: Annotated[list[int], _option("nfe", more=" (may be repeated)")] = DEFAULT.nfe,
     n: Annotated[int, _option("n", "--samples")] = DEFAULT.n,  # torchrun takes --n for its own
     n_reference: Annotated[int | None, _option("n_reference")] = None,
@@ -34,9 +35,9 @@ def run(
     tol: Annotated[float, _option("tol")] = DEFAULT.tol,
     batch: Annotated[int, _option("batch")] = DEFAULT.batch,
     cost: Annotated[bool, _option("cost", "--cost")] = False,
-    profile: Annotated[str, typer.Option(help="Under which the records are filed.")] = "own",
+    profile: Annotated[str, option("Under which the records are filed.")] = "own",
     method: Annotated[
-        str | None, typer.Option(help="Name in the records; else the checkpoint's or the folder's.")
+        str | None, option("Name in the records; else the checkpoint's or the folder's.")
     ] = None,
 ) -> None:
     """Measure a checkpoint, a folder of images, or an .npz, .npy or .pt of them: FID and its kin.

@@ -1,7 +1,7 @@
 """Options that several commands share, and what they select."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,27 +10,30 @@ from ..experiments.experiment import Experiment
 from ..experiments.schema import PROFILES
 from ..nets.precision import DTYPES
 
+
+def option(text: str, *flags: str) -> Any:
+    """An option of a command, with its line in --help."""
+    return typer.Option(*flags, help=text)
+
+
 recipe_help = f"One of {', '.join(recipes.names())}."
-Recipe = Annotated[str, typer.Option(help=recipe_help)]
-Profile = Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")]
-DataSet = Annotated[str | None, typer.Option("--data", help="Only this data set of the recipe.")]
+Recipe = Annotated[str, option(recipe_help)]
+Profile = Annotated[str, option(f"One of {', '.join(PROFILES)}.")]
+DataSet = Annotated[str | None, option("Only this data set of the recipe.", "--data")]
 Precision = Annotated[
-    str | None, typer.Option(help=f"Train and sample in this instead of the recipe's: {', '.join(DTYPES)}.")
+    str | None, option(f"Train and sample in this instead of the recipe's: {', '.join(DTYPES)}.")
 ]
 Teacher = Annotated[
     Path | None,
-    typer.Option(
-        help="Take this checkpoint (the kit's, RectifiedFlow .pth, EDM .pkl) for the recipe's teacher."
-    ),
+    option("Take this checkpoint (the kit's, RectifiedFlow .pth, EDM .pkl) for the recipe's teacher."),
 ]
 Resume = Annotated[
     bool,
-    typer.Option(
-        "--resume",
-        help="Go on with a training that was interrupted; without it, one that is found is refused.",
+    option(
+        "Go on with a training that was interrupted; without it, one that is found is refused.", "--resume"
     ),
 ]
-Methods = Annotated[list[str] | None, typer.Option("--method", help="Only this method (may be repeated).")]
+Methods = Annotated[list[str] | None, option("Only this method (may be repeated).", "--method")]
 
 
 def experiments(

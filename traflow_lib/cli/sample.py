@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-import typer
 from accelerate.utils import gather_object
 from torch import Tensor
 
@@ -20,28 +19,23 @@ from ..pairs import draw as draw_jumps
 from ..pairs import sample_start
 from ..solvers import solve
 from ..teachers import VelocityField, load_network
+from .options import option
 
 FEW = 4  # calls: with fewer, a teacher's samples are hardly pictures
 
 
 def run(
     checkpoint: Path,
-    steps: Annotated[int, typer.Option(help="Jumps a sample, or steps of the solver.")] = 1,
-    samples: Annotated[int, typer.Option(help="How many to draw.")] = 64,  # torchrun takes --n for its own
-    batch: Annotated[int, typer.Option(help="Samples at a time; several processes share the batches.")] = 500,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
-    label: Annotated[
-        int | None, typer.Option(help="Class of all samples; without it, each has one at random.")
-    ] = None,
-    solver: Annotated[
-        str | None, typer.Option(help="euler, midpoint, heun, rk4 or dopri5 instead of jumps.")
-    ] = None,
-    tol: Annotated[float, typer.Option(help="Of dopri5.")] = 1e-5,
+    steps: Annotated[int, option("Jumps a sample, or steps of the solver.")] = 1,
+    samples: Annotated[int, option("How many to draw.")] = 64,  # torchrun takes --n for its own
+    batch: Annotated[int, option("Samples at a time; several processes share the batches.")] = 500,
+    seed: Annotated[int, option("Of the noise.")] = 0,
+    label: Annotated[int | None, option("Class of all samples; without it, each has one at random.")] = None,
+    solver: Annotated[str | None, option("euler, midpoint, heun, rk4 or dopri5 instead of jumps.")] = None,
+    tol: Annotated[float, option("Of dopri5.")] = 1e-5,
     out: Annotated[
         Path,
-        typer.Option(
-            help="What to write: .pt (tensor), .npz (bytes), .png (one picture of all), or a folder of PNGs."
-        ),
+        option("What to write: .pt (tensor), .npz (bytes), .png (one picture of all), or a folder of PNGs."),
     ] = Path("samples.pt"),
 ) -> None:
     """Draw samples from a checkpoint, a student's by jumps.

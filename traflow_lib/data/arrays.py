@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
@@ -17,19 +18,16 @@ MOST = 2**31  # classes
 
 
 class ImageArray(Images):
-    """An array as images: [N, H, W], [N, H, W, C] or [N, C, H, W], with C 1 or 3.
+    """A NumPy array or tensor as images: [N, H, W], [N, H, W, C] or [N, C, H, W], with C 1 or 3.
 
-    uint8 as it is, floats carried from `value_range` to [-1, 1]. It is copied.
+    It is copied; uint8 as it is, floats carried from value_range, (lowest, highest), to [-1, 1]. labels:
+    integers from 0, [N]. ValueError where the layout could be read in two ways or in none, or values are not
+    of their range.
     """
 
     def __init__(
         self, array, labels=None, value_range: tuple[float, float] | None = None, flip: bool = False
     ):
-        """array: NumPy's or torch's; labels: integers from 0, [N]; value_range: (lowest, highest) of floats.
-
-        Raises:
-            ValueError: the layout could be read in two ways or in none, or values are not of their range.
-        """
         images = _channels_first(_tensor(array))
         require(images.numel() > 0, "an array without images")
         images = _scaled(images, value_range)
@@ -73,8 +71,7 @@ def _scaled(array: Tensor, value_range: tuple[float, float] | None) -> Tensor:
             "(0, 1), (-1, 1) or (0, 255)"
         )
     array, (low, high) = array.float(), value_range
-    _require_contrast(array, low, high)
-    least, most = map(float, array.aminmax())
+    least, most = _require_contrast(array, low, high)
     require(
         low < high and low <= least and most <= high,  # false of NaN, too
         f"an array of floats from {least:g} to {most:g} is not in value_range, [{low:g}, {high:g}]",
@@ -82,14 +79,15 @@ def _scaled(array: Tensor, value_range: tuple[float, float] | None) -> Tensor:
     return ((array - low) / (high - low)).mul_(2).sub_(1)
 
 
-def _require_contrast(array: Tensor, low: float, high: float) -> None:
-    """ValueError where all images look alike, as [0, 1] does among 255 levels."""
+def _require_contrast(array: Tensor, low: float, high: float) -> tuple[float, float]:
+    """The least and the greatest value; ValueError where all look alike, as [0, 1] does among 255 levels."""
     least, most = map(float, array.aminmax())
     require(
         not 0 < most - least < (high - low) / 100,
         f"an array from {least:g} to {most:g} has no contrast, if {low:g} is black and {high:g} white; "
         "scale it, or give its value_range",
     )
+    return least, most
 
 
 def of_dataset(
@@ -98,10 +96,7 @@ def of_dataset(
     """All items of torch's Dataset, each asked for once and kept: an image or (image, label).
 
     Images are Pillow's, read as ImageFolder reads files, or arrays as ImageArray takes them; all of one size.
-    Grey ones among colour get three channels.
-
-    Raises:
-        ValueError: names the first item that does not fit.
+    Grey ones among colour get three channels. ValueError names the first item that does not fit.
     """
     stream = isinstance(dataset, IterableDataset)
     found: list[Tensor] = []
@@ -109,7 +104,7 @@ def of_dataset(
     items: Any = dataset
     for item in items if stream else (items[number] for number in range(len(items))):
         image, *label = item if isinstance(item, (tuple, list)) else [item]
-        if hasattr(image, "getbands"):  # Pillow's, which need not be installed
+        if isinstance(image, Image.Image):
             image = np.array(pixels(image))
         fits = isinstance(image, (np.ndarray, Tensor)) and image.ndim > 1
         require(fits, f"item {len(found)} is no image: {type(image)}")

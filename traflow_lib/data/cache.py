@@ -74,9 +74,8 @@ def _build(chunks: Iterable[Chunk], folder: Path) -> dict[str, str]:
 def cached(name: str, facts: list, read: Callable[[], Iterable[Chunk]], flip: bool) -> Images:
     """The images that read() gives, from the cache under runs/images if they are there and whole.
 
-    name: for people; facts: JSON-able, all that decides the pixels; flip: as Images has it. read() gives at
-    least one image, all of one shape, and complains (ValueError) of its source. The images' sha256 is that of
-    their file, as sha256sum prints it.
+    name: for people; facts: JSON-able, all that decides the pixels; read() gives at least one image, all of
+    one shape. The images' sha256 is that of their file.
     """
     key = sha256(json.dumps([VERSION, *facts]).encode()).hexdigest()[:16]
     folder = paths.runs() / "images" / f"{name}-{key}"

@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..files.inert_pickle import ArrayUnpickler
+from ..files.inert_pickle import Unpickler
 from .readers import Chunk, labels_of, reading, require, rows_of_colour
 
 
@@ -29,7 +29,7 @@ def cifar(source: Path, names: list[str]) -> Iterator[Chunk]:
         contents = _contents(source, names)
     for name in names:
         with reading(source / name):
-            batch = ArrayUnpickler(io.BytesIO(contents[name]), encoding="bytes").load()
+            batch = Unpickler(io.BytesIO(contents[name]), encoding="bytes").load()
             pixels = rows_of_colour(batch[b"data"], 32)
             labels = labels_of(batch[b"labels"], len(pixels), 0, 9)
         yield pixels, labels

@@ -1,6 +1,6 @@
 """Stand-in images without end: one of six shapes before a shaded background, of any size and channels.
 
-Image i depends on (seed, i) alone, to the last bit: its random numbers are a hash of both, and pixels are
+Image i depends on i alone, to the last bit: its random numbers are a hash of it, and pixels are
 made by operations that IEEE 754 rounds in one way only. Shapes vary in kind (the label), place, size, angle
 and colour; edges are anti-aliased.
 """
@@ -26,9 +26,9 @@ def uniform(seed: int, index: np.ndarray, count: int) -> np.ndarray:
     return (bits >> np.uint64(11)) * 2.0**-53
 
 
-def kinds(index: np.ndarray, seed: int = 0) -> np.ndarray:
+def kinds(index: np.ndarray) -> np.ndarray:
     """Labels int64 [n] of the images with these numbers: the place of their shape in KINDS."""
-    return (uniform(seed, index, 1)[:, 0] * len(KINDS)).astype(np.int64)
+    return (uniform(0, index, 1)[:, 0] * len(KINDS)).astype(np.int64)
 
 
 def _distance(kind: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -48,18 +48,18 @@ def _distance(kind: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return radius - 0.9
 
 
-def draw(index: np.ndarray, size: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+def draw(index: np.ndarray, size: int, channels: int = 3) -> np.ndarray:
     """The images numbered index [n] (integers from 0), uint8 [n, channels, size, size]."""
     index = np.asarray(index)
     pixels = np.empty((len(index), channels, size, size), np.uint8)
     for start in range(0, len(index), BLOCK):
-        pixels[start : start + BLOCK] = _block(index[start : start + BLOCK], size, channels, seed)
+        pixels[start : start + BLOCK] = _block(index[start : start + BLOCK], size, channels)
     return pixels
 
 
-def _block(index: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray:
-    number = uniform(seed, index, 7 + 3 * channels).astype(np.float32)[:, :, None, None]
-    kind = kinds(index, seed)
+def _block(index: np.ndarray, size: int, channels: int) -> np.ndarray:
+    number = uniform(0, index, 7 + 3 * channels).astype(np.float32)[:, :, None, None]
+    kind = kinds(index)
     scale, x, y, turn, half, slope = number[:, 1:7].swapaxes(0, 1)
     dark, light, contrast = (number[:, 7 + k * channels : 7 + (k + 1) * channels] for k in range(3))
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1

@@ -25,10 +25,9 @@ HATS = ("cap", "beanie", "fedora", "straw")
 
 
 class Look:
-    """What a face shows and where."""
+    """What face number index shows and where."""
 
     def __init__(self, index: int):
-        """How face number index looks."""
         dice = Dice(SALT, index, NUMBERS)
         self.smiling, self.glasses, hat = (bool(index % CLASSES >> bit & 1) for bit in range(3))
         self.style: str = dice.choose(STYLES)
@@ -82,7 +81,6 @@ class Look:
 
 
 def _contrast(a: Colour, b: Colour) -> int:
-    """The sum of the differences of two colours' channels."""
     return sum(abs(x - y) for x, y in zip(a, b))
 
 
@@ -110,8 +108,3 @@ def attributes(index: int) -> dict[str, bool]:
         "Wearing_Lipstick": face.lipstick,
         "Wearing_Necktie": face.tie,
     }
-
-
-def labels(index: np.ndarray) -> np.ndarray:
-    """Classes int64 [n]: Smiling + 2 Eyeglasses + 4 Wearing_Hat."""
-    return np.asarray(index, np.int64) % CLASSES

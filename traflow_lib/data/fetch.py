@@ -59,10 +59,9 @@ def verify(file: Path, name: str | None = None) -> None:
 
 
 def download(url: str, target: Path) -> None:
-    """Fetch one file; it appears under its name only when it is complete and its checksum is right.
+    """Fetch one file, which appears under its name only when it is complete and its checksum is right.
 
-    Raises:
-        FileNotFoundError: it could not be fetched; says what to do by hand.
+    FileNotFoundError where it cannot be fetched says what to do by hand.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")

@@ -1,4 +1,4 @@
-"""N images held as bytes or floats: the one object that every data set of images is."""
+"""The one object that every data set of images is."""
 
 from pathlib import Path
 
@@ -12,18 +12,15 @@ class Images:
     """N images, held as bytes (on a mapped file, or drawn when asked for) or as floats.
 
     images[index] -> float32 in [-1, 1], [n, C, H, W] for a slice or integers (tensor, array, list), [C, H, W]
-    for one integer; never flipped.
+    for one integer; never flipped. source: uint8 or float tensor [N, C, H, W], or what indexes like one;
+    labels: int64 [N]; flip: sample() mirrors every other image, at random; sha256, file: the checksum for
+    records and the file that has it, if there is one.
     """
 
     classes: tuple[str, ...] = ()  # their names in the order of the labels, where those are known
     skipped = 0  # files beside them that are no images
 
     def __init__(self, source, labels: Tensor | None, flip: bool, sha256: str, file: Path | None = None):
-        """source: uint8 or float tensor [N, C, H, W], or what indexes like one; labels: int64 [N].
-
-        flip: sample() mirrors every other image, at random; sha256, file: the checksum for records and the
-        file that has it, if there is one.
-        """
         self.source, self.labels, self.flip, self.sha256, self.file = source, labels, flip, sha256, file
         self.shape = tuple(source.shape)
 

@@ -60,10 +60,7 @@ def splits(name: str) -> list[str]:
 
 
 def shape(name: str) -> tuple[int, int, int]:
-    """Channels, height and width of a data set's images, which need not be there (except a folder's).
-
-    ValueError lists the data sets that exist.
-    """
+    """[C, H, W] of a data set's images, which need not be there (except a folder's); errors as splits()."""
     return load(name)[0].shape[1:] if folder_in(name) else _known(name)[1]
 
 
@@ -72,9 +69,9 @@ def load(
 ) -> tuple[Images, Tensor | None]:
     """Images in [-1, 1] and int64 labels [N], or None where there are no classes.
 
-    root: the folder of the published files (data/README.md says what goes where), else paths.data(); flip:
-    mirror sampled images at random. ValueError lists the data sets or splits that exist, or names a damaged
-    file; FileNotFoundError says which file to put where.
+    root: the folder of the published files (data/README.md), else paths.data(); flip: as Images has it.
+    ValueError lists the data sets or splits that exist, or names a damaged file; FileNotFoundError says which
+    file to put where.
     """
     if split not in splits(name):
         raise ValueError(f"unknown split '{split}' of {name}; there are {', '.join(splits(name))}")
@@ -98,11 +95,10 @@ def load(
 
 
 def as_images(data, **options) -> Images:
-    """Anything that is a set of images, as one.
+    """Anything that is a set of images, as one; options and errors are those of what reads it.
 
-    data: Images; the name of a data set, folder:PATH@SIZE for instance (options: those of load); a folder's
-    pathlib.Path (of ImageFolder); a torch Dataset (of arrays.of_dataset); a NumPy array or tensor (of
-    ImageArray). Errors as those give them.
+    data: Images; the name of a data set (read by load), folder:PATH@SIZE for instance; a folder's
+    pathlib.Path (ImageFolder); a torch Dataset (of_dataset); a NumPy array or tensor (ImageArray).
     """
     if isinstance(data, Images):
         return data

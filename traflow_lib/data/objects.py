@@ -1,13 +1,13 @@
 """Stand-in objects: ten things that a child knows at 32 pixels, any size, drawn on demand.
 
-Object i depends on i alone; its class is i % 10. Colours, place, size, turn, side and scenery vary freely.
+Object i depends on i alone; its class is i % 10, a place in KINDS; all else varies freely.
 Every drawing function draws in a frame from -1 to 1 (x to the right, y down) in which its thing is at rest.
 """
 
 import numpy as np
 
 from .pen import Colour, Dice, Pen, arc, box, ellipse, mix, palette
-from .scenery import deep, land, room, sea, sky
+from .scenery import deep, land, room, sea, shadow, sky
 
 SALT, NUMBERS = 1697, 64
 
@@ -19,21 +19,11 @@ WOOD, WHITE, INK, GLASS, RED, CREAM = palette("8A5A38", "FFFFFF", "2A2730", "BFE
 PINK, GOLD, RUBBER, SCREEN, FOAM, RAIN = palette("F08FA0", "F6CE52", "38363E", "3C6FA0", "C2E8EE", "3C7FB8")
 
 
-def labels(index: np.ndarray) -> np.ndarray:
-    """Classes int64 [n], places in CLASSES."""
-    return np.asarray(index, np.int64) % len(CLASSES)
-
-
-def draw(index: np.ndarray, size: int) -> np.ndarray:
-    """The objects numbered index [n] (integers from 0), uint8 [n, 3, size, size]."""
-    return np.stack([picture(int(i), size) for i in index])
-
-
 def picture(index: int, size: int) -> np.ndarray:
-    """One object before its scenery as uint8 [3, size, size]."""
+    """Object number index before its scenery as uint8 [3, size, size]."""
     dice = Dice(SALT, index, NUMBERS)
-    draw_kind, scene, turn = KINDS[CLASSES[index % len(CLASSES)]]
-    paint = dice.choose(WARM if draw_kind in (flower, fish) else PAINTS)
+    draw_kind, scene, turn = list(KINDS.values())[index % len(KINDS)]
+    paint = dice.choose(WARM if draw_kind in (_flower, _fish) else PAINTS)
     second = dice.choose([colour for colour in PAINTS if colour != paint])
     paint = mix(paint, dice.choose((WHITE, INK)), dice.between(0, 0.15))
     pen = scene(dice, size)
@@ -43,13 +33,7 @@ def picture(index: int, size: int) -> np.ndarray:
     return pen.pixels()
 
 
-def shadow(pen: Pen, y: float, wide: float):
-    """The shadow of a thing on the ground."""
-    pen.soft(ellipse(0, y, wide, 0.1), INK, 0.45, 0.06)
-
-
-def car(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    """A car from its side, facing right."""
+def _car(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     shadow(pen, 0.66, 0.95)
     high = dice.between(-0.4, -0.28)
     pen.polygon([(-0.62, 0.1), (-0.42, high), (0.2, high), (0.5, 0.1)], paint)
@@ -63,8 +47,7 @@ def car(pen: Pen, dice: Dice, paint: Colour, second: Colour):
         pen.ellipse(x, 0.5, 0.1, 0.1, mix(WHITE, RUBBER, 0.15))
 
 
-def boat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    """A sailing boat in the waves."""
+def _boat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     pen.line([(0, 0.4), (0, -0.95)], 0.09, WOOD)
     tall = dice.between(-0.95, -0.8)
     pen.polygon([(0.07, tall), (0.72, 0.2), (0.07, 0.2)], mix(WHITE, second, 0.1))
@@ -77,8 +60,7 @@ def boat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
         pen.line(arc(x, 0.66, 0.25, 0.12, 0.3, 0.7), 0.1, FOAM)
 
 
-def house(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    """A house with door, window and chimney."""
+def _house(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     shadow(pen, 0.76, 0.8)
     wall, wide = mix(paint, WHITE, 0.6), dice.between(0.58, 0.7)
     pen.polygon([(0.25, -0.85), (0.45, -0.85), (0.45, -0.2), (0.25, -0.2)], mix(RED, INK, 0.3))
@@ -91,8 +73,7 @@ def house(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     pen.polygon([(0.17, 0.25), (0.41, 0.25), (0.41, 0.47), (0.17, 0.47)], dice.choose((GLASS, GOLD)))
 
 
-def tree(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    """A round tree with fruits, or a fir."""
+def _tree(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     shadow(pen, 0.82, 0.5)
     pen.polygon([(-0.12, 0.2), (0.12, 0.2), (0.17, 0.84), (-0.17, 0.84)], WOOD)
     green = dice.choose(GREENS)
@@ -109,8 +90,7 @@ def tree(pen: Pen, dice: Dice, paint: Colour, second: Colour):
             pen.ellipse(x, y, 0.085, 0.085, RED)
 
 
-def flower(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    """A flower with leaves."""
+def _flower(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     green = GREENS[0]
     pen.line([(0, -0.2), (0.03, 0.4), (0, 1.3)], 0.12, green)
     for side in (-1, 1):
@@ -125,8 +105,7 @@ def flower(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     pen.soft(ellipse(-0.05, -0.3, 0.08, 0.08), WHITE, 0.6, 0.04)
 
 
-def fish(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    """A fish that swims to the right."""
+def _fish(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     dark = mix(paint, INK, 0.25)
     pen.polygon([(-0.45, 0), (-0.95, -0.42), (-0.82, 0), (-0.95, 0.42)], dark)
     pen.polygon([(-0.25, -0.3), (-0.1, -0.68), (0.35, -0.3)], dark)
@@ -144,8 +123,7 @@ def fish(pen: Pen, dice: Dice, paint: Colour, second: Colour):
         pen.ellipse(x, y, 0.08, 0.08, mix(GLASS, WHITE, 0.5))
 
 
-def cat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    """The face of a cat."""
+def _cat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     fur = dice.choose(CATS)
     dark, light = mix(fur, INK, 0.4), mix(fur, WHITE, 0.55)
     for side in (-1, 1):
@@ -166,8 +144,7 @@ def cat(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     pen.polygon([(-0.12, 0.25), (0.12, 0.25), (0, 0.4)], PINK)
 
 
-def airplane(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    """An airplane that flies to the right."""
+def _airplane(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     dark = mix(paint, INK, 0.3)
     pen.polygon([(0.45, -0.15), (-0.12, -0.68), (-0.38, -0.68), (-0.05, -0.1)], dark)
     pen.polygon([(-0.4, -0.12), (-0.78, -0.72), (-1.0, -0.72), (-0.85, 0)], paint)
@@ -180,8 +157,7 @@ def airplane(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     pen.polygon([(-0.55, 0.02), (-1.0, 0.28), (-1.12, 0.28), (-0.85, 0.0)], dark)
 
 
-def mushroom(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    """A mushroom with dots."""
+def _mushroom(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     shadow(pen, 0.82, 0.45)
     wide = dice.between(0.2, 0.28)
     stem = [(-wide, -0.05), (wide, -0.05), (wide + 0.1, 0.78), (0, 0.86), (-wide - 0.1, 0.78)]
@@ -192,8 +168,7 @@ def mushroom(pen: Pen, dice: Dice, paint: Colour, second: Colour):
         pen.ellipse(x, y, radius, radius * 0.9, WHITE)
 
 
-def umbrella(pen: Pen, dice: Dice, paint: Colour, second: Colour):
-    """An open umbrella, rain perhaps."""
+def _umbrella(pen: Pen, dice: Dice, paint: Colour, second: Colour):
     if dice.chance(0.6):
         for x, y in ((-0.9, 0.3), (-0.5, 0.75), (0.6, 0.4), (0.9, 0.8), (-0.3, 0.35), (0.45, 0.85)):
             pen.line([(x, y), (x - 0.04, y + 0.14)], 0.06, RAIN)
@@ -211,15 +186,14 @@ def umbrella(pen: Pen, dice: Dice, paint: Colour, second: Colour):
 
 # what draws each class, before what, and how far it turns at most (radians)
 KINDS = {
-    "car": (car, land, 0.06),
-    "boat": (boat, sea, 0.12),
-    "house": (house, land, 0.05),
-    "tree": (tree, land, 0.06),
-    "flower": (flower, land, 0.15),
-    "fish": (fish, deep, 0.25),
-    "cat": (cat, room, 0.15),
-    "airplane": (airplane, sky, 0.3),
-    "mushroom": (mushroom, land, 0.06),
-    "umbrella": (umbrella, land, 0.2),
+    "car": (_car, land, 0.06),
+    "boat": (_boat, sea, 0.12),
+    "house": (_house, land, 0.05),
+    "tree": (_tree, land, 0.06),
+    "flower": (_flower, land, 0.15),
+    "fish": (_fish, deep, 0.25),
+    "cat": (_cat, room, 0.15),
+    "airplane": (_airplane, sky, 0.3),
+    "mushroom": (_mushroom, land, 0.06),
+    "umbrella": (_umbrella, land, 0.2),
 }
-CLASSES = tuple(KINDS)

@@ -55,10 +55,12 @@ class Dice:
 
 
 class Pen:
-    """Draws on a square picture whose frame runs from -1 to 1, x to the right and y down."""
+    """Draws on a square picture whose frame runs from -1 to 1, x to the right and y down.
+
+    It is shaded from the colour at the top to that at the bottom, lighter in the middle by glow.
+    """
 
     def __init__(self, size: int, top: Colour, bottom: Colour, glow: float = 0):
-        """A canvas shaded from the colour at the top to that at the bottom, lighter in the middle by glow."""
         self.fine = size * FINER
         middle = (np.arange(size) + 0.5) / size
         down = middle[:, None, None]

@@ -1,7 +1,4 @@
-"""Stand-in portraits: cartoon faces of any size, drawn on demand.
-
-Coordinates are those of the head: its centre is the origin, the crown at about y = -1 and the chin at y = 1.
-"""
+"""Stand-in portraits: cartoon faces of any size, drawn on demand in the coordinates of faces.py."""
 
 import numpy as np
 
@@ -12,36 +9,30 @@ WHITE, INK, BROWN, GOLD = palette("FFFFFF", "2A2028", "5E3626", "F0C552")
 ROSE, LIPSTICK, WINE = palette("E8736C", "C93A4C", "8A2F38")
 
 
-def draw(index: np.ndarray, size: int) -> np.ndarray:
-    """The faces numbered index [n] (integers from 0), uint8 [n, 3, size, size]."""
-    return np.stack([portrait(Look(int(i)), size) for i in index])
-
-
 def portrait(face: Look, size: int) -> np.ndarray:
     """One face as uint8 [3, size, size], from the wall behind it to the hat before it."""
     pen = Pen(size, *face.wall, glow=0.45)
     pen.frame(*face.shift, face.scale)
-    hair_behind(pen, face)
-    shoulders(pen, face)
+    _hair_behind(pen, face)
+    _shoulders(pen, face)
     pen.frame(*face.shift, face.scale, face.tilt)
-    ears(pen, face)
-    skin(pen, face)
+    _ears(pen, face)
+    _skin(pen, face)
     if face.beard:
-        beard(pen, face)
-    mouth(pen, face)
-    nose(pen, face)
+        _beard(pen, face)
+    _mouth(pen, face)
+    _nose(pen, face)
     for side, (x, y) in zip((-1, 1), face.eyes(), strict=True):
-        eye(pen, face, x, y, side)
-    hair_before(pen, face)
+        _eye(pen, face, x, y, side)
+    _hair_before(pen, face)
     if face.glasses:
-        glasses(pen, face)
+        _glasses(pen, face)
     if face.hat:
-        hat(pen, face)
+        _hat(pen, face)
     return pen.pixels()
 
 
-def hair_behind(pen: Pen, face: Look):
-    """Long hair, bun or curls, behind head and shoulders."""
+def _hair_behind(pen: Pen, face: Look):
     dark = mix(face.hair, INK, 0.3)
     if face.style in ("bob", "long", "wavy"):
         below = 0.6 if face.style == "bob" else 1.6
@@ -60,8 +51,7 @@ def hair_behind(pen: Pen, face: Look):
                 pen.ellipse(x, y, 0.27, 0.27, dark)
 
 
-def shoulders(pen: Pen, face: Look):
-    """Neck, shirt and collar."""
+def _shoulders(pen: Pen, face: Look):
     shade = mix(face.skin, BROWN, 0.35)
     fold = ellipse(-0.9 * face.light, 2.0, 0.7, 0.9)
     pen.tinted(ellipse(0, 2.05, 1.35, 0.95), face.clothes, fold, INK, 0.25, 0.2)
@@ -76,8 +66,7 @@ def shoulders(pen: Pen, face: Look):
         pen.polygon(mirrored([(0.1, 1.26), (0.07, 1.36), (0.15, 1.8)]), face.hat_colour)
 
 
-def ears(pen: Pen, face: Look):
-    """Both ears, with rings in them."""
+def _ears(pen: Pen, face: Look):
     shade = mix(face.skin, BROWN, 0.3)
     for side in (-1, 1):
         x = side * face.width * 0.98
@@ -88,8 +77,7 @@ def ears(pen: Pen, face: Look):
             pen.ellipse(x + side * 0.01, 0.41, 0.04, 0.04, WHITE)
 
 
-def skin(pen: Pen, face: Look):
-    """The head, softly shaded on the side away from the light, and its cheeks."""
+def _skin(pen: Pen, face: Look):
     head, lit = face.head(), face.head(-0.06) + (0.1 * face.light, -0.06)
     pen.tinted(head, mix(face.skin, BROWN, 0.3), lit, mix(face.skin, WHITE, 0.06), 1, 0.1)
     if face.rosy:
@@ -97,7 +85,7 @@ def skin(pen: Pen, face: Look):
             pen.soft(ellipse(x * 1.3, 0.4, 0.16, 0.12), ROSE, 0.7, 0.07, head)
 
 
-def eye(pen: Pen, face: Look, x: float, y: float, side: int):
+def _eye(pen: Pen, face: Look, x: float, y: float, side: int):
     """One eye with its brow; side is -1 for the left one in the picture."""
     size = face.eye_size
     pen.ellipse(x, y, size * 1.08, size * 1.12, WHITE)
@@ -115,15 +103,13 @@ def eye(pen: Pen, face: Look, x: float, y: float, side: int):
     pen.line(brow, 0.08, mix(face.hair, INK, 0.7))
 
 
-def nose(pen: Pen, face: Look):
-    """A nose with a light on it."""
+def _nose(pen: Pen, face: Look):
     x, shade = face.yaw * 1.5, mix(face.skin, BROWN, 0.4)
     pen.ellipse(x, 0.36, 0.1 * face.nose, 0.09, shade)
     pen.ellipse(x + 0.02 * face.light, 0.335, 0.085 * face.nose, 0.08, mix(face.skin, WHITE, 0.12))
 
 
-def mouth(pen: Pen, face: Look):
-    """Lips: a smile, a laugh, a line or a small o."""
+def _mouth(pen: Pen, face: Look):
     x, wide = face.yaw * 1.2, 0.3 * face.mouth
     lip = LIPSTICK if face.lipstick else mix(face.skin, WINE if sum(face.skin) > 380 else ROSE, 0.6)
     if face.smiling and face.open_mouth:
@@ -140,8 +126,7 @@ def mouth(pen: Pen, face: Look):
         pen.line(closed, 0.1 if face.lipstick else 0.075, lip)
 
 
-def beard(pen: Pen, face: Look):
-    """A full beard, a goatee or a moustache."""
+def _beard(pen: Pen, face: Look):
     x, hair = face.yaw * 1.2, mix(face.hair, INK, 0.12)
     if face.beard == "full":
         outer = face.head(0.05)
@@ -154,8 +139,7 @@ def beard(pen: Pen, face: Look):
             pen.ellipse(x + side * 0.14, 0.49, 0.18, 0.07, hair, side * 0.25)
 
 
-def hair_before(pen: Pen, face: Look):
-    """The hair over the forehead, with a gleam."""
+def _hair_before(pen: Pen, face: Look):
     if face.style == "bald":
         pen.soft(ellipse(0.25 * face.light, -0.65, 0.22, 0.1), WHITE, 0.7, 0.05, face.head())
         return
@@ -181,8 +165,7 @@ def hair_before(pen: Pen, face: Look):
     pen.soft([*gleam, *gleam[::-1] * 0.85], WHITE, 0.5, 0.04, outline)
 
 
-def glasses(pen: Pen, face: Look):
-    """Two lenses level with the eyes, bridge and temples."""
+def _glasses(pen: Pen, face: Look):
     (left, y), (right, _) = face.eyes()
     wide, high = min(face.eye_gap - 0.05, 0.3), 0.27 if face.round_glasses else 0.22
     for side, x in ((-1, left), (1, right)):
@@ -194,8 +177,7 @@ def glasses(pen: Pen, face: Look):
     pen.line([(left + wide, y - 0.02), (right - wide, y - 0.02)], 0.07, face.frame)
 
 
-def hat(pen: Pen, face: Look):
-    """A cap, a woollen hat, a fedora or a straw hat."""
+def _hat(pen: Pen, face: Look):
     colour = mix(GOLD, WHITE, 0.35) if face.hat == "straw" else face.hat_colour
     dark, light, out = mix(colour, INK, 0.35), mix(colour, WHITE, 0.35), face.width + 0.13
     if face.hat in ("cap", "beanie"):

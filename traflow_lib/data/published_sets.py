@@ -28,10 +28,9 @@ class Source:
 
 @dataclass(frozen=True)
 class DataSet:
-    """shape: [C, H, W]; counts: images of each published split.
+    """at(root, splits): the sources it may come from, the preferred one first; how: what to put where.
 
-    at(root, splits): the sources it may come from, the preferred one first; how: what to put where, with
-    {root}; whole: the splits together make sense as one ("all").
+    shape: [C, H, W]; counts: images of each published split; whole: together they make sense as one ("all").
     """
 
     shape: tuple[int, int, int]
@@ -42,11 +41,11 @@ class DataSet:
 
     @property
     def splits(self) -> list[str]:
-        """What may be asked for; "all" is every split, one after the other."""
+        """What may be asked for."""
         return (["all"] if self.whole else []) + [split for split in self.counts if split != "all"]
 
     def parts(self, split: str) -> list[str]:
-        """The published splits that make up `split`."""
+        """The published splits that make up `split`, one after the other."""
         return list(self.counts) if split == "all" else [split]
 
 
@@ -144,23 +143,20 @@ DATASETS = {
 def find(name: str, split: str, root: Path) -> Source:
     """The first complete source of a data set; FileNotFoundError says in one line which file to put where."""
     dataset = DATASETS[name]
-    nearest: list[str] = []  # what the least incomplete source lacks
+    begun: list[list[str]] = []  # what the sources lack that are there in part
     for source in dataset.at(root, dataset.parts(split)):
         lacking = [str(file) for file in source.files if not file.exists()]
         if not lacking:
             return source
-        if len(lacking) < len(source.files) and (not nearest or len(lacking) < len(nearest)):
-            nearest = lacking
+        if len(lacking) < len(source.files):
+            begun.append(lacking)
+    nearest = min(begun, key=len, default=[])
     state = f" lacks {', '.join(nearest)}" if nearest else " is not there"
     raise FileNotFoundError(f"{name} ({split}){state}; put {dataset.how.format(root=root)}")
 
 
 def chunks(name: str, split: str, source: Source) -> Iterator[readers.Chunk]:
-    """The images of a source, which have to be those that were published.
-
-    Raises:
-        ValueError: checksum, shape or number of images differ; names the file.
-    """
+    """The images of a source; ValueError names a file whose checksum, shape or number is another."""
     dataset, count = DATASETS[name], 0
     for file in source.files:
         if file.is_file():

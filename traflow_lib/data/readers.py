@@ -93,9 +93,8 @@ def idx(files: Iterable[tuple[Path, Path]], pad: int) -> Iterator[Chunk]:
 def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -> Iterator[Chunk]:
     """Downsampled ImageNet: data uint8 [n, 3*size*size] and labels of each .npz, from 1 there, from 0 here.
 
-    order: map_clsloc.txt, lines `n02119789 1 kit_fox` that say which synset a label is; with it, classes are
-    renumbered in the order of their synsets, as EDM, ADM and torchvision number them. The .npz files have
-    another order.
+    order: map_clsloc.txt, lines `n02119789 1 kit_fox`, renumbers classes in the order of their synsets, as
+    EDM, ADM and torchvision number them.
     """
     rank = np.arange(classes)
     if order:
@@ -109,11 +108,6 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
             pixels = rows_of_colour(content["data"], size)
             labels = rank[labels_of(content["labels"], len(pixels), 1, classes)]
         yield pixels, labels
-
-
-def pillow():
-    """Pillow's module Image."""
-    return Image
 
 
 def celeba_face(image: Image.Image) -> Image.Image:
@@ -133,8 +127,7 @@ def halve(image: Image.Image) -> Image.Image:
 def each(work: Callable, items: list, folder: Path = Path()) -> Iterator[list]:
     """work(item) of all items, BLOCK at a time, on all cores: Pillow and hashing free Python's lock.
 
-    Raises:
-        ValueError: at the end, if any failed; names the first, a file in `folder`, and says how many did.
+    ValueError, at the end, if any failed: names the first, a file in `folder`, and says how many did.
     """
 
     def tried(item):

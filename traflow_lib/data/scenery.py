@@ -15,7 +15,7 @@ WHITE, INK, GOLD, SAND, WEED = palette("FFFFFF", "2A2730", "F6CE52", "D9C07F", "
 
 
 def sky(dice: Dice, size: int) -> Pen:
-    """A sky with clouds or the sun."""
+    """Clouds, and the sun perhaps."""
     pen = Pen(size, *dice.choose(SKIES))
     if dice.chance(0.3):
         x, y = dice.choose((-0.7, 0.7)), dice.between(-0.8, -0.6)
@@ -63,3 +63,8 @@ def room(dice: Dice, size: int) -> Pen:
     """A wall in a soft colour."""
     wall = dice.choose(WALLS)
     return Pen(size, wall, mix(wall, dice.choose(WALLS), 0.3), glow=0.4)
+
+
+def shadow(pen: Pen, y: float, wide: float):
+    """The shadow of a thing on the ground."""
+    pen.soft(ellipse(0, y, wide, 0.1), INK, 0.45, 0.06)

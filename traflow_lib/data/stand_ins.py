@@ -1,9 +1,9 @@
 """Stand-in data sets without files: shapes, cartoon faces and objects of any size, drawn when asked for."""
 
 import re
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,12 +13,6 @@ from .readers import Chunk
 NAMES = (
     "shapes<size>, shapes<size>x<channels>, faces<size> and objects<size> (shapes32x1, faces64, objects32)"
 )
-# what labels and what draws the images of these numbers
-ARTISTS: dict[str, tuple[Callable, Callable]] = {
-    "shapes": (drawn.kinds, drawn.draw),
-    "faces": (faces.labels, portraits.draw),
-    "objects": (objects.labels, objects.draw),
-}
 SPLITS = {"all": range(60_000), "train": range(50_000), "test": range(50_000, 60_000)}
 
 
@@ -30,21 +24,33 @@ def parse(name: str) -> tuple[str, int, int] | None:
     return match[1], int(match[2]), int(match[3] or 3)
 
 
+def labels(kind: str, index: np.ndarray) -> np.ndarray:
+    """Classes int64 [n] of the images with these numbers."""
+    if kind == "shapes":
+        return drawn.kinds(index)
+    return index % (faces.CLASSES if kind == "faces" else len(objects.KINDS))
+
+
+def draw(kind: str, index: np.ndarray, size: int, channels: int = 3) -> np.ndarray:
+    """The images numbered index [n] (integers from 0), uint8 [n, channels, size, size]."""
+    if kind == "shapes":
+        return drawn.draw(index, size, channels)
+    if kind == "faces":
+        return np.stack([portraits.portrait(faces.Look(i), size) for i in index.tolist()])
+    return np.stack([objects.picture(i, size) for i in index.tolist()])
+
+
 class Drawn:
-    """Indexes like a uint8 tensor [N, channels, size, size]; its image i is numbers[i] of the sequence."""
+    """Indexes like a uint8 tensor [N, channels, size, size]; its image i is numbers[i] of its kind."""
 
     def __init__(self, numbers: range, kind: str, size: int, channels: int):
-        """kind, size, channels: as parse gives them."""
-        labels, draw = ARTISTS[kind]
-        options = {"channels": channels} if kind == "shapes" else {}  # the others are in colour
-        self.draw = partial(draw, size=size, **options)
-        self.numbers = torch.arange(numbers.start, numbers.stop)
+        self.kind, self.numbers = kind, torch.arange(numbers.start, numbers.stop)
         self.shape = (len(numbers), channels, size, size)
-        self.labels = torch.from_numpy(labels(self.numbers.numpy()))
+        self.labels = torch.from_numpy(labels(kind, self.numbers.numpy()))
 
     def __getitem__(self, index) -> Tensor:
-        chosen = self.numbers[index]
-        pixels = torch.from_numpy(self.draw(chosen.reshape(-1).numpy()))
+        chosen, (_, channels, size, _) = self.numbers[index], self.shape
+        pixels = torch.from_numpy(draw(self.kind, chosen.reshape(-1).numpy(), size, channels))
         return pixels.reshape(*chosen.shape, *self.shape[1:])
 
     def chunks(self) -> Iterator[Chunk]:

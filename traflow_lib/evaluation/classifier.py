@@ -1,7 +1,4 @@
-"""Training and checking the offline feature extractor (nets/classifier.py).
-
-Its features play Inception's part, and the metric is named after it: FD-digits-cnn, never FID.
-"""
+"""Training and checking the kit's own feature extractor, whose metric is FD-digits-cnn, never FID."""
 
 import torch
 from torch import Tensor, nn

@@ -1,7 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates and operations a call, time and memory.
-
-One network call is the unit, as in NFE.
-"""
+"""What a network costs: parameters, and multiply-accumulates, time and memory of one call, as in NFE."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,16 +21,11 @@ def parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def flops(net: nn.Module, shape: tuple) -> int:
-    """Operations of one call on one sample of `shape`: matrix products and convolutions, as torch counts."""
-    with FlopCounterMode(display=False) as counter:
-        _call(net, shape, 1)
-    return counter.get_total_flops()
-
-
 def macs(net: nn.Module, shape: tuple) -> int:
-    """Multiply-accumulates of one call on one sample of `shape`; torch counts two operations for each."""
-    return flops(net, shape) // 2
+    """Multiply-accumulates of one call on one sample of `shape`, in matrix products and convolutions."""
+    with FlopCounterMode(display=False) as counter:  # counts two operations for each
+        _call(net, shape, 1)
+    return counter.get_total_flops() // 2
 
 
 @contextmanager
@@ -56,7 +48,6 @@ class Cost:
 
     parameters: int
     macs: int
-    flops: int
     latency_ms: float
     images_per_second: float
     best_batch: int
@@ -66,8 +57,7 @@ class Cost:
 def measure(net: nn.Module, shape: tuple, batches: tuple[int, ...] = BATCHES, repeats: int = 5) -> Cost:
     """The cost of one call of the network on samples of `shape`, on the device it is on.
 
-    A sample with NFE calls takes NFE times as long. Batches are tried in turn until one does not fit into
-    memory. Needs a machine that does nothing else.
+    Batches are tried in turn until one does not fit into memory. Needs a machine that does nothing else.
     """
     seconds = {}
     for batch in batches:
@@ -77,10 +67,12 @@ def measure(net: nn.Module, shape: tuple, batches: tuple[int, ...] = BATCHES, re
             break
     best = max(seconds, key=lambda batch: batch / seconds[batch])
     latency = seconds[1] if 1 in seconds else _seconds(net, shape, 1, repeats)
-    peak = _peak_memory(net, shape, best)
-    return Cost(
-        parameters(net), macs(net, shape), flops(net, shape), 1000 * latency, best / seconds[best], best, peak
-    )
+    peak = None
+    if next(net.parameters()).is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        _call(net, shape, best)
+        peak = torch.cuda.max_memory_allocated() / 1e6
+    return Cost(parameters(net), macs(net, shape), 1000 * latency, best / seconds[best], best, peak)
 
 
 @torch.no_grad()
@@ -90,7 +82,6 @@ def _call(net: nn.Module, shape: tuple, batch: int) -> None:
 
 
 def _seconds(net: nn.Module, shape: tuple, batch: int, repeats: int) -> float:
-    """Median time of a call, the first two not counted."""
     times = []
     for _ in range(repeats + 2):
         start = perf_counter()
@@ -98,15 +89,7 @@ def _seconds(net: nn.Module, shape: tuple, batch: int, repeats: int) -> float:
         if next(net.parameters()).is_cuda:
             torch.cuda.synchronize()
         times.append(perf_counter() - start)
-    return median(times[2:])
-
-
-def _peak_memory(net: nn.Module, shape: tuple, batch: int) -> float | None:
-    if not next(net.parameters()).is_cuda:
-        return None
-    torch.cuda.reset_peak_memory_stats()
-    _call(net, shape, batch)
-    return torch.cuda.max_memory_allocated() / 1e6
+    return median(times[2:])  # the first two warm up
 
 
 @cache

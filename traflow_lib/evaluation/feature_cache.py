@@ -89,7 +89,7 @@ def collect(
 
 
 def _join(loaded: list[dict[str, Tensor]], file: Path, facts: dict) -> None:
-    """One file of all parts and their moments; beside it, written last, its checksum and what it holds."""
+    """One file of all parts and their moments, and then a file of its checksum and what it holds."""
     tensors = {"nfe": torch.stack([part["nfe"] for part in loaded]).max()}
     for name, prefix in (("features", ""), ("spatial", "spatial_")):
         if name in loaded[0]:

@@ -39,12 +39,9 @@ def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> fl
 
 
 def _product_eigenvalues(cov1: np.ndarray, cov2: np.ndarray) -> np.ndarray:
-    """The eigenvalues of C1 C2 that are not zero, as those of L^T C2 L.
-
-    LAPACK's columns are rows here, which symmetric matrices do not mind.
-    """
     from scipy.linalg import eigvalsh, lapack
 
+    # LAPACK's columns are rows here, which symmetric matrices do not mind
     lower, failed = lapack.dpotrf(cov1.T, lower=1)
     if not failed:
         product, _ = lapack.dsygst(cov2.T, lower, itype=2, lower=1)
@@ -58,10 +55,7 @@ def _product_eigenvalues(cov1: np.ndarray, cov2: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a Frechet distance needs of n images: mean [D] and covariance [D, D] of their features.
-
-    sha256: of the images, if they are a data set's.
-    """
+    """Mean [D] and covariance [D, D] of the features of n images; sha256: of a data set's images."""
 
     mean: Tensor
     cov: Tensor

@@ -8,6 +8,7 @@ from torch import Tensor
 from .. import nets, objectives
 from ..batch import labelled
 from ..data import images, sample_files
+from ..data.image_set import Images
 from ..files.checksums import file_sha256
 from ..files.processes import processes
 from ..jump import JumpMap
@@ -92,24 +93,21 @@ def generated(
 
 def reference(dataset: str, split: str, extractor: Extractor, n: int | None = None, **options) -> Features:
     """Features of a data set's split, or of its first n images; computed from the files on disk, once."""
-    found, _ = images.load(dataset, split)
-    facts = {"source": dataset, "what": f"{dataset} ({split})", "split": split, "data_sha256": found.sha256}
-    n = min(n or len(found), len(found))
-    return collect(
-        lambda start, stop: (extractor.pixels(found[start:stop]), 0), n, facts, extractor, **options
-    )
+    facts = {"source": dataset, "what": f"{dataset} ({split})", "split": split}
+    return _of_images(images.load(dataset, split)[0], facts, extractor, n, options)
 
 
 def of_folder(place: Path, extractor: Extractor, n: int | None = None, **options) -> Features:
-    """Features of the images in a folder or a file (sample_files.read), or of the first n of them.
-
-    They are known by their pixels, whatever their names. They are never resized.
-    """
+    """Features of the images in a folder or a file (sample_files.read), or of the first n; never resized."""
     if n is not None and n < 1:
         raise ValueError(f"{n} images to take of {place}; at least 1")
-    found = sample_files.read(place)
-    what = f"the images in {place.resolve().name}"
-    facts = {"source": "folder", "what": what, "data_sha256": found.sha256}
+    facts = {"source": "folder", "what": f"the images in {place.resolve().name}"}
+    return _of_images(sample_files.read(place), facts, extractor, n, options)
+
+
+def _of_images(found: Images, facts: dict, extractor: Extractor, n: int | None, options: dict) -> Features:
+    """Features of images that are known by their pixels, whatever their names."""
+    facts = facts | {"data_sha256": found.sha256}
     n = min(n or len(found), len(found))
     return collect(
         lambda start, stop: (extractor.pixels(found[start:stop]), 0), n, facts, extractor, **options

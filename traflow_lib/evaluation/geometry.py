@@ -29,10 +29,7 @@ def curvature(path: Tensor) -> float:
 
 @torch.no_grad()
 def self_consistency(jump: JumpMap, noise: Tensor, times: tuple = (0.25, 0.5, 0.75)) -> float:
-    """How far two calls disagree with one.
-
-    Root mean square of G(G(x_1, 1, s), s, 0) - G(x_1, 1, 0), units as in paired_rmse.
-    """
+    """Root mean square of G(G(x_1, 1, s), s, 0) - G(x_1, 1, 0): how far two calls disagree with one."""
     direct = jump(noise, 1.0, 0.0)
     errors = [paired_rmse(jump(jump(noise, 1.0, s), s, 0.0), direct) ** 2 for s in times]
     return (sum(errors) / len(errors)) ** 0.5

@@ -1,7 +1,6 @@
 """Inception's features through clean-fid, in its three modes, from weights whose checksum is known.
 
-clean, legacy_tensorflow: NVIDIA's TorchScript translation of the original TensorFlow network. legacy_pytorch:
-pytorch-fid's port of it.
+legacy_pytorch is pytorch-fid's port of the original network, the others are NVIDIA's translation of it.
 """
 
 import platform
@@ -114,10 +113,7 @@ def _torchscript(file: Path, mode: str) -> nn.Module:
 
 
 def _pytorch(file: Path) -> nn.Module:
-    """clean-fid's InceptionV3 with the weights of this file.
-
-    Its own loader would fetch them, and unpickle what it finds.
-    """
+    """clean-fid's InceptionV3, whose own loader would fetch weights and unpickle what it finds."""
     from cleanfid import inception_pytorch
 
     original = inception_pytorch.load_state_dict_from_url

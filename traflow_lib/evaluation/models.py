@@ -23,23 +23,16 @@ class Model:
     header: dict
     file: Path
 
-    @property
-    def was_trained(self) -> bool:
-        """By this kit, and not imported from a release."""
-        return "training" in self.header
-
 
 def recorded(models: Sequence[Model], shape: tuple | None) -> dict:
-    """What a record says of the models (of several seeds) that samples of `shape` came from.
-
-    An imported teacher was not trained here; there may be no model at all. Without a shape no MACs.
-    """
+    """What a record says of the models (of several seeds, or none) of samples of `shape`; no MACs without."""
     if not models:
         return {}
     net = models[0].net
     found: dict = {"parameters": cost.parameters(net), "macs": cost.macs(net, shape) if shape else None}
     found["checkpoint_sha256"] = [file_sha256(model.file) for model in models]
-    trained = [model.header for model in models if model.was_trained]
+    # a teacher that was imported from a release was not
+    trained = [model.header for model in models if "training" in model.header]
     if not trained:
         return found
     own = trained[0]["settings"]["train"]

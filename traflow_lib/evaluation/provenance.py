@@ -14,7 +14,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "torchdiffeq", "POT", "sci
 
 
 def provenance() -> dict:
-    """Commit, versions, device, date and command of this process. Never fails: what is not known says so."""
+    """As a dict that a record keeps; never fails: what is not known says so."""
     import torch
 
     versions, device = {}, f"cpu, {torch.get_num_threads()} threads"
@@ -62,10 +62,7 @@ def commit(root: Path) -> dict:
 
 
 def _git(root: Path, *words: str) -> str:
-    """What git says about the checkout at root, read only, whoever owns its files.
-
-    RuntimeError says in a few words, without paths, why it does not.
-    """
+    """What git says about the checkout at root; RuntimeError tells in a few words, without paths, why not."""
     # a hook or `git rebase --exec` around this process sets variables that point to its own repository
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     variables["LC_ALL"] = "C"

@@ -107,10 +107,7 @@ def file_of(profile: str, recipe: str) -> Path:
 
 
 def save(record: Record, folder: Path | None = None) -> Path:
-    """Put the record with its provenance into its file below `folder`, or this machine's own records.
-
-    It takes the place of one with its key. Returns the file.
-    """
+    """Put the record with its provenance into its file below `folder`, or this machine's own records."""
     record.provenance = record.provenance or provenance()
     return write([record], folder or paths.results() / "records")
 
@@ -135,7 +132,10 @@ def beside_others(record: Record) -> Record:
 
 
 def write(new: list[Record], folder: Path) -> Path:
-    """Put records of one recipe and profile into their file, each in place of one with its key."""
+    """Put records of one recipe and profile into their file, each in place of one with its key.
+
+    Returns the file.
+    """
     file = folder / new[0].file
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):

@@ -25,10 +25,7 @@ def bootstrap(
 
 @dataclass(frozen=True)
 class Extrapolation:
-    """n: sample counts; values: the mean distance at each; value: that of the line at 1/n = 0.
-
-    slope: d distance / d(1/n).
-    """
+    """n: sample counts; values: the mean distance at each; value, slope: of the line in 1/n, at 1/n = 0."""
 
     n: list[int]
     values: list[float]

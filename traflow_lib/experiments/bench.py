@@ -1,9 +1,6 @@
 """The bench: every method of a recipe trained and measured alike.
 
 The teacher, pairs, warm start, optimiser steps, batch and seeds are the same for all.
-
-run() trains what is not trained, measures what has no record and returns all records; step_costs() measures
-what a training step of each method costs, which the equal-time budget is made of.
 """
 
 from collections.abc import Callable
@@ -29,12 +26,12 @@ def methods(recipe: dict) -> list[str]:
 
 
 def run(experiment: Experiment, only: list[str] | None = None, again: bool = False) -> list[Record]:
-    """What the recipe asks for: the teacher at every budget and to tolerance, every method at every NFE.
+    """Records of what the recipe asks for, trained and measured where there is none.
 
-    Of images also the real data, against themselves: half against half, and half-mirrored where training
-    mirrors. They never change, so a record of them is always enough, and without one and without the images
-    they are left out. The recipe's `sweep` lists variants of a method, measured at one call with the first
-    seed.
+    The teacher at every budget and to tolerance, every method at every NFE, and the variants that `sweep`
+    lists at one call with the first seed. Of images also the real data against themselves: half against half,
+    and half-mirrored where training mirrors. They never change, so a record of them is always enough, and
+    without one and without the images they are left out.
 
     Args:
         experiment: what is measured.
@@ -82,10 +79,7 @@ def run(experiment: Experiment, only: list[str] | None = None, again: bool = Fal
 
 
 def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, fingerprint: str) -> Record | None:
-    """The record of this measurement, if there is one of these settings.
-
-    This machine's own comes before a committed one.
-    """
+    """This machine's record of a measurement of these settings, else the committed one, if there is any."""
     asked, recipe = (experiment.dataset, method, sampler, fingerprint), experiment.recipe
     for folder in (paths.results() / "records", paths.committed("records")):
         file = folder / records.file_of(recipe["profile"], recipe["recipe"])
@@ -97,9 +91,9 @@ def _recorded(experiment: Experiment, method: str, nfe: int, sampler: str, finge
 
 
 def step_costs(experiment: Experiment, repeats: int = 3) -> dict[str, float]:
-    """Milliseconds a training step of each method takes, recorded, and returned relative to the cheapest.
+    """What a training step of each method takes, recorded in milliseconds; relative to the cheapest.
 
-    Needs an idle machine.
+    The equal-time budget is made of it. Needs an idle machine.
     """
     recipe, steps = deepcopy(experiment.recipe), 200 if experiment.toy else 20
     recipe["student"]["train"] |= {"steps": steps, "warmup": 0}

@@ -1,5 +1,6 @@
 """A recipe is checked when it is loaded: what nothing reads, and what cannot be, is refused in one line."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from .. import nets, objectives
 from ..files.checks import first_fault
 from ..training.config import TrainConfig
-from .schema import Block, Recipe, Stage, block_in, options_of
+from .schema import Block, Recipe, block_in, options_of
 
 
 def check(recipe: dict) -> None:
@@ -27,35 +28,29 @@ def check(recipe: dict) -> None:
     _student(recipe, shared, shared, "student")
     for name, block in (recipe.get("students") or {}).items():
         _student(recipe, shared | (block or {}), block or {}, f"students.{name}")
-    for key in ("methods", "sweep", "timed"):
-        for number, name in enumerate(recipe.get(key) or []):
-            _known(recipe, f"{key}.{number}", name, recipe.get("students") or {})
-    for key in ("chosen", "step_cost"):
-        for name in recipe.get(key) or {}:
-            _known(recipe, key, name, recipe.get("students") or {})
+    for key in ("methods", "sweep", "timed", "chosen", "step_cost"):
+        for name in recipe.get(key) or []:
+            _known(recipe, key, name)
 
 
-def _known(recipe: dict, path: str, name: str, students: dict) -> None:
+def _known(recipe: dict, path: str, name: str) -> None:
+    students = recipe.get("students") or {}
     if name.partition("@")[0] not in students:
-        close = get_close_matches(name, students, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
-        _refuse(recipe, path, name, f"no such student; {meant}there are {', '.join(students)}")
+        _refuse(recipe, path, name, f"no such student; {_meant(name, students)}")
 
 
 def _student(recipe: dict, whole: dict, block: dict, path: str) -> None:
     """whole: the block with what it shares with all students."""
     for number, stage in enumerate(block.get("stages") or []):
-        _read(recipe, Stage, stage, f"{path}.stages.{number}")
         _student(recipe, whole | {"stages": None} | stage, stage, f"{path}.stages.{number}")
     _read(recipe, options_of(TrainConfig), block.get("train") or {}, f"{path}.train")
     _network(recipe, block.get("net"), f"{path}.net", (recipe.get("net") or {}).get("kind"))
-    name = whole.get("objective")
+    name, options = whole.get("objective"), block.get("options") or {}
     if name is None:
         return
     if name not in objectives.names():
         _refuse(recipe, f"{path}.objective", name, f"there are {', '.join(objectives.names())}")
     kind: type = type(objectives.get(name))
-    options = block.get("options") or {}
     _read(recipe, options_of(kind), options, f"{path}.options")
     try:
         objectives.get(name, **options)
@@ -81,10 +76,7 @@ def _read(recipe: dict, model: type[Block], block: Any, path: str) -> None:
     except ValidationError as error:
         keys, value, message = first_fault(error, block)
         if error.errors()[0]["type"] == "extra_forbidden":
-            known = _keys(model, keys[:-1])
-            close = get_close_matches(str(keys[-1]), known, n=1)
-            meant = f"did you mean {close[0]}? " if close else ""
-            message = f"no such key; {meant}there are {', '.join(known)}"
+            message = f"no such key; {_meant(keys[-1], _keys(model, keys[:-1]))}"
         _refuse(recipe, ".".join(map(str, [*([path] if path else []), *keys])), value, message)
 
 
@@ -95,6 +87,12 @@ def _keys(model: Any, places: list) -> list[str]:
         field = model.model_fields.get(place) if is_block else None
         model = block_in(field.annotation if field else model) or model
     return sorted(model.model_fields)
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    return f"{meant}there are {', '.join(known)}"
 
 
 def _at(recipe: dict, key: str) -> str:

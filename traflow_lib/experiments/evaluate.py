@@ -19,9 +19,7 @@ from .extractors import load
 def evaluate(
     target: Path | str, dataset: str, settings: Scoring, *, method: str | None = None, profile: str = "own"
 ) -> list[Record]:
-    """Measure a checkpoint at every number of calls, or images in a folder or file.
-
-    A line a metric is said and a record each saved and returned.
+    """Measure a checkpoint at every number of calls, or images in a folder or file; say it and save records.
 
     Args:
         target: the checkpoint or the folder.
@@ -90,15 +88,11 @@ def evaluate(
         records.save(record)
         done.append(record)
     if price:
-        log.info(f"{method or name}: {_priced(price)}")
+        peak = price["peak_memory_mb"]
+        memory = f"{peak:.0f} MB" if peak else "memory only measured on CUDA"
+        log.info(
+            f"{method or name}: a network call is {price['macs'] / 1e9:.3g} GMACs and "
+            f"{price['latency_ms']:.3g} ms at batch 1, at best {price['images_per_second']:.4g} images/s at "
+            f"batch {price['best_batch']} ({memory}), {price['parameters'] / 1e6:.3g}M parameters"
+        )
     return done
-
-
-def _priced(price: dict) -> str:
-    peak = price["peak_memory_mb"]
-    memory = f"{peak:.0f} MB" if peak else "memory only measured on CUDA"
-    return (
-        f"a network call is {price['macs'] / 1e9:.3g} GMACs and {price['latency_ms']:.3g} ms at batch 1, at "
-        f"best {price['images_per_second']:.4g} images/s at batch {price['best_batch']} ({memory}), "
-        f"{price['parameters'] / 1e6:.3g}M parameters"
-    )

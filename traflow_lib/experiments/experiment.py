@@ -1,29 +1,26 @@
 """From a recipe to models: one trained with exactly these settings is loaded, others are trained and kept.
 
 A model's name ends in a fingerprint of everything that decides it, so profiles, seeds and data sets can never
-be mixed up (models.py).
+be mixed up.
 """
 
 from functools import cached_property
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .. import nets
 from ..batch import labelled
 from ..data import images, toys
 from ..evaluation.classifier import accuracy, classification_loss
 from ..evaluation.models import Model
 from ..files import paths
 from ..files.locks import exclusively
-from ..files.log import log
 from ..files.processes import processes
 from ..flow import velocity_loss
 from ..jump import JumpMap
 from ..nets.cnn import Classifier
 from ..objectives.base import LossTerms
-from ..pairs import OnlinePairs, PairCache, make_pairs
+from ..pairs import OnlinePairs, PairCache, pairs_of
 from ..randomness import Draws
 from ..solvers import solve
 from ..teachers import VelocityField
@@ -48,14 +45,10 @@ class Experiment:
         self.models = Networks(self.dataset, self.device, resume)
         self.precision = recipe.get("precision", "fp32")
         self.shape: tuple = (self.toy.dim,) if self.toy else images.shape(self.dataset)
-        self._pairs: dict[Path, PairCache] = {}
 
     @cached_property
     def images(self) -> images.Images:
-        """The data set's images.
-
-        Read when they are asked for: a teacher that is trained can be distilled and drawn from without them.
-        """
+        """The data set's images, read when they are asked for: a trained teacher needs none."""
         return images.load(self.dataset, **self.recipe.get("data", {}))[0]
 
     def data(self, n: int, seed: int | None = None) -> Tensor:
@@ -79,6 +72,17 @@ class Experiment:
         header = self.models.imported(file).header
         return {"net": header["network"], "sha256": header["source"]["sha256"], "file": file}
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the teacher is a closed form."""
+        return self.recipe["teacher"].get("kind") == "exact"
+
+    @property
+    def classes(self) -> int:
+        """Classes of a class-conditional teacher, 0 for another."""
+        net = self.imported["net"] if self.imported else self.recipe.get("net", {})
+        return net.get("net", net).get("classes", 0)
+
     def teacher_settings(self) -> dict:
         """Everything that decides the teacher; of an imported one, the checksum of its file."""
         return settings.teacher(self.recipe, self.dataset, self.imported)
@@ -97,33 +101,23 @@ class Experiment:
         calls: as in student(). ValueError where the teacher is a closed form.
         """
         if role == "classifier":
-            return self._classifier_model()
+            return self._classifier()
         if role != "teacher":
             return students.student(self, role, seed, calls)
         if self.is_exact:
             raise ValueError(f"the teacher of {self.dataset} is a closed form: there is no network of it")
-        if self.imported:
-            return self.models.imported(self.imported["file"])
-        return self._teacher_model()
+        return self.models.imported(self.imported["file"]) if self.imported else self._trained_teacher()
 
     def training(self, role: str, seed: int = 0) -> dict:
         """Steps, seconds ... of the teacher's or a student's training; empty if it was not trained (yet)."""
-        if role == "teacher" and (self.imported or self.is_exact):
+        if role != "teacher":
+            return students.whole_training(students.found(self, role, seed))
+        if self.imported or self.is_exact:
             return {}
-        if role == "teacher":
-            return students.whole_training([self.models.found(role, self.teacher_settings())])
-        return students.whole_training(students.found(self, role, seed))
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether the teacher is a closed form."""
-        return self.recipe["teacher"].get("kind") == "exact"
+        return students.whole_training([self.models.found(role, self.teacher_settings())])
 
     def teacher(self):
-        """The pre-trained rectified flow, v(x, t).
-
-        `kind: exact` in the recipe takes a toy's closed form, `kind: checkpoint` a file.
-        """
+        """The pre-trained rectified flow, v(x, t): trained, a file's network or a toy's closed form."""
         if not self.is_exact:
             return VelocityField(self.model("teacher").net, self.precision)
         if not self.toy or self.toy.flow is None:
@@ -131,59 +125,45 @@ class Experiment:
         return self.toy.flow
 
     def student(self, method: str, seed: int = 0, calls: int | None = None) -> JumpMap:
-        """The student of one method and seed.
-
-        calls: if one of its stages is meant for this number of calls, the student of that stage.
-        """
+        """The student of one method and seed: if a stage of it is meant for this number of calls, of that."""
         return JumpMap(self.model(method, seed, calls).net)
 
-    def _teacher_model(self) -> Model:
-        def sample(net, noise, label):
-            return solve(labelled(VelocityField(net, self.precision), label), noise, method="heun", steps=8).x
-
-        own = self.teacher_settings()
-        start = lambda: nets.build(own["net"])  # noqa: E731
-        return self.models.trained("teacher", own, start, self._teacher_loss, watch=watcher(self, sample))
-
-    @property
-    def classes(self) -> int:
-        """Classes of a class-conditional teacher, 0 for another."""
-        net = self.imported["net"] if self.imported else self.recipe.get("net", {})
-        return net.get("net", net).get("classes", 0)
+    def classifier(self) -> Classifier:
+        """The feature extractor of the FD metric; its held-out accuracy is in the header of its model()."""
+        net = self.model("classifier").net
+        assert isinstance(net, Classifier)
+        return net
 
     def pairs(self, of: tuple | None = None) -> PairCache | OnlinePairs:
-        """The teacher's pairs with their paths, solved once and kept in runs/.
-
-        With `online: true` in the recipe, fresh ones every step.
+        """The teacher's pairs with their paths, solved once and kept in runs/, or fresh ones (`online`).
 
         of: (velocity, fingerprint) of another flow whose pairs are wanted, as for the k-th reflow.
         """
         own = self.pair_settings() | ({"of": of[1]} if of else {})
         velocity = of[0] if of else self.teacher()
-        options = {key: own[key] for key in ("method", "steps", "tol")}
-        options |= {"device": self.device, "classes": self.classes}
-        if own["online"]:
-            return OnlinePairs(velocity, self.shape, **options)
         file = paths.runs() / f"{paths.in_a_name(self.dataset)}-pairs-{settings.identity(own)}.safetensors"
-        if file not in self._pairs:
-            with exclusively(file.stem, f"teacher pairs of {self.dataset}"):
-                if not file.exists():
-                    log.info(f"{self.dataset}: solving {own['n']:,} teacher pairs")
-                    make_pairs(
-                        velocity, own["n"], self.shape, own["seed"], keep_path=True, file=file, **options
-                    )
-            self._pairs[file] = PairCache.load(file)
-        return self._pairs[file]
+        with exclusively(file.stem, f"teacher pairs of {self.dataset}"):
+            return pairs_of(
+                velocity, own, self.shape, self.device, self.classes, file=file, title=self.dataset
+            )
 
-    def classifier(self) -> Classifier:
-        """The feature extractor of the FD metric; its held-out accuracy is in the header of its model()."""
-        net = self._classifier_model().net
-        assert isinstance(net, Classifier)
-        return net
+    def _trained_teacher(self) -> Model:
+        def loss(train: TrainConfig):
+            def loss_fn(net, target, progress, draws: Draws) -> LossTerms:
+                n = draws.local(train.batch)
+                x0, label = self.draw(n, draws)
+                x0, label = x0.to(self.device), None if label is None else label.to(self.device)
+                noise, t = draws.normal_like(x0), draws.uniform(n).to(x0)
+                return LossTerms(velocity_loss(labelled(net, label), x0, noise, t), {})
 
-    def _classifier_model(self) -> Model:
-        own = settings.classifier(self.recipe, self.dataset)
+            return loss_fn
 
+        def sample(net, noise, label):
+            return solve(labelled(VelocityField(net, self.precision), label), noise, method="heun", steps=8).x
+
+        return self.models.trained("teacher", self.teacher_settings(), loss, watch=watcher(self, sample))
+
+    def _classifier(self) -> Model:
         def labelled_images(split: str) -> tuple:
             return images.load(self.dataset, split)
 
@@ -198,14 +178,5 @@ class Experiment:
             reached = {"accuracy_train": accuracy(net, *train), "accuracy_test": accuracy(net, *test)}
             return reached | {"n_test": len(test[1])}
 
-        return self.models.trained("classifier", own, lambda: nets.build(own["net"]), loss, finish=finish)
-
-    def _teacher_loss(self, train: TrainConfig):
-        def loss_fn(net, target, progress, draws: Draws) -> LossTerms:
-            n = draws.local(train.batch)
-            x0, label = self.draw(n, draws)
-            x0, label = x0.to(self.device), None if label is None else label.to(self.device)
-            noise, t = draws.normal_like(x0), draws.uniform(n).to(x0)
-            return LossTerms(velocity_loss(labelled(net, label), x0, noise, t), {})
-
-        return loss_fn
+        own = settings.classifier(self.recipe, self.dataset)
+        return self.models.trained("classifier", own, loss, finish=finish)

@@ -26,10 +26,9 @@ CLASSIFIERS = {
 
 
 def load(name: str, dataset: str = "", mode: str = "clean") -> Extractor:
-    """The extractor of a name; mode: Inception's.
+    """The extractor of a name; mode: Inception's; dataset: whose classifier `cnn` is, trained if need be.
 
-    dataset: whose classifier `cnn` is, trained now if it never was (as CLASSIFIERS says). ValueError,
-    FileNotFoundError and ImportError say in one line what is missing.
+    ValueError, FileNotFoundError and ImportError say in one line what is missing.
     """
     kind, _, model = name.partition(":")
     device = processes().device
@@ -38,7 +37,10 @@ def load(name: str, dataset: str = "", mode: str = "clean") -> Extractor:
     if mode != "clean":
         raise ValueError(f"--mode {mode} is Inception's ({', '.join(MODES)}); {name} has its own size")
     if name == "cnn":
-        return _classifier(dataset)
+        if dataset not in CLASSIFIERS:
+            known = f"there is no classifier of '{dataset}', only of {', '.join(CLASSIFIERS)}"
+            raise ValueError(f"{known}; take --extractor inception or torchvision:MODEL=FILE")
+        return of_experiment(Experiment(recipes.load(*CLASSIFIERS[dataset]), dataset))
     if kind == "random" and (model.isdigit() or name == "random"):
         return random_network(images.shape(dataset)[0], device, int(model or 0))
     if kind in ("torchvision", "timm") and "=" in model:
@@ -50,16 +52,6 @@ def load(name: str, dataset: str = "", mode: str = "clean") -> Extractor:
         f"unknown extractor '{name}'; there are inception, cnn, random, random:SEED, torchvision:MODEL=FILE "
         "and timm:MODEL=FILE"
     )
-
-
-def _classifier(dataset: str) -> Extractor:
-    if dataset not in CLASSIFIERS:
-        known = ", ".join(CLASSIFIERS)
-        raise ValueError(
-            f"there is no classifier of '{dataset}', only of {known}; take --extractor inception or "
-            "torchvision:MODEL=FILE"
-        )
-    return of_experiment(Experiment(recipes.load(*CLASSIFIERS[dataset]), dataset))
 
 
 def of_experiment(experiment: Experiment, as_files: bool = True) -> Extractor:

@@ -14,17 +14,14 @@ def settings(recipe: dict, method: str) -> dict:
 
 
 def run(experiment: Experiment, methods: list[str] | None = None) -> list[Record]:
-    """Records of the teacher and of every method, or of those named, at the recipe's NFE.
+    """Records of the teacher (by dopri5) and of every method (first seed), or of those named.
 
-    The teacher is solved by dopri5, methods have the first of the recipe's seeds. Features are kept, so a
-    second call answers from them. Empty, after a line that says why, if the recipe has no `fid` block or
-    Inception's weights are not here.
+    Empty, after a line that says why, if the recipe has no `fid` block or Inception's weights are not here.
     """
     recipe = experiment.recipe
     if "fid" not in recipe:
-        log.info(
-            f"not run: FID; profile {recipe['profile']} has another ruler, the classifier of its data set"
-        )
+        ruler = "another ruler, the classifier of its data set"
+        log.info(f"not run: FID; profile {recipe['profile']} has {ruler}")
         return []
     try:
         inception.weights(inception.TORCHSCRIPT)

@@ -19,7 +19,7 @@ from ..files.locks import exclusively
 from ..files.tensors import save_tensors
 from ..jump import JumpMap
 from ..nets.precision import DTYPES
-from ..pairs import chunk, draw, sample_labels, sample_noise
+from ..pairs import chunk, draw, sample_start
 from ..solvers import solve
 from ..teachers import VelocityField
 from . import settings
@@ -35,23 +35,20 @@ class Measure:
         # a data set without classes has no classifier, and a toy needs none
         self.has_ruler, self.ruler = "classifier" in experiment.recipe, Ruler(experiment)
         self._geometries: dict[tuple[str, int], dict[str, float]] = {}
-        self.noise = sample_noise(self.settings["seed"], 0, self.settings["n"], experiment.shape)
-        self.label = None  # the classes of the noise, of a class-conditional teacher
-        if experiment.classes:
-            self.label = sample_labels(self.settings["seed"], 0, self.settings["n"], experiment.classes)
+        # the noise and, of a class-conditional teacher, its classes
+        self.noise, self.label = sample_start(
+            self.settings["seed"], 0, self.settings["n"], experiment.shape, experiment.classes, "cpu"
+        )
 
     @cached_property
     def _reference(self) -> tuple[Tensor, int]:
         """The teacher's endpoints and calls, kept in runs/: an adaptive solver takes long."""
-        complete = settings.evaluation(self.experiment.recipe)
-        deciding = {
-            "teacher": self.experiment.teacher_settings(),
-            **{key: complete[key] for key in ("n", "seed", "reference")},
-        }
-        dataset = paths.in_a_name(self.experiment.dataset)
-        file = paths.runs() / f"{dataset}-reference-{settings.identity(deciding)}.safetensors"
-        what = f"the teacher's endpoints on {self.experiment.dataset}"
-        with exclusively(file.stem, what):
+        experiment, complete = self.experiment, settings.evaluation(self.experiment.recipe)
+        deciding = {key: complete[key] for key in ("n", "seed", "reference")}
+        identity = settings.identity({"teacher": experiment.teacher_settings()} | deciding)
+        name = f"{paths.in_a_name(experiment.dataset)}-reference-{identity}"
+        file = paths.runs() / f"{name}.safetensors"
+        with exclusively(name, f"the teacher's endpoints on {experiment.dataset}"):
             if not file.exists():
                 x, nfe = self.solve(**self.settings["reference"])
                 save_tensors(file, {"x": x, "nfe": torch.tensor(nfe)})
@@ -78,32 +75,28 @@ class Measure:
         field, precision = self.experiment.teacher(), self.settings.get("adaptive_precision")
         if precision and solver["method"] == "dopri5":
             field = VelocityField(field.net, precision)
-        chunks = self._chunks(self.settings["n"])
-        parts = [solve(labelled(field, label), noise, **solver) for noise, label in chunks]
+        chunks = self._chunks(len(self.noise))
+        parts = [solve(labelled(field, label), noise, **solver) for _, noise, label in chunks]
         return finite(torch.cat([part.x.cpu() for part in parts])), max(part.nfe for part in parts)
 
     @torch.no_grad()
     def sample(self, jump: JumpMap, steps: int, sampler: str = "jumps") -> Tensor:
-        """The student's samples from the shared noise, in the recipe's precision.
-
-        sampler: "jumps" or "renoised" (see JumpMap.sample).
-        """
+        """The student's samples from the shared noise by pairs.draw, in the recipe's precision."""
         device, precision = self.experiment.device.type, self.experiment.precision
+        parts: list[Tensor] = []
         with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
-            parts, start = [], 0
-            for noise, label in self._chunks(self.settings["n"]):
-                parts.append(
-                    draw(JumpMap(jump.net, label), sampler, self.settings["seed"], start, noise, steps)
-                )
-                start += len(noise)
-        return finite(torch.cat([part.float().cpu() for part in parts]))
+            for start, noise, label in self._chunks(len(self.noise)):
+                made = draw(JumpMap(jump.net, label), sampler, self.settings["seed"], start, noise, steps)
+                parts.append(made.float().cpu())
+        return finite(torch.cat(parts))
 
-    def _chunks(self, n: int, size: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """The first n of the shared noise in chunks on the device, with their classes if there are any."""
-        size = size or chunk(self.experiment.shape)
+    def _chunks(self, n: int, size: int | None = None) -> Iterator[tuple[int, Tensor, Tensor | None]]:
+        """Chunks of the first n of the shared noise on the device: starts, noise, and classes if any."""
+        size, device = size or chunk(self.experiment.shape), self.experiment.device
         for start in range(0, n, size):
-            part, device = slice(start, min(start + size, n)), self.experiment.device
-            yield self.noise[part].to(device), None if self.label is None else self.label[part].to(device)
+            part = slice(start, min(start + size, n))
+            label = None if self.label is None else self.label[part].to(device)
+            yield start, self.noise[part].to(device), label
 
     def metrics(self, x: Tensor) -> dict[str, float]:
         """The distances of samples x [N, ...] made from the shared noise."""
@@ -141,27 +134,22 @@ class Measure:
         return self._record(method, steps, sampler, values, seeds, models)
 
     def _geometry(self, method: str, seed: int) -> dict[str, float]:
-        """Metrics of the student itself, whatever the number of calls; computed once.
-
-        None where there is a network for each number of calls.
-        """
+        """Metrics of the student, computed once; none where each number of calls has its own network."""
         if self.experiment.student_settings(method, seed)[-1]["calls"]:
             return {}
         if (method, seed) not in self._geometries:
             n = min(self.settings.get("n_geometry", 1000), len(self.noise))
-            ((noise, label),) = self._chunks(n, size=n)
+            ((_, noise, label),) = self._chunks(n, size=n)
             jump = JumpMap(self.experiment.student(method, seed, 8).net, label)
-            path = jump.sample(noise, 8, keep_path=True)
             self._geometries[method, seed] = {
                 "self_consistency": self_consistency(jump, noise),
-                "straightness": straightness(path),
+                "straightness": straightness(jump.sample(noise, 8, keep_path=True)),
             }
         return self._geometries[method, seed]
 
     def halves(self) -> Record:
         """Record the distance between two halves of the real images (Ruler.halves)."""
-        found, first, second = self.ruler.halves()
-        return self._of_data("halves", found, first, second)
+        return self._of_data("halves", *self.ruler.halves())
 
     def mirrored(self) -> Record:
         """Record the distance of half-mirrored real images to the real ones (Ruler.mirrored)."""
@@ -218,6 +206,5 @@ class Measure:
             return {"n_reference": len(self.noise)}
         if not self.has_ruler:
             return {"n_reference": len(self.real), "data_sha256": self.experiment.images.sha256}
-        statistics, made = self.ruler.statistics, self.ruler.extractor
-        found = {"n_reference": statistics.n, "data_sha256": statistics.sha256}
-        return found | {"extractor": f"{made.name} {made.sha256}"}
+        real, see = self.ruler.statistics, self.ruler.extractor
+        return {"n_reference": real.n, "data_sha256": real.sha256, "extractor": f"{see.name} {see.sha256}"}

@@ -1,13 +1,12 @@
-"""Trained networks by role: found by the fingerprint of their settings, else trained by fit() and kept.
-
-Looked for in results/checkpoints (committed), then in runs/ (this machine's own).
-"""
+"""Trained networks by role: found by the fingerprint of their settings, else trained by fit() and kept."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from .. import nets
 from ..evaluation.models import Model
 from ..files import paths
 from ..files.checksums import file_sha256
@@ -27,29 +26,34 @@ class Networks:
         self._loaded: dict[Path, Model] = {}
 
     def imported(self, file: Path) -> Model:
-        """The network of a release's checkpoint, as it is or imported.
-
-        The header's source has the checksum of the release's file.
-        """
+        """The network of a release's checkpoint, with its file's checksum in the header's source."""
         if file not in self._loaded:
             source = self._load(file).header.setdefault("source", {})
             source["sha256"] = source.get("sha256") or file_sha256(file)
         return self._loaded[file]
 
     def trained(
-        self, role: str, own: dict, start: Callable, make_loss: Callable, *, s_input: bool = False, **options
+        self,
+        role: str,
+        own: dict,
+        make_loss: Callable,
+        *,
+        start: Callable | None = None,
+        s_input: bool = False,
+        **options,
     ) -> Model:
         """The network that complete settings `own` decide, with `net`, `train` and `seed` among them.
 
-        start, make_loss, and the options finish and watch: as train_once() takes them.
+        start makes it, unless it is to be as it is built; make_loss and options: as train_once() takes them.
         """
-        name = settings.identity(own)
+        make, name = start or partial(nets.build, own["net"]), settings.identity(own)
         folder = paths.runs() / self._name(role, name)
-        header = {"config": own["net"], "s_input": s_input}
-        options |= {"folder": folder, "file": folder / "model.safetensors", "header": header}
         options |= {"name": name, "of": (self.dataset, role), "lock": folder.name, "resume": self.resume}
-        begin = lambda: start().to(self.device)  # noqa: E731
-        return train_once(lambda: self.found(role, own), begin, make_loss, own, **options)
+        options |= {"folder": folder, "file": folder / "model.safetensors"}
+        options["header"] = {"config": own["net"], "s_input": s_input}
+        return train_once(
+            lambda: self.found(role, own), lambda: make().to(self.device), make_loss, own, **options
+        )
 
     def found(self, role: str, own: dict) -> Model | None:
         """The network of these settings if it was trained before."""
@@ -57,10 +61,7 @@ class Networks:
         return self._load(file) if file else None
 
     def file(self, role: str, own: dict) -> Path | None:
-        """Where the network of these settings is, if it was trained before.
-
-        A committed one, or this machine's own, also one from before fingerprints changed.
-        """
+        """Where it is: among the committed ones, else in runs/; also one from before fingerprints changed."""
         fingerprint = settings.identity(own)
         for name in (self._name(role, known) for known in (fingerprint, *settings.earlier(fingerprint))):
             committed = paths.committed("checkpoints", f"{name}.safetensors")

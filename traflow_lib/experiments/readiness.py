@@ -1,11 +1,7 @@
-"""What a recipe needs and whether it is here, asked before hours of training.
+"""What a recipe needs and whether it is here, asked before hours of training."""
 
-By the notebooks and by the command doctor.
-"""
-
-import time
+import timeit
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -33,35 +29,31 @@ class Need:
     note: str
     vital: bool = True
 
-    def __str__(self) -> str:
-        return f"{'ok     ' if self.found else 'MISSING'} {self.what}: {self.note}"
-
 
 def needs(recipe: dict) -> list[Need]:
-    """The device, data, teacher file and Inception weights that a recipe of images asks for.
-
-    Prepares the data's cache, fetches the weights.
-    """
+    """The device, data, teacher file and Inception weights that a recipe of images asks for."""
     found = [_device(recipe), _data(recipe)]
     if recipe["teacher"].get("kind") == "checkpoint":
-        found.append(_teacher(Path(recipe["teacher"]["file"])))
+        file = paths.data() / "teachers" / recipe["teacher"]["file"]
+        missing = f"put {EDM}{file.name} at {file}, or give another file by --teacher"
+        found.append(Need("teacher checkpoint", file.exists(), file.name if file.exists() else missing))
     if "fid" in recipe:
-        found.append(_inception())
+        try:
+            file = inception.weights(inception.TORCHSCRIPT)
+            found.append(Need("Inception weights", True, file.name, vital=False))
+        except FileNotFoundError as error:
+            note = f"{error}; until then FID stays 'not run'"
+            found.append(Need("Inception weights", False, note, vital=False))
     return found
 
 
 def check(recipe: dict) -> None:
-    """Say all needs, a line each.
-
-    Raises:
-        FileNotFoundError: vital ones are missing; says what to do.
-    """
-    missing = []
-    for need in needs(recipe):
-        if need.vital and not need.found:
-            missing.append(need)
-        else:
-            log.info(str(need))
+    """Say all needs, a line each; FileNotFoundError says what to do about vital ones that are missing."""
+    found = needs(recipe)
+    missing = [need for need in found if need.vital and not need.found]
+    for need in found:
+        if need not in missing:
+            log.info(f"{'ok     ' if need.found else 'MISSING'} {need.what}: {need.note}")
     if missing:
         raise FileNotFoundError("; ".join(f"{need.what}: {need.note}" for need in missing))
 
@@ -75,90 +67,50 @@ def _device(recipe: dict) -> Need:
     if torch.cuda.is_available():
         return Need("GPU", True, torch.cuda.get_device_name())
     wanted = PROFILES[recipe["profile"]].gpu
-    return Need(
-        "GPU", not wanted, "none here; this profile is made for one" if wanted else "none needed", vital=False
-    )
+    note = "none here; this profile is made for one" if wanted else "none needed"
+    return Need("GPU", not wanted, note, vital=False)
 
 
 def _data(recipe: dict) -> Need:
-    name, split = recipe["dataset"], recipe.get("data", {}).get("split", "all")
-    stand_in = f", STAND-IN for {recipe['stand_in_for']}" if "stand_in_for" in recipe else ""
+    name = recipe["dataset"]
     try:
-        found, _ = images.load(name, split)
+        found, _ = images.load(name, recipe.get("data", {}).get("split", "all"))
     except FileNotFoundError as error:
         note = f"python -m traflow_lib data {name} fetches it; {error}" if name in fetch.URLS else str(error)
         vital = _trains_on_images(recipe)
-        return Need(
-            f"data {name}",
-            False,
-            note if vital else f"only what shows real images is left out; {note}",
-            vital,
-        )
+        note = note if vital else f"only what shows real images is left out; {note}"
+        return Need(f"data {name}", False, note, vital)
+    stand_in = f", STAND-IN for {recipe['stand_in_for']}" if "stand_in_for" in recipe else ""
     return Need(f"data {name}", True, f"{len(found):,} images of shape {found.shape[1:]}{stand_in}")
 
 
 def _trains_on_images(recipe: dict) -> bool:
-    """Whether images are needed for more than to be shown.
-
-    For an extractor, a teacher or a student that is still to be trained on them, or for FID.
-    """
+    """Whether an extractor, a teacher or a student is still to be trained on images, or FID needs them."""
     name = recipe["dataset"]
-    networks = Networks(name, torch.device("cpu"))
     if "fid" in recipe or "classifier" not in recipe or recipe["teacher"].get("kind") == "checkpoint":
         return True
+    networks = Networks(name, torch.device("cpu"))
     trained = {"teacher": settings.teacher(recipe, name), "classifier": settings.classifier(recipe, name)}
     if not all(networks.file(role, own) for role, own in trained.items()):
         return True
-    students = [
-        stage
-        for method in recipe["methods"]
-        for stage in settings.student(recipe, name, method, recipe["seeds"][0])
-    ]
-    return any(objectives.build(stage["objective"]).needs_data for stage in students)
+    students = [settings.student(recipe, name, method, recipe["seeds"][0]) for method in recipe["methods"]]
+    return any(objectives.build(stage["objective"]).needs_data for stages in students for stage in stages)
 
 
-def _teacher(name: Path) -> Need:
-    file = paths.data() / "teachers" / name
-    return Need(
-        "teacher checkpoint",
-        file.exists(),
-        file.name if file.exists() else f"put {EDM}{name.name} at {file}, or give another file by --teacher",
+def precision() -> str:
+    """Which precision is fast on this processor, whose flags do not tell: by timing a convolution in each."""
+    full, half = 1000 * _seconds(torch.float32), 1000 * _seconds(torch.bfloat16)
+    pays = "bf16 pays on this processor (--precision bf16)"
+    not_here = "float32 is the one to use on this processor, as all CPU profiles do"
+    return (
+        f"a convolution takes {full:.1f} ms in float32 and {half:.1f} ms in bf16 ({half / full:.2g} times as "
+        f"long): {pays if half / full < 0.8 else not_here}"
     )
-
-
-def _inception() -> Need:
-    try:
-        return Need("Inception weights", True, inception.weights(inception.TORCHSCRIPT).name)
-    except FileNotFoundError as error:
-        return Need("Inception weights", False, f"{error}; until then FID stays 'not run'", vital=False)
-
-
-def precision(seconds: float = 0.5) -> str:
-    """Which precision is fast on this processor, by timing one convolution in each.
-
-    Flags of a processor do not tell how it performs.
-    """
-    net, x = torch.nn.Conv2d(64, 64, 3, padding=1), torch.randn(32, 64, 16, 16)
-    times = {"float32": _time(net, x, torch.float32, seconds), "bf16": _time(net, x, torch.bfloat16, seconds)}
-    ratio = times["bf16"] / times["float32"]
-    advice = (
-        "bf16 pays on this processor (--precision bf16)"
-        if ratio < 0.8
-        else "float32 is the one to use on this processor, as all CPU profiles do"
-    )
-    full, half = (f"{1000 * times[name]:.1f} ms in {name}" for name in ("float32", "bf16"))
-    return f"a convolution takes {full} and {half} ({ratio:.2g} times as long): {advice}"
 
 
 @torch.no_grad()
-def _time(net, x: torch.Tensor, dtype: torch.dtype, seconds: float) -> float:
-    """Seconds a call, the best of as many as fit into `seconds`, after one to warm up."""
-    found: list[float] = []
+def _seconds(dtype: torch.dtype) -> float:
+    """Seconds that a convolution takes, the best of thirty."""
+    net, x = torch.nn.Conv2d(64, 64, 3, padding=1), torch.randn(32, 64, 16, 16)
     with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-        net(x)
-        end = time.perf_counter() + seconds
-        while not found or time.perf_counter() < end:
-            start = time.perf_counter()
-            net(x)
-            found.append(time.perf_counter() - start)
-    return min(found)
+        return min(timeit.repeat(lambda: net(x), number=1, repeat=30))

@@ -1,11 +1,10 @@
-"""Recipes: what each notebook trains and measures, as data.
+"""Recipes: what each notebook trains and measures, one YAML each: shared settings, then its profiles'."""
 
-One YAML a notebook: shared settings, then profiles that change some.
-"""
-
+from ast import literal_eval
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,10 +24,8 @@ def names() -> list[str]:
 def load(name: str, profile: str, teacher: Path | str | None = None, precision: str | None = None) -> dict:
     """The settings of one recipe at one profile, which may change another one (`like`).
 
-    A ValueError lists what exists if either is unknown.
-
-    teacher: a checkpoint file that takes the place of the recipe's own teacher; precision: of training and
-    sampling in place of the recipe's, which is float32 where it says nothing.
+    teacher: a checkpoint file in place of the recipe's own teacher; precision: of training and sampling, in
+    place of the recipe's. A ValueError lists what exists if recipe or profile is unknown.
     """
     if name not in names():
         raise ValueError(f"unknown recipe '{name}'; there are {', '.join(names())}")
@@ -73,62 +70,48 @@ def with_choice(student: dict, choice: dict) -> dict:
         student["train"]["lr"] = choice["lr"]
     for stage in student.get("stages", [student]):
         known = objectives.get(stage.get("objective", student.get("objective"))).__dataclass_fields__
-        stage["options"] = stage.get("options", {}) | {
-            key: value for key, value in choice.items() if key in known
-        }
+        chosen = {key: value for key, value in choice.items() if key in known}
+        stage["options"] = stage.get("options", {}) | chosen
     return student
 
 
 def parse(method: str) -> tuple[str, dict, str]:
-    """A method's parts: its name, the settings that a trial of the search changes, and its budget.
-
-    "cd lr=0.003 distance=l2" is a trial, "distill@time" has a budget.
-    """
+    """The name, the settings of a trial ("cd lr=0.003 distance=l2") and the budget ("distill@time")."""
     words, _, budget = method.partition("@")
     name, *changes = words.split(" ")
     return name, {key: _value(text) for key, _, text in (change.partition("=") for change in changes)}, budget
 
 
-def _value(text: str) -> float | str | None:
-    if text.isdigit() or text == "None":
-        return int(text) if text.isdigit() else None
+def _value(text: str) -> Any:
     try:
-        return float(text)
-    except ValueError:
+        return literal_eval(text)
+    except (ValueError, SyntaxError):
         return text
 
 
 def student(recipe: dict, method: str) -> dict:
     """The settings of one method of a recipe, with what a search chose for it.
 
-    "name@time" is the method `name` with as many steps as take the time that the recipe's reference method
-    needs for its own.
+    "name@time" takes as many steps as fit into the time that the recipe's `time_of` needs for its own.
     """
     name, trial, budget = parse(method)
     if name not in recipe["students"] or budget not in ("", "time"):
-        raise ValueError(
-            f"unknown method '{method}' in recipe {recipe['recipe']}; there are "
-            f"{', '.join(recipe['students'])}"
-        )
+        known = ", ".join(recipe["students"])
+        raise ValueError(f"unknown method '{method}' in recipe {recipe['recipe']}; there are {known}")
     settings = merge(recipe["student"], recipe["students"][name] or {})
     if choice := trial or (recipe.get("chosen") or {}).get(name):
         settings = with_choice(settings, choice)
     if budget:
         if not recipe.get("step_cost"):
-            raise ValueError(
-                f"recipe {recipe['recipe']} has no step_cost to make '{method}' from; bench --cost measures "
-                "it"
-            )
+            whose = f"recipe {recipe['recipe']} has no step_cost to make '{method}' from"
+            raise ValueError(f"{whose}; bench --cost measures it")
         cost = recipe["step_cost"]
         settings["train"]["steps"] = round(settings["train"]["steps"] * cost[recipe["time_of"]] / cost[name])
     return settings
 
 
 def stages(settings: dict) -> list[dict]:
-    """A student's settings as the stages it is trained in.
-
-    It is one unless the recipe lists several with their `share` of the steps.
-    """
+    """A student's settings as the stages it is trained in: one unless the recipe lists several."""
     shared = {key: value for key, value in settings.items() if key != "stages"}
     each = [merge(shared, stage) for stage in settings.get("stages", [{"share": 1}])]
     for stage in each:

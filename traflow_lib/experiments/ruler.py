@@ -1,4 +1,4 @@
-"""What samples of an image data set are measured by: the features of its classifier, and the real images'."""
+"""What samples of an image data set are measured by."""
 
 from functools import cached_property
 
@@ -38,12 +38,8 @@ class Ruler:
     def statistics(self) -> Statistics:
         """Those of the real images; where they are committed, no image is needed."""
         experiment = self.experiment
-        deciding = {
-            **settings.data(experiment.recipe, experiment.dataset),
-            "flip": False,
-            "n": self.settings.get("n_reference"),
-            "classifier": self.extractor.sha256,
-        }
+        deciding = settings.data(experiment.recipe, experiment.dataset) | {"flip": False}
+        deciding |= {"n": self.settings.get("n_reference"), "classifier": self.extractor.sha256}
         name = f"{paths.in_a_name(experiment.dataset)}-statistics-{settings.identity(deciding)}.safetensors"
         for folder in (paths.committed("statistics"), paths.runs()):
             if (folder / name).exists():
@@ -57,19 +53,13 @@ class Ruler:
         return self._scores(self._features(x))
 
     def halves(self) -> tuple[dict[str, float], int, int]:
-        """That of two random halves of the real images, and how many those are.
-
-        A perfect generator of that size scores it.
-        """
+        """That of two random halves of the real images, as of a perfect generator, and how many those are."""
         order = torch.randperm(len(self.real), generator=torch.Generator().manual_seed(0))
         first, second = (self.real_features[half] for half in order.chunk(2))
         return self._scores(first, Statistics.of(second)), len(first), len(second)
 
     def mirrored(self) -> dict[str, float]:
-        """That of the real images, every other one mirrored, to the set as it is.
-
-        What a perfect generator of mirrored training data would score.
-        """
+        """That of the real images, half mirrored, as of a perfect generator of mirrored training data."""
         features = self.real_features.clone()
         features[::2] = self._features(self.real[::2].flip(-1))
         return self._scores(features)

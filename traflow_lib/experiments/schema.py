@@ -1,8 +1,8 @@
 """What a recipe may say: every block as a declared model.
 
-The models check a recipe when it is loaded (checking.py); they add no defaults and change no value, so that
-fingerprints stay. Options of objectives, networks and trainings are declared where they are used; their
-models are made from those declarations. docs/settings.md is written from here.
+The models check a recipe when it is loaded (checking.py) and change nothing, so that fingerprints stay. Those
+of objectives, networks and trainings are made from where they are declared. docs/settings.md is written from
+here.
 """
 
 import dataclasses
@@ -23,6 +23,11 @@ from ..solvers import Method
 Count = Annotated[int, Field(ge=1)]
 Calls = Annotated[list[Count], Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0)]
+
+
+def meaning(text: str) -> Any:
+    """A setting that need not be given; the text is its line in docs/settings.md."""
+    return Field(None, description=text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,69 +60,65 @@ PROFILES = {
 class Solver(Block):
     """How the teacher's ODE is solved (reference)."""
 
-    method: Method | None = Field(None, description="solver")
-    steps: Count | None = Field(
-        None, description="steps of a fixed grid; of dopri5, states of a path to keep"
-    )
-    tol: Annotated[float, Field(gt=0)] | None = Field(None, description="tolerance of dopri5")
+    method: Method | None = meaning("solver")
+    steps: Count | None = meaning("steps of a fixed grid; of dopri5, states of a path to keep")
+    tol: Annotated[float, Field(gt=0)] | None = meaning("tolerance of dopri5")
 
 
 class Pairs(Solver):
     """The teacher's pairs."""
 
-    n: Count | None = Field(None, description="how many")
-    seed: Seed | None = Field(None, description="of their noise")
-    online: bool | None = Field(None, description="fresh ones every step instead of a stored set")
+    n: Count | None = meaning("how many")
+    seed: Seed | None = meaning("of their noise")
+    online: bool | None = meaning("fresh ones every step instead of a stored set")
 
 
 class Data(Block):
     """The images that a teacher learns."""
 
-    split: str | None = Field(None, description="split of the data set")
-    flip: bool | None = Field(None, description="whether every other image is mirrored")
+    split: str | None = meaning("split of the data set")
+    flip: bool | None = meaning("whether every other image is mirrored")
 
 
 class Trained(Block):
     """What every trained network has."""
 
-    seed: Seed | None = Field(None, description="of its start and its batches")
-    train: dict[str, Any] | None = Field(None, description="its training, see `train`")
+    seed: Seed | None = meaning("of its start and its batches")
+    train: dict[str, Any] | None = meaning("its training, see `train`")
 
 
 class Teacher(Trained):
     """Where the teacher comes from."""
 
-    kind: Literal["trained", "exact", "checkpoint"] | None = Field(
-        None, description="trained here if not given"
-    )
-    file: str | None = Field(None, description="the checkpoint of kind checkpoint, below data/ or anywhere")
+    kind: Literal["trained", "exact", "checkpoint"] | None = meaning("trained here if not given")
+    file: str | None = meaning("the checkpoint of kind checkpoint, below data/ or anywhere")
 
 
 class ClassifierBlock(Trained):
     """The extractor of a Frechet distance."""
 
-    net: dict[str, Any] | None = Field(None, description="its network, see `net`")
+    net: dict[str, Any] | None = meaning("its network, see `net`")
 
 
 class Stage(Block):
     """One stage of a student's training."""
 
-    objective: str | None = Field(None, description="name of the method's objective")
-    options: dict[str, Any] | None = Field(None, description="of the objective, see `options`")
-    net: dict[str, Any] | None = Field(None, description="changes to the teacher's network")
-    train: dict[str, Any] | None = Field(None, description="its training, see `train`")
-    start: Literal["teacher", "random", "truncated"] | None = Field(None, description="first weights")
-    n_pairs: Count | None = Field(None, description="only the first so many pairs")
-    new_pairs: bool | None = Field(None, description="pairs of the network that the stage before left")
-    calls: Count | None = Field(None, description="calls that samples of this stage's network take")
-    share: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="of the steps")
+    objective: str | None = meaning("name of the method's objective")
+    options: dict[str, Any] | None = meaning("of the objective, see `options`")
+    net: dict[str, Any] | None = meaning("changes to the teacher's network")
+    train: dict[str, Any] | None = meaning("its training, see `train`")
+    start: Literal["teacher", "random", "truncated"] | None = meaning("first weights")
+    n_pairs: Count | None = meaning("only the first so many pairs")
+    new_pairs: bool | None = meaning("pairs of the network that the stage before left")
+    calls: Count | None = meaning("calls that samples of this stage's network take")
+    share: Annotated[float, Field(gt=0, le=1)] | None = meaning("of the steps")
 
 
 class Student(Stage):
     """A student: its objective, network and training, in one stage or several."""
 
-    stages: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = Field(
-        None, description="stages, each with the keys of a student"
+    stages: Annotated[list[Stage], Field(min_length=1)] | None = meaning(
+        "stages, each with the keys of a student"
     )
 
 
@@ -130,16 +131,16 @@ class Watch(Block):
 class Evaluate(Block):
     """How models are measured."""
 
-    n: Count | None = Field(None, description="generated samples")
-    n_exact: Count | None = Field(None, description="of them, samples for the exact W2")
-    n_geometry: Count | None = Field(None, description="of them, samples for the geometry of paths")
-    n_reference: Count | None = Field(None, description="images of the reference, all if not given")
-    seed: Seed | None = Field(None, description="of the noise")
-    reference: Solver | None = Field(None, description="the accurate solution")
-    nfe: Calls | None = Field(None, description="numbers of calls of students")
-    teacher_nfe: Calls | None = Field(None, description="numbers of calls of the teacher")
-    as_files: bool | None = Field(None, description="images as files hold them, 8 bits a number")
-    adaptive_precision: Precision | None = Field(None, description="of an adaptive reference")
+    n: Count | None = meaning("generated samples")
+    n_exact: Count | None = meaning("of them, samples for the exact W2")
+    n_geometry: Count | None = meaning("of them, samples for the geometry of paths")
+    n_reference: Count | None = meaning("images of the reference, all if not given")
+    seed: Seed | None = meaning("of the noise")
+    reference: Solver | None = meaning("the accurate solution")
+    nfe: Calls | None = meaning("numbers of calls of students")
+    teacher_nfe: Calls | None = meaning("numbers of calls of the teacher")
+    as_files: bool | None = meaning("images as files hold them, 8 bits a number")
+    adaptive_precision: Precision | None = meaning("of an adaptive reference")
 
 
 class Span(Block):
@@ -147,9 +148,9 @@ class Span(Block):
 
     low: float = Field(description="smallest at first")
     high: float = Field(description="largest at first")
-    log: bool | None = Field(None, description="whether ratios count, not differences")
-    least: float | None = Field(None, description="natural bound, which is never widened")
-    most: float | None = Field(None, description="natural bound, which is never widened")
+    log: bool | None = meaning("whether ratios count, not differences")
+    least: float | None = meaning("natural bound, which is never widened")
+    most: float | None = meaning("natural bound, which is never widened")
 
 
 Knobs = dict[str, Span | list[Any]]
@@ -160,9 +161,9 @@ class Search(Block):
 
     trials: Annotated[int, Field(ge=1)] = Field(description="of every method, with the first seed")
     finalists: Annotated[int, Field(ge=1)] = Field(description="settings that get the other seeds too")
-    calls: dict[str, Calls] | None = Field(None, description="calls a method is judged at, else those of nfe")
+    calls: dict[str, Calls] | None = meaning("calls a method is judged at, else those of nfe")
     shared: Knobs = Field(description="what every method may try: `lr` and options")
-    knobs: dict[str, Knobs | None] | None = Field(None, description="by method, options of its own")
+    knobs: dict[str, Knobs | None] | None = meaning("by method, options of its own")
 
 
 class Recipe(Block):
@@ -170,30 +171,30 @@ class Recipe(Block):
 
     recipe: str = Field(description="its name")
     profile: str = Field(description="the profile that it was loaded at")
-    dataset: str | None = Field(None, description="its data set")
-    datasets: list[str] | None = Field(None, description="its data sets, if there are several")
-    stand_in_for: str | None = Field(None, description="data set in whose place this profile takes another")
-    data: Data | None = Field(None, description="the images that the teacher learns")
-    precision: Precision | None = Field(None, description="of training and sampling, fp32 if not given")
-    net: dict[str, Any] | None = Field(None, description="the teacher's network, see `net`")
-    teacher: Teacher | None = Field(None, description="the teacher")
-    classifier: ClassifierBlock | None = Field(None, description="the extractor of a Frechet distance")
-    pairs: Pairs | None = Field(None, description="the teacher's pairs")
-    student: Student | None = Field(None, description="what all students share")
-    students: dict[str, Student | None] | None = Field(None, description="by name, what each has of its own")
-    methods: list[str] | None = Field(None, description="students that a run trains and measures")
-    seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(None, description="one student each")
-    watch: Watch | None = Field(None, description="what is measured while a network trains")
-    evaluate: Evaluate | None = Field(None, description="how models are measured")
-    fid: Scoring | None = Field(None, description="how FID is measured")
-    ablation: Scoring | None = Field(None, description="the same for students that are not among the methods")
-    sweep: list[str] | None = Field(None, description="students that a notebook goes through")
-    search: Search | None = Field(None, description="the search for every method's settings")
-    chosen: dict[str, dict[str, Any] | None] | None = Field(None, description="what the search chose")
-    time_of: str | None = Field(None, description="student whose training time `@time` grants the others")
-    timed: list[str] | None = Field(None, description="students that are trained for equal time too")
-    step_cost: dict[str, Annotated[float, Field(gt=0)]] | None = Field(
-        None, description="milliseconds of each student's training step"
+    dataset: str | None = meaning("its data set")
+    datasets: list[str] | None = meaning("its data sets, if there are several")
+    stand_in_for: str | None = meaning("data set in whose place this profile takes another")
+    data: Data | None = meaning("the images that the teacher learns")
+    precision: Precision | None = meaning("of training and sampling, fp32 if not given")
+    net: dict[str, Any] | None = meaning("the teacher's network, see `net`")
+    teacher: Teacher | None = meaning("the teacher")
+    classifier: ClassifierBlock | None = meaning("the extractor of a Frechet distance")
+    pairs: Pairs | None = meaning("the teacher's pairs")
+    student: Student | None = meaning("what all students share")
+    students: dict[str, Student | None] | None = meaning("by name, what each has of its own")
+    methods: list[str] | None = meaning("students that a run trains and measures")
+    seeds: Annotated[list[Seed], Field(min_length=1)] | None = meaning("one student each")
+    watch: Watch | None = meaning("what is measured while a network trains")
+    evaluate: Evaluate | None = meaning("how models are measured")
+    fid: Scoring | None = meaning("how FID is measured")
+    ablation: Scoring | None = meaning("the same for students that are not among the methods")
+    sweep: list[str] | None = meaning("students that a notebook goes through")
+    search: Search | None = meaning("the search for every method's settings")
+    chosen: dict[str, dict[str, Any] | None] | None = meaning("what the search chose")
+    time_of: str | None = meaning("student whose training time `@time` grants the others")
+    timed: list[str] | None = meaning("students that are trained for equal time too")
+    step_cost: dict[str, Annotated[float, Field(gt=0)]] | None = meaning(
+        "milliseconds of each student's training step"
     )
 
 

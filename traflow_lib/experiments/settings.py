@@ -1,7 +1,7 @@
 """Complete settings: all that decides a model or a number, every default written out.
 
-This is the one place that makes them of a recipe and a method. What is hashed is what is built from, so a
-default that changes makes other models, and writing a default out does not.
+What is hashed is what is built from, so a default that changes makes other models, and writing a default out
+does not.
 """
 
 import inspect
@@ -15,37 +15,18 @@ from ..files.checksums import fingerprint
 from ..training.config import TrainConfig
 from . import recipes
 
-# settings that change how fast or how visibly something is computed, not what: they are no part of a
-# fingerprint
-NEUTRAL = frozenset(
-    {
-        "precision",
-        "adaptive_precision",
-        "micro_batch",
-        "channels_last",
-        "compile",
-        "save_every",
-        "keep",
-        "log_every",
-        "watch_every",
-        "tensorboard",
-    }
-)
+# settings that change how fast or how visibly something is computed, not what: no part of a fingerprint
+NEUTRAL = {"precision", "adaptive_precision", "micro_batch", "channels_last", "compile"}
+NEUTRAL |= {"save_every", "keep", "log_every", "watch_every", "tensorboard"}
 EVALUATE = {"n_exact": 2000, "n_geometry": 1000, "n_reference": None, "as_files": False}
 COUNTS = ("nfe", "teacher_nfe")  # which numbers of calls are measured does not change any of them
 
 
 def decisive(settings):
-    """Nested settings without those that decide nothing (NEUTRAL, and None), whole numbers as integers.
-
-    What a fingerprint is taken of.
-    """
+    """What a fingerprint is taken of: settings without NEUTRAL ones and None, whole numbers as integers."""
     if isinstance(settings, dict):
-        return {
-            key: decisive(value)
-            for key, value in settings.items()
-            if key not in NEUTRAL and value is not None
-        }
+        deciding = {key: value for key, value in settings.items() if key not in NEUTRAL}
+        return {key: decisive(value) for key, value in deciding.items() if value is not None}
     if isinstance(settings, (list, tuple)):
         return [decisive(value) for value in settings]
     return int(settings) if isinstance(settings, float) and settings.is_integer() else settings
@@ -58,13 +39,8 @@ def identity(settings) -> str:
 
 def network(config: dict) -> dict:
     """A `net` block with every argument of its network."""
-    kind = config.get("kind")
-    if kind not in nets.KINDS:
-        raise ValueError(f"unknown network '{kind}'; there are {', '.join(nets.KINDS)}")
-    full = {"kind": kind} | {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in (_arguments(kind) | config).items()
-    }
+    full = {"kind": config["kind"]} | _arguments(config["kind"]) | config
+    full = {name: list(value) if isinstance(value, tuple) else value for name, value in full.items()}
     return full | {"net": network(config["net"])} if "net" in config else full
 
 
@@ -88,11 +64,8 @@ def training(block: dict, recipe: dict) -> dict:
 
 
 def data(recipe: dict, dataset: str) -> dict:
-    """The images or points that a teacher learns: the data set with its split and whether it is mirrored.
-
-    A person's own folder is known by the checksum of its images instead of a name.
-    """
-    if images.folder_in(dataset):
+    """The images or points that a teacher learns: the data set with its split and whether it is mirrored."""
+    if images.folder_in(dataset):  # a person's own, which its name does not tell
         dataset = f"folder {images.load(dataset)[0].sha256}"
     return {"dataset": dataset, "split": "all", "flip": False} | recipe.get("data", {})
 
@@ -109,19 +82,10 @@ def teacher(recipe: dict, dataset: str, imported: dict | None = None) -> dict:
     if kind == "checkpoint":
         if imported is None:
             raise ValueError(f"the teacher {block['file']} is a file; its network and checksum are needed")
-        return {
-            "kind": kind,
-            "net": network(imported["net"]),
-            "sha256": imported["sha256"],
-            **data(recipe, dataset),
-        }
-    return {
-        "kind": "trained",
-        **data(recipe, dataset),
-        "net": network(_net(recipe, dataset)),
-        "seed": block["seed"],
-        "train": training(block["train"], recipe),
-    }
+        net, known = imported["net"], {"sha256": imported["sha256"]}
+    else:
+        net, known = _net(recipe, dataset), {"seed": block["seed"], "train": training(block["train"], recipe)}
+    return {"kind": kind, **data(recipe, dataset), "net": network(net), **known}
 
 
 def solver(block: dict) -> dict:
@@ -164,13 +128,8 @@ def student(recipe: dict, dataset: str, method: str, seed: int, imported: dict |
 
 def classifier(recipe: dict, dataset: str) -> dict:
     """All that decides the extractor of a data set's Frechet distance."""
-    block = recipe["classifier"]
-    return {
-        "dataset": dataset,
-        "net": network(block["net"]),
-        "seed": block["seed"],
-        "train": training(block["train"], {}),
-    }
+    net, seed, train = (recipe["classifier"][key] for key in ("net", "seed", "train"))
+    return {"dataset": dataset, "net": network(net), "seed": seed, "train": training(train, {})}
 
 
 def evaluation(recipe: dict) -> dict:
@@ -192,10 +151,7 @@ def measurement(
 
 @cache
 def renamed() -> dict[str, str]:
-    """Fingerprints of earlier versions of this kit (of raw YAML) by what they are today.
-
-    They are read from results/fingerprints.json.
-    """
+    """Fingerprints of earlier versions of this kit (of raw YAML) by what they are today."""
     file = paths.committed("fingerprints.json")
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}  # no clone, no old models
 

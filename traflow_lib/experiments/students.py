@@ -1,7 +1,4 @@
-"""The students of an experiment: trained stage by stage, each from the network that the last one left.
-
-Functions take the Experiment whose student it is.
-"""
+"""The students of an Experiment: trained stage by stage, each from the network that the last one left."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,16 +15,14 @@ from ..training.config import TrainConfig
 from ..training.distillation import distillation_loss
 from .progress import watcher
 
-# how a student's first weights come from the network before it: all of them, the leading channels (a compact
-# student), or none
+# how a student's first weights come from the teacher's: all of them, the leading channels, or none
 STARTS = {"teacher": nets.warm_start, "truncated": truncate, "random": lambda net, source: net}
 
 
 def student(experiment, method: str, seed: int, calls: int | None) -> Model:
     """The model of the last stage, or of that for `calls`; its training counts from the beginning."""
-    stages: list[dict] = experiment.student_settings(method, seed)
     models: list[Model] = []
-    for name, stage in zip(_names(method, seed, len(stages)), stages):
+    for name, stage in _stages(experiment, method, seed):
         models.append(_stage(experiment, name, stage, models[-1].net if models else None))
         if calls is not None and stage["calls"] == calls:
             break
@@ -36,9 +31,7 @@ def student(experiment, method: str, seed: int, calls: int | None) -> Model:
 
 def found(experiment, method: str, seed: int) -> list[Model | None]:
     """The models of a student's stages that are there already; nothing is trained."""
-    stages = experiment.student_settings(method, seed)
-    names = _names(method, seed, len(stages))
-    return [experiment.models.found(name, stage) for name, stage in zip(names, stages)]
+    return [experiment.models.found(name, stage) for name, stage in _stages(experiment, method, seed)]
 
 
 def whole_training(stages: Sequence[Model | None]) -> dict:
@@ -49,9 +42,12 @@ def whole_training(stages: Sequence[Model | None]) -> dict:
     return each[-1] | {key: sum(one[key] for one in each) for key in ("steps", "seconds")}
 
 
-def _names(method: str, seed: int, stages: int) -> list[str]:
-    name = f"{method}-seed{seed}"
-    return [name] if stages == 1 else [f"{name}-stage{number}" for number in range(stages)]
+def _stages(experiment, method: str, seed: int) -> list[tuple[str, dict]]:
+    """The settings of each stage, and its role among the experiment's networks."""
+    name, stages = f"{method}-seed{seed}", experiment.student_settings(method, seed)
+    if len(stages) == 1:
+        return [(name, stages[0])]
+    return [(f"{name}-stage{number}", stage) for number, stage in enumerate(stages)]
 
 
 def _stage(experiment, name: str, own: dict, previous: nn.Module | None) -> Model:
@@ -60,29 +56,18 @@ def _stage(experiment, name: str, own: dict, previous: nn.Module | None) -> Mode
     before = VelocityField(previous, experiment.precision) if previous else teacher
 
     def start() -> nn.Module:
-        net, how = nets.build(own["net"], s_input=objective.s_input), own["start"]
-        if how not in STARTS:
-            raise ValueError(f"start is '{how}'; it must be one of {', '.join(STARTS)}")
-        source = getattr(before, "net", None)
-        return net if source is None else STARTS["teacher" if previous else how](net, source)
+        net, source = nets.build(own["net"], s_input=objective.s_input), getattr(before, "net", None)
+        return net if source is None else STARTS["teacher" if previous else own["start"]](net, source)
 
     def loss(train: TrainConfig):
         pairs = experiment.pairs((before, own["after"])) if own["new_pairs"] else experiment.pairs()
         if own["n_pairs"]:
             if not isinstance(pairs, PairCache):
-                raise ValueError(
-                    "n_pairs needs pairs solved beforehand; take `online: true` out of the recipe's pairs"
-                )
+                raise ValueError("n_pairs needs solved pairs; take `online: true` out of the recipe's pairs")
             pairs = pairs.first(own["n_pairs"])
-        return distillation_loss(
-            objective,
-            before if objective.from_previous else teacher,
-            pairs,
-            train.batch,
-            experiment.device,
-            data=experiment.draw,
-            classes=experiment.classes,
-        )
+        field = before if objective.from_previous else teacher
+        options = {"data": experiment.draw, "classes": experiment.classes}
+        return distillation_loss(objective, field, pairs, train.batch, experiment.device, **options)
 
     watch = watcher(experiment, lambda net, noise, label: JumpMap(net, label).sample(noise))
-    return experiment.models.trained(name, own, start, loss, s_input=objective.s_input, watch=watch)
+    return experiment.models.trained(name, own, loss, start=start, s_input=objective.s_input, watch=watch)

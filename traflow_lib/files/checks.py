@@ -38,11 +38,7 @@ class NotFinite(ValueError):
 
 
 def finite(samples: Tensor) -> Tensor:
-    """The samples [N, ...] themselves.
-
-    Raises:
-        NotFinite: some are NaN or infinite, which would be measured, or shown, as black pictures.
-    """
+    """The samples [N, ...] themselves; NotFinite where some would be measured, or shown, as black."""
     bad = ~samples.reshape(len(samples), -1).isfinite().all(dim=1)
     if bad.any():
         number = int(torch.count_nonzero(bad))

@@ -35,10 +35,7 @@ class PickledObject(dict):
 
 
 def read(path: Path) -> Any:
-    """The content of a pickle with a network.
-
-    ValueError in one line when it is not whole or asks for more than data.
-    """
+    """The content of a network's pickle; ValueError when it is not whole or asks for more than data."""
     with _one_line(path), open(path, "rb") as stream:
         return Unpickler(stream).load()
 
@@ -90,44 +87,37 @@ def _latin1(text: str, _: str) -> bytes:
     return text.encode("latin1")
 
 
-_CORES = ("numpy.core", "numpy._core")  # a module's name before and since numpy 2
-NOT_BUILT = ["torch.nn.modules.container.ModuleDict", "dnnlib.util.EasyDict", "numpy.dtype", "numpy.ndarray"]
-NOT_BUILT += [f"{core}.multiarray.{name}" for core in _CORES for name in ("scalar", "_reconstruct")]
-# what a network's pickle may name, and what stands for it here
-NETWORK: dict[str, Any] = dict.fromkeys(NOT_BUILT, PickledObject) | {
+# what a pickle may name, and what stands for it here
+KNOWN: dict[str, Any] = {
+    "torch.nn.modules.container.ModuleDict": PickledObject,
+    "dnnlib.util.EasyDict": PickledObject,
     "collections.OrderedDict": OrderedDict,
     "builtins.dict": dict,
     "builtins.set": set,
     "builtins.object": PickledObject,
     "copyreg._reconstructor": lambda *_: PickledObject(),
     "_codecs.encode": _latin1,
+    "numpy.ndarray": np.ndarray,
+    "numpy.dtype": np.dtype,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
     "torch.storage._load_from_bytes": lambda content: _weights(io.BytesIO(content)),
     "torch_utils.persistence._reconstruct_persistent_obj": _persistent_object,
 }
-# and the pickle of a numpy array; arrays tell their functions themselves
-ARRAY: dict[str, Any] = {"numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype, "_codecs.encode": _latin1}
-for _core in _CORES:
-    ARRAY[f"{_core}.multiarray._reconstruct"] = np.zeros(1).__reduce__()[0]
-    ARRAY[f"{_core}.numeric._frombuffer"] = np.zeros(1).__reduce_ex__(5)[0]
+for _core in ("numpy.core", "numpy._core"):  # a module's name before and since numpy 2
+    KNOWN[f"{_core}.multiarray.scalar"] = PickledObject
+    # arrays tell their functions themselves
+    KNOWN[f"{_core}.multiarray._reconstruct"] = np.zeros(1).__reduce__()[0]
+    KNOWN[f"{_core}.numeric._frombuffer"] = np.zeros(1).__reduce_ex__(5)[0]
 OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names up to protocol 2
 
 
 class Unpickler(pickle.Unpickler):
-    """Builds what stands for the names in `known`; another name is Refused before anything is called."""
-
-    known = NETWORK
+    """Builds what stands for the names in KNOWN; another name is Refused before anything is called."""
 
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a name in the file."""
         full = f"{OLD_MODULES.get(module, module)}.{name}"
-        if full not in self.known:
+        if full not in KNOWN:
             raise Refused(full)
-        return self.known[full]
-
-
-class ArrayUnpickler(Unpickler):
-    """Builds numpy arrays and plain containers."""
-
-    known = ARRAY
+        return KNOWN[full]

@@ -24,9 +24,7 @@ def in_parts(
 ) -> int:
     """Compute rows 0..n-1 in parts of `batch` that are kept in `folder` until all are there and joined.
 
-    What a killed run left there is taken up, so it loses at most the part that it was at. To be called inside
-    exclusively() by all processes of a job; when it returns, finish is done and the parts are gone.
-
+    What a killed run left there is taken up. To be called inside exclusively() by all processes of a job.
     folder: of this computation alone; compute(start, stop) -> tensors of rows start..stop-1; finish: called
     once, by the main process, with all parts in order. Returns how many rows this process found computed.
     """

@@ -1,8 +1,4 @@
-"""Networks.
-
-build() makes one from a recipe's `net` block; warm_start() and truncate() give a student its teacher's
-weights; with_target_time() makes one of anyone's network.
-"""
+"""Networks, and the ways in which a student gets its teacher's weights."""
 
 import torch
 from torch import nn
@@ -19,11 +15,10 @@ KINDS = {"mlp": MLP, "ddpmpp": DDPMpp, "adm": ADM, "edm": EDM, "classifier": Cla
 
 
 def build(config: dict, s_input: bool = False) -> nn.Module:
-    """A network from {"kind": ..., arguments}.
+    """A network from a recipe's `net` block {"kind": ..., arguments}; ValueError says what is wrong with it.
 
-    s_input=True adds the zero-initialised input for the target time s.
-
-    A `net` among the arguments is the `net` block of a network inside this one, which then has the s-input.
+    s_input adds the zero-initialised input for the target time s: to the network inside, if there is a `net`
+    among the arguments.
     """
     arguments = dict(config)
     kind = arguments.pop("kind", None)
@@ -53,15 +48,12 @@ def check_exactly(
 
     Tensors of a part called `optional` may be missing.
     """
-    wrong = [
-        f"{name} is missing" for name in shapes if name not in tensors and optional not in name.split(".")
-    ]
+    missing = [name for name in shapes if name not in tensors and optional not in name.split(".")]
+    wrong = [f"{name} is missing" for name in missing]
     wrong += [f"{name} is not part of the network" for name in tensors if name not in shapes]
-    wrong += [
-        f"{n} has shape {[*tensors[n].shape]} instead of {[*shape]}"
-        for n, shape in shapes.items()
-        if n in tensors and tensors[n].shape != shape
-    ]
+    for name, shape in shapes.items():
+        if name in tensors and tensors[name].shape != shape:
+            wrong.append(f"{name} has shape {[*tensors[name].shape]} instead of {[*shape]}")
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ValueError(f"{source} does not fit the network: {'; '.join(wrong[:3])}{more}")
@@ -70,16 +62,13 @@ def check_exactly(
 def load_exactly(
     net: nn.Module, tensors: dict[str, torch.Tensor], source: str, optional: str | None = None
 ) -> None:
-    """Load tensors whose names and shapes are exactly the network's, `optional` parts apart.
-
-    On an error nothing is changed.
-    """
+    """Load tensors that check_exactly() accepts; on an error nothing is changed."""
     check_exactly({name: value.shape for name, value in net.state_dict().items()}, tensors, source, optional)
     net.load_state_dict(tensors, strict=False)
 
 
 def warm_start(student: nn.Module, teacher: nn.Module) -> nn.Module:
-    """Copy the teacher's weights into the student, whose only extra tensors may be the s-input (`s_embed`).
+    """Copy the teacher's weights into the student, which may have the s-input (`s_embed`) besides.
 
     Afterwards student(x, t, s) equals teacher(x, t) for every s, so the jump map is the teacher's Euler step.
     """

@@ -1,10 +1,7 @@
-"""ADM, the class-conditional U-Net of ImageNet-64.
-
-Layout and tensor names are those of EDM's DhariwalUNet.
+"""ADM, the class-conditional U-Net of ImageNet-64, with layout and tensor names of EDM's DhariwalUNet.
 
 Dhariwal and Nichol 2021 (arXiv 2105.05233), as configured by Karras et al. 2022 (arXiv 2206.00364): the
-embedding scales and shifts, skips are added without rescaling, attention has 64 channels a head. The
-s-embedding is a copy of the t-embedding, zero at the start.
+embedding scales and shifts, skips are added without rescaling, attention has 64 channels a head.
 """
 
 import math
@@ -13,24 +10,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .ddpmpp import conv, group_norm, linear, resized
+from .layers import conv, group_norm, linear, resized, s_embedding
 
 
 def positional_embedding(label: Tensor, dim: int) -> Tensor:
     """[B] -> [B, dim]: cos, then sin, of the label at frequencies 10000^(-2i/dim), i = 0 .. dim/2 - 1."""
     dtype = torch.promote_types(label.dtype, torch.float32)
-    frequencies = torch.exp(
-        torch.arange(dim // 2, device=label.device, dtype=dtype) * (-math.log(10000) / (dim // 2))
-    )
+    steps = torch.arange(dim // 2, device=label.device, dtype=dtype)
+    frequencies = torch.exp(steps * (-math.log(10000) / (dim // 2)))
     angles = label.to(dtype)[:, None] * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
 class Block(nn.Module):
-    """Residual block with scale and shift, attention in `heads` heads if there are any.
-
-    `resize` is None, "down" or "up".
-    """
+    """Residual block with scale and shift, attention in `heads` heads; `resize` is None, "down" or "up"."""
 
     def __init__(
         self,
@@ -67,21 +60,18 @@ class Block(nn.Module):
 
     def _attention(self, x: Tensor) -> Tensor:
         # head h owns the h-th block of 3C/heads channels, in which q, k and v alternate
-        q, k, v = (
-            self.qkv(self.norm2(x)).reshape(len(x), self.heads, -1, 3, x.shape[2] * x.shape[3]).unbind(3)
-        )
+        blocks = self.qkv(self.norm2(x)).reshape(len(x), self.heads, -1, 3, x.shape[2] * x.shape[3])
+        q, k, v = blocks.unbind(3)
         # written out: the fused attention kernels have no forward-mode derivative, which dG/ds needs
         weights = torch.softmax((q.transpose(2, 3) @ k) * q.shape[2] ** -0.5, dim=-1)
         return self.proj((v @ weights.transpose(2, 3).to(v.dtype)).reshape(x.shape))
 
 
 class ADM(nn.Module):
-    """F(x, t) or F(x, t, s) on images [B, channels, size, size].
+    """F(x, t) or F(x, t, s) on images [B, channels, size, size]; EDM gives ln(sigma) / 4 for t and s.
 
-    t and s [B] enter as they are (EDM gives ln(sigma) / 4).
-
-    Defaults are the official ImageNet-64 configuration (295,899,267 parameters without the s-input). label:
-    class of each image, integers [B]; None is no class. Without s_input, s is ignored.
+    Defaults are the official ImageNet-64 configuration (295,899,267 parameters without the s-input). A
+    label of None is no class. Without s_input, s is ignored.
     """
 
     def __init__(
@@ -138,10 +128,7 @@ class ADM(nn.Module):
                 )
                 now = width * multiplier
         self.out_norm, self.out_conv = group_norm(now, eps=1e-5), conv(now, channels, scale=0)
-        self.s_embed = None
-        if s_input:
-            self.s_embed = nn.Sequential(linear(width, emb_dim), nn.SiLU(), linear(emb_dim, emb_dim))
-            nn.init.zeros_(self.s_embed.get_parameter("2.weight"))
+        self.s_embed = s_embedding(width, emb_dim) if s_input else None
 
     @property
     def last_layer(self) -> Tensor:

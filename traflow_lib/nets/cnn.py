@@ -9,10 +9,8 @@ BATCH_PIXELS = 128_000  # 2,000 digits: larger batches spill the activations out
 class Classifier(nn.Module):
     """Images [B, C, H, W] in [-1, 1] -> class scores [B, classes].
 
-    features() gives the 32 numbers before the last layer, scaled so that the training data's have total
-    variance 1 (see calibrate):
-    a Frechet distance of 0.01 is then one per cent of the data's own spread. pool: images are first shrunk by
-    this factor (means), for sizes at which so few layers would see too little of an image to learn from.
+    pool: images are first shrunk by this factor (means), for sizes at which so few layers would see too
+    little of an image to learn from.
     """
 
     scale: Tensor
@@ -35,7 +33,7 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
-        """[N, 32] on the CPU; x [N, C, H, W] may be a data set of images."""
+        """The 32 numbers before the last layer, [N, 32] on the CPU; x [N, C, H, W] may be a set of images."""
         return self._in_batches(self.body, x) * self.scale.cpu()
 
     @torch.no_grad()
@@ -49,6 +47,9 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:
-        """Set the scale from the training images."""
+        """Scale features so that those of the training images have total variance 1.
+
+        A Frechet distance of 0.01 is then one per cent of the data's own spread.
+        """
         self.scale.fill_(1.0)
         self.scale.copy_(self.features(images).var(dim=0).sum().rsqrt())

@@ -1,7 +1,4 @@
-"""Compact students: SlimFlow's sizes of DDPM++ and their start from a bigger teacher.
-
-Zhu et al. 2024, arXiv 2407.12718.
-"""
+"""Compact students (SlimFlow, Zhu et al. 2024, arXiv 2407.12718) start from a bigger teacher's channels."""
 
 import re
 
@@ -11,21 +8,12 @@ from torch import Tensor, nn
 from .ddpmpp import DDPMpp, ResBlock
 from .edm import EDM
 
-# published parameters (without the s-input) -> arguments of DDPM++ at 32x32 that give them
-SLIMFLOW = {
-    "27.9M": {"width": 128, "blocks": 2, "multipliers": (1, 2, 2)},
-    "15.7M": {"width": 96, "blocks": 2, "multipliers": (1, 2, 2)},
-    "7.0M": {"width": 64, "blocks": 2, "multipliers": (1, 2, 2)},
-    "3.4M": {"width": 64, "blocks": 1, "multipliers": (1, 1, 2)},
-}
 # the dimension of a residual block's tensors that counts its input channels
 INPUT_DIM = {"GroupNorm_0.weight": 0, "GroupNorm_0.bias": 0, "Conv_0.weight": 1, "Conv_2.weight": 1}
 
 
 def truncate(student: nn.Module, teacher: nn.Module) -> nn.Module:
-    """Give a smaller DDPM++ the leading channels of a bigger one's blocks; the s-input stays silent.
-
-    Returns the student.
+    """Give a smaller DDPM++, and return it, the leading channels of a bigger one's blocks; s stays silent.
 
     Blocks correspond by resolution and position: encoder blocks from the first on; in the decoder the first
     with the first, the others from the last (so that both read the same skip); the middle ones whatever their
@@ -53,10 +41,8 @@ def truncate(student: nn.Module, teacher: nn.Module) -> nn.Module:
         tensors = source.state_dict()
         if isinstance(source, ResBlock) and "Conv_2.weight" not in tensors:  # its skip is the identity
             weight = source.Conv_1.weight
-            tensors |= {
-                "Conv_2.weight": torch.eye(len(weight)).to(weight)[:, :, None, None],
-                "Conv_2.bias": torch.zeros(len(weight)).to(weight),
-            }
+            tensors["Conv_2.weight"] = torch.eye(len(weight)).to(weight)[:, :, None, None]
+            tensors["Conv_2.bias"] = torch.zeros(len(weight)).to(weight)
         for key, value in module.state_dict().items():
             kept = [torch.arange(n, device=value.device) for n in value.shape]
             if isinstance(module, ResBlock) and key in INPUT_DIM:
@@ -64,11 +50,8 @@ def truncate(student: nn.Module, teacher: nn.Module) -> nn.Module:
             elif (i, key) == (0, "weight"):
                 kept[1] = _nearest_frequencies(value.shape[1], teacher.width).to(value.device)
             found = tensors.get(key)
-            if (
-                found is None
-                or carried > source_carried
-                or any(k[-1] >= n for k, n in zip(kept, found.shape))
-            ):
+            too_small = found is None or any(k[-1] >= n for k, n in zip(kept, found.shape))
+            if too_small or carried > source_carried:
                 raise ValueError(
                     f"the student is no part of the teacher, which has too little for all_modules.{i}.{key} "
                     f"{[*value.shape]}"
@@ -85,9 +68,8 @@ def _layout(net: DDPMpp) -> list[tuple]:
     rows, carried = [], 0
     for name, module in zip(net.names, net.all_modules):
         place = re.sub(r"dec\.\d+x\d+_in", "middle", name)
-        place = re.sub(
-            r"(dec.*_block)([1-9]\d*)", lambda found: f"{found[1]}-{net.blocks - int(found[2])}", place
-        )
+        if found := re.fullmatch(r"(dec.*_block)([1-9]\d*)", place):
+            place = f"{found[1]}-{net.blocks - int(found[2])}"
         rows.append(((type(module), place), (module, carried)))
         if isinstance(module, (nn.Conv2d, ResBlock)):
             carried = (module if isinstance(module, nn.Conv2d) else module.Conv_1).out_channels
@@ -95,9 +77,6 @@ def _layout(net: DDPMpp) -> list[tuple]:
 
 
 def _nearest_frequencies(width: int, bigger: int) -> Tensor:
-    """Columns of an embedding of `bigger` nearest to those of one of `width`.
-
-    Both hold sines, then cosines, each from the highest frequency to the lowest.
-    """
+    """Columns of an embedding of `bigger` nearest to those of one of `width`: sines, then cosines."""
     sines = torch.linspace(0, bigger // 2 - 1, width // 2).round().long()
     return torch.cat([sines, bigger // 2 + sines])

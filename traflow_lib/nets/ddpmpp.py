@@ -1,12 +1,9 @@
-"""DDPM++, the U-Net of rectified flow and of the paper.
-
-Layout and parameter names are those of Score-SDE.
+"""DDPM++, the U-Net of rectified flow and of the paper, with the layout and parameter names of Score-SDE.
 
 Song et al. 2021 (arXiv 2011.13456), as configured by Liu et al. 2023: BigGAN-style residual blocks without
 FIR filters, 1/sqrt(2) skip rescale, attention at chosen resolutions, sinusoidal embedding of 999 t.
-`all_modules.N` counts modules in order of execution, so an official state dict fits by name. The s-embedding
-is a copy of the t-embedding, zero at the start and added to it. EDM (Karras et al. 2022, arXiv 2206.00364)
-calls the same network SongUNet; `names` are its names of the modules.
+`all_modules.N` counts modules in order of execution, so an official state dict fits by name. EDM (Karras et
+al. 2022, arXiv 2206.00364) calls the same network SongUNet; `names` are its names of the modules.
 """
 
 import math
@@ -15,63 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .layers import conv, fan_avg_, group_norm, linear, resized, s_embedding
+
 SKIP_SCALE = 1 / math.sqrt(2)
 # what the embedding sees of the time argument; "1-t" is the release of rectified flow, whose time runs from
 # noise to data
 CLOCKS = {"t": lambda t: 999 * t, "1-t": lambda t: 999 * (1 - t), "label": lambda label: label}
 
 
-def fan_avg_(weight: Tensor, scale: float = 1.0) -> Tensor:
-    """DDPM's initialiser: uniform with variance scale / mean(fan_in, fan_out).
-
-    (A scale of 0 silences a branch.)
-    """
-    if scale == 0:
-        return nn.init.zeros_(weight)
-    return nn.init.xavier_uniform_(weight, gain=math.sqrt(scale))
-
-
-def conv(channels_in: int, channels_out: int, kernel: int = 3, scale: float = 1.0) -> nn.Conv2d:
-    """A convolution that keeps the size, started as in Score-SDE: uniform by fan average, bias zero."""
-    layer = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
-    fan_avg_(layer.weight, scale)
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return layer
-
-
-def linear(features_in: int, features_out: int) -> nn.Linear:
-    """A linear layer, started as in Score-SDE: uniform by fan average, bias zero."""
-    layer = nn.Linear(features_in, features_out)
-    fan_avg_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-def group_norm(channels: int, eps: float = 1e-6) -> nn.GroupNorm:
-    """min(C / 4, 32) groups, or the next smaller number that divides an unusual channel count."""
-    groups = next(g for g in range(max(1, min(channels // 4, 32)), 0, -1) if channels % g == 0)
-    return nn.GroupNorm(groups, channels, eps=eps)
-
-
-def resized(x: Tensor, how: str | None) -> Tensor:
-    """[B, C, H, W] at half the size ("down", 2x2 mean), twice the size ("up", nearest) or as it is (None)."""
-    if how == "down":
-        return F.avg_pool2d(x, 2)
-    return F.interpolate(x, scale_factor=2, mode="nearest") if how == "up" else x
-
-
 def positional_embedding(t: Tensor, dim: int, clock: str = "t") -> Tensor:
-    """[B] -> [B, dim]: sin, then cos, of 999 t (or another of CLOCKS).
-
-    The dim/2 frequencies go from 1 down to 1/10000.
-    """
-    half = dim // 2
-    dtype = torch.promote_types(
-        t.dtype, torch.float32
-    )  # sines of angles near 999 need the digits, also under autocast
-    frequencies = torch.exp(
-        torch.arange(half, device=t.device, dtype=dtype) * (-math.log(10000) / (half - 1))
-    )
+    """[B] -> [B, dim]: sin, then cos, of 999 t (or another of CLOCKS) at frequencies from 1 to 1/10000."""
+    # sines of angles near 999 need the digits, also under autocast
+    dtype, half = torch.promote_types(t.dtype, torch.float32), dim // 2
+    steps = torch.arange(half, device=t.device, dtype=dtype)
+    frequencies = torch.exp(steps * (-math.log(10000) / (half - 1)))
     angles = CLOCKS[clock](t.to(dtype))[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
@@ -188,11 +142,8 @@ class DDPMpp(nn.Module):
         add(ResBlock(now, now, temb_dim, dropout), "block", "dec.{}_in1")
         for level, multiplier in reversed(list(enumerate(multipliers))):
             for i in range(blocks + 1):
-                add(
-                    ResBlock(now + skips.pop(), width * multiplier, temb_dim, dropout),
-                    "join",
-                    f"dec.{{}}_block{i}",
-                )
+                joined = ResBlock(now + skips.pop(), width * multiplier, temb_dim, dropout)
+                add(joined, "join", f"dec.{{}}_block{i}")
                 now = width * multiplier
             if resolution in attention:
                 add(Attention(now), "block", f"dec.{{}}_block{blocks}")
@@ -202,10 +153,7 @@ class DDPMpp(nn.Module):
         modules += [group_norm(now), conv(now, channels, scale=0)]
         self.names += [f"dec.{size}x{size}_aux_norm", f"dec.{size}x{size}_aux_conv"]
         self.all_modules = nn.ModuleList(modules)
-        self.s_embed = None
-        if s_input:
-            self.s_embed = nn.Sequential(linear(width, temb_dim), nn.SiLU(), linear(temb_dim, temb_dim))
-            nn.init.zeros_(self.s_embed.get_parameter("2.weight"))
+        self.s_embed = s_embedding(width, temb_dim) if s_input else None
 
     @property
     def last_layer(self) -> Tensor:

@@ -37,24 +37,18 @@ class EDM(nn.Module):
     With D's formula inserted, the poles at both ends cancel: for r^2 = t^2 + sigma_data^2 (1 - t)^2, v = (t -
     sigma_data^2 (1 - t)) x / r^2 - (sigma_data / r) F(x / r, ln(sigma) / 4). Only the network's own input
     needs a bound: sigma is kept in [SIGMA_MIN, SIGMA_MAX], which leaves t in [0.002, 0.99] as it is.
-
-    net: what takes (x, label of t, label of s) and, if it is class-conditional, a class [B]; label of s:
-    ln(sigma) / 4 at time s.
+    net: what takes x, ln(sigma) / 4 at t and at s, and, if it is class-conditional, a class [B].
     """
 
     def __init__(self, net: nn.Module, sigma_data: float = 0.5):
         super().__init__()
         self.net, self.sigma_data = net, sigma_data
+        self.classes = getattr(net, "classes", 0)  # how many a label may name
 
     @property
     def last_layer(self) -> Tensor:
         """The weight at which adaptive loss weights compare gradients."""
         return self.net.last_layer  # type: ignore[return-value]
-
-    @property
-    def classes(self) -> int:
-        """How many classes a label may name; 0 for an unconditional network."""
-        return getattr(self.net, "classes", 0)
 
     def forward(self, x: Tensor, t: Tensor, s: Tensor | None = None, label: Tensor | None = None) -> Tensor:
         """x [B, C, H, W]; t and s [B]; label int64 [B] -> [B, C, H, W]."""

@@ -9,7 +9,8 @@ from ..flow import per_sample
 from .mlp import time_features
 
 FREQUENCIES = 4
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+MOST = 8  # layers that a message names
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class _Shift:
@@ -46,30 +47,26 @@ class TargetTime(nn.Module):
     def __init__(self, net: nn.Module, layer: str, outlet: str | None = None):
         super().__init__()
         self.net, self.outlet = net, outlet
+        self.classes = getattr(net, "classes", 0)  # how many a label may name
         place = self.net.get_submodule(layer)
-        last: list[Any] = [one for one in place.modules() if isinstance(one, (nn.Linear, *CONVOLUTIONS))][-1:]
-        if not last:
+        weighted = [one for one in place.modules() if isinstance(one, WEIGHTED)]
+        if not weighted:
             raise ValueError(
                 f"layer '{layer}' has no linear layer or convolution that says how wide its output is; "
                 f"{_others(net)}"
             )
-        linear = isinstance(last[0], nn.Linear)
-        width, weight = last[0].out_features if linear else last[0].out_channels, last[0].weight
+        weight = weighted[-1].weight
+        width = len(weight)
         self.s_embed = nn.Sequential(
             nn.Linear(2 * FREQUENCIES + 1, width), nn.SiLU(), nn.Linear(width, width, bias=False)
         ).to(weight)
         nn.init.zeros_([*self.s_embed.parameters()][-1])
-        self.shift = _Shift(layer, linear)
+        self.shift = _Shift(layer, channels_last=isinstance(weighted[-1], nn.Linear))
         place.register_forward_hook(self.shift)
 
     def extra_repr(self) -> str:
         """The layers that were named: they decide the student, so what knows it by its repr must see them."""
         return f"layer='{self.shift.name}', last_layer={self.outlet!r}"
-
-    @property
-    def classes(self) -> int:
-        """How many classes a label may name; 0 for an unconditional network."""
-        return getattr(self.net, "classes", 0)
 
     @property
     def last_layer(self) -> nn.Parameter:
@@ -153,10 +150,7 @@ def with_target_time(
 
 
 def _layer(net: nn.Module, name: str, last: bool = False) -> str:
-    """The full name of the layer called `name`, or of the only one whose name ends so.
-
-    last: whether it is to be the last layer, not the one that takes s; the error says how to name another.
-    """
+    """The full name of the layer called `name`, or of the only one whose name ends so."""
     names = [full for full, _ in net.named_modules() if full]
     found = [name] if name in names else [full for full in names if full.endswith(f".{name}")]
     if len(found) != 1:
@@ -164,21 +158,16 @@ def _layer(net: nn.Module, name: str, last: bool = False) -> str:
         how, others = "with_target_time(teacher, NAME), --layer NAME", _others(net)
         if last:
             how = "with_target_time(..., last_layer=NAME), --last-layer NAME"
-            weighted = [
-                full for full, one in net.named_modules() if isinstance(one, (nn.Linear, *CONVOLUTIONS))
-            ]
-            others = f"the last with weights are {', '.join(weighted[-8:]) or 'none'}"
+            weighted = [full for full, one in net.named_modules() if isinstance(one, WEIGHTED)]
+            others = f"the last with weights are {', '.join(weighted[-MOST:]) or 'none'}"
         raise ValueError(f"{type(net).__name__} has {what} named '{name}'; give another ({how}): {others}")
     return found[0]
 
 
-def _others(net: nn.Module, most: int = 8) -> str:
+def _others(net: nn.Module) -> str:
     """Layers that may take s: those named after time or an embedding, else the first with weights."""
-    weighted = [
-        name
-        for name, layer in net.named_modules()
-        if name and any(isinstance(one, (nn.Linear, *CONVOLUTIONS)) for one in layer.modules())
-    ]
+    layers = [(name, layer) for name, layer in net.named_modules() if name]
+    weighted = [name for name, layer in layers if any(isinstance(one, WEIGHTED) for one in layer.modules())]
     timed = [name for name in weighted if any(part in name.lower() for part in ("time", "emb"))]
     named = "named after time or an embedding are" if timed else "the first with weights are"
-    return f"{named} {', '.join((timed or weighted)[:most]) or 'none'}"
+    return f"{named} {', '.join((timed or weighted)[:MOST]) or 'none'}"

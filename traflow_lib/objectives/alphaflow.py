@@ -25,7 +25,7 @@ class AlphaFlow(MeanFlow):
     weighted by a while it is above 0.
 
     begin, end: shares of the training between which a falls, along a sigmoid of this sharpness; within
-    `clamp` of 0 or 1 it is 0 or 1. share, times, states, ends, distance, power, constant: see MeanFlow.
+    `clamp` of 0 or 1 it is 0 or 1. All other options are MeanFlow's.
     """
 
     share: float = 0.5

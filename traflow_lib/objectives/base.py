@@ -1,9 +1,7 @@
-"""What every objective shares.
-
-Its interface, the distances, states of a batch, solver calls and gradient-norm weights.
-"""
+"""What objectives share: interface, states of a batch, distances, solver calls and gradient-norm weights."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -20,10 +18,7 @@ DISTANCES = ("l2", "pseudo_huber", "cauchy", "lpips")
 
 @dataclass
 class LossTerms:
-    """total: scalar to differentiate.
-
-    parts: the unweighted terms by name and the weights used, as plain numbers for the log.
-    """
+    """total: scalar to differentiate; parts: unweighted terms and the weights used by name, for the log."""
 
     total: Tensor
     parts: dict[str, float]
@@ -36,35 +31,27 @@ class LossTerms:
     @classmethod
     def weighted(cls, losses: dict[str, Tensor], weights: dict[str, float]) -> "LossTerms":
         """The sum of several terms with their weights."""
-        parts = {name: loss.item() for name, loss in losses.items()} | {
-            f"weight_{name}": weight for name, weight in weights.items()
-        }
-        return cls(sum(weights[name] * loss for name, loss in losses.items()), parts)
+        parts = {name: loss.item() for name, loss in losses.items()}
+        parts |= {f"weight_{name}": weight for name, weight in weights.items()}
+        return cls(sum((weights[name] * loss for name, loss in losses.items()), torch.zeros(())), parts)
 
 
 @dataclass(frozen=True)
 class Objective:
     """Base of all methods: called with (student, target, teacher, batch) -> LossTerms.
 
-    What a method needs is said by its attributes.
-
-    states: where x_t lives: on the "chord" of a teacher's pair, on the teacher's "path", or on noised real
-    "data". s_input: whether the student's network sees the target time s. from_previous: whether `teacher` is
-    the network that the previous stage of the training left, not the original one. draws: pairs to draw per
-    sample of the batch. sampler: how its samples are made, by "jumps" or "renoised" (pairs.draw).
-    target_average: decay of the target network's weights, an option of every method that asks one (0: the
-    student itself without a gradient; None: the last of the training's `ema`), warmed up as that is; it is no
-    average that is measured.
+    What a method needs is said by its attributes. s_input: whether the student's network sees the target time
+    s. from_previous: whether `teacher` is the network that the previous stage of the training left, not the
+    original one. sampler: how its samples are made, by "jumps" or "renoised" (pairs.draw). choices: the
+    values that its own options which are names may take. An option `states` is that of OnStates.
 
     A method that calls a network on a part of its batch takes batch.rows of it, for the sake of class labels.
     """
 
     s_input: ClassVar[bool] = True
     from_previous: ClassVar[bool] = False
-    draws: ClassVar[int] = 1
     sampler: ClassVar[str] = "jumps"
     choices: ClassVar[dict[str, tuple]] = {}
-    target_average: ClassVar[float | None] = None
 
     @classmethod
     def allowed(cls) -> dict[str, tuple]:
@@ -74,21 +61,32 @@ class Objective:
         return shared | cls.choices
 
     def __post_init__(self):
-        allowed = self.allowed()
-        for field in self.__dataclass_fields__:
-            if field in allowed and getattr(self, field) not in allowed[field]:
-                raise ValueError(
-                    f"{type(self).__name__}: {field} is '{getattr(self, field)}'; it must be one of "
-                    f"{', '.join(map(str, allowed[field]))}"
-                )
+        own = type(self).__name__
+        for field, allowed in self.allowed().items():
+            value = getattr(self, field, allowed[0])
+            if value not in allowed:
+                known = ", ".join(map(str, allowed))
+                raise ValueError(f"{own}: {field} is '{value}'; it must be one of {known}")
         if self.target_average is not None and not 0 <= self.target_average < 1:
-            raise ValueError(
-                f"{type(self).__name__}: target_average is {self.target_average}; it must lie in [0, 1)"
-            )
+            raise ValueError(f"{own}: target_average is {self.target_average}; it must lie in [0, 1)")
 
-    def target_decay(self, progress: float) -> float:
+    @property
+    def target_average(self) -> float | None:
+        """Decay of the target network's weights, an option of every method that asks one.
+
+        0: the student itself without a gradient; None: the last of the training's `ema`. Warmed up as that
+        is; it is no average that is measured.
+        """
+        return None
+
+    def target_decay(self, progress: float) -> float | None:
         """Decay of the target network's weights when this share of the training is done."""
         return self.target_average
+
+    @property
+    def draws(self) -> int:
+        """Pairs to draw per sample of the batch."""
+        return 1
 
     @property
     def needs_path(self) -> bool:
@@ -104,36 +102,44 @@ class Objective:
         raise NotImplementedError
 
 
-def line_of(batch: Batch, states: str) -> Batch:
-    """The batch whose .at(t) gives states on the "chord", the "path", or of noised "data" (drawn here)."""
-    return batch.with_noised_data() if states == "data" else batch.on(states)
+@dataclass(frozen=True)
+class OnStates(Objective):
+    """A method that looks at states x_t.
 
-
-def on_states(batch: Batch, states: str, ends: float, law: str) -> tuple[Batch, Tensor, Tensor, Tensor]:
-    """The batch on its states, and times s < u < t [B] at which it has them.
-
-    ends and law: see batch.sample_times.
+    states: where x_t lives: on the "chord" of a teacher's pair, on the teacher's "path", or on noised real
+    "data". ends: share of the batch at t = 1, where sampling starts. distance: D, see base.distance.
     """
-    line = line_of(batch, states)
-    times = sample_times(len(line.x1), ends, line.intervals, law, batch.draws)
-    s, u, t = (time.to(line.x1) for time in times)
-    return line, s, u, t
 
+    states: str = "data"
+    ends: float = 0.0
+    distance: str = "l2"
 
-def on_noise_levels(
-    batch: Batch, states: str, ends: float, mean: float, deviation: float
-) -> tuple[Batch, Tensor]:
-    """The batch on its states, and times t [B] at which it has them, one a sample.
+    def line(self, batch: Batch) -> Batch:
+        """The batch whose .at(t) gives the states; noise for data is drawn here."""
+        return batch.with_noised_data() if self.states == "data" else batch.on(self.states)
 
-    ln(t / (1 - t)), the logarithm of EDM's sigma, is normally distributed; then t := 1 with probability
-    `ends`.
-    """
-    line, n = line_of(batch, states), len(batch.x1)
-    t = torch.sigmoid(mean + deviation * batch.draws.normal(n, ()))
-    t = torch.where(batch.draws.uniform(n) < ends, 1.0, t)
-    if line.intervals:
-        t = (t * line.intervals).ceil() / line.intervals
-    return line, t.to(batch.x1)
+    def to_ends(self, t: Tensor, batch: Batch, line: Batch) -> Tensor:
+        """Times t [B] of which the share `ends` became 1, moved up to where a stored path has states."""
+        t = torch.where(batch.draws.uniform(len(t)) < self.ends, 1.0, t)
+        if line.intervals:
+            t = (t * line.intervals).ceil() / line.intervals
+        return t
+
+    def on_jumps(self, batch: Batch, law: str) -> tuple[Batch, Tensor, Tensor, Tensor]:
+        """The batch on its states, and times s < u < t [B] at which it has them (batch.sample_times)."""
+        line = self.line(batch)
+        times = sample_times(len(line.x1), self.ends, line.intervals, law, batch.draws)
+        s, u, t = (time.to(line.x1) for time in times)
+        return line, s, u, t
+
+    def on_noise_levels(self, batch: Batch, mean: float, deviation: float) -> tuple[Batch, Tensor]:
+        """The batch on its states, and times t [B] at which it has them, one a sample.
+
+        ln(t / (1 - t)), the logarithm of EDM's sigma, is normally distributed.
+        """
+        line = self.line(batch)
+        t = torch.sigmoid(mean + deviation * batch.draws.normal(len(batch.x1), ()))
+        return line, self.to_ends(t, batch, line).to(batch.x1)
 
 
 def distance(
@@ -146,14 +152,11 @@ def distance(
 ) -> Tensor:
     """D(a, b), the mean over the batch; a, b [B, ...].
 
-    Scale [B, 1, ...] divides the difference (not for LPIPS), weight [B] multiplies a sample's distance. r: a
-    sample's RMS.
-
-    l2: mean square. pseudo_huber: sqrt(r^2 + c^2) - c (Song & Dhariwal 2024), which grows linearly for large
-    errors. cauchy:
-    log(1 + r^2 / c^2), whose gradient is that of the square weighted by 1 / (r^2 + c^2), MeanFlow's adaptive
-    weight with power 1 (its constant, 1e-3, is this c squared). lpips: perceptual, on images (needs the
-    `lpips` package and its weights).
+    Scale [B, 1, ...] divides the difference (not for LPIPS), weight [B] multiplies a sample's distance. With
+    r a sample's RMS, l2: r^2. pseudo_huber: sqrt(r^2 + c^2) - c (Song & Dhariwal 2024), which grows linearly
+    for large errors. cauchy: log(1 + r^2 / c^2), whose gradient is that of the square weighted by 1 / (r^2 +
+    c^2), MeanFlow's adaptive weight with power 1 (its constant, 1e-3, is this c squared). lpips: perceptual,
+    on images (needs the `lpips` package and its weights).
     """
     if name == "lpips":
         each = _lpips(a.device)(a.expand(-1, 3, -1, -1), b.expand(-1, 3, -1, -1)).flatten()
@@ -170,34 +173,25 @@ def distance(
     return (weight * each).mean()
 
 
+def slope_distance(name: str, a: Tensor, b: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    """D of slopes, which are no images: the square stands in for a perceptual distance."""
+    return distance("l2" if name == "lpips" else name, a, b, weight=weight)
+
+
+@cache
+def _lpips(device: torch.device):
+    """The LPIPS network (VGG), inputs resized to 224 as in CTM's code."""
+    try:
+        import lpips
+    except ImportError:
+        raise ImportError("distance 'lpips' needs the lpips package: pip install lpips") from None
+    network = lpips.LPIPS(net="vgg", verbose=False).to(device).requires_grad_(False)
+    return lambda a, b: network(*(nn.functional.interpolate(x, 224, mode="bilinear") for x in (a, b)))
+
+
 def risen(progress: float, share: float) -> float:
     """A factor that rises linearly from 0 to 1 over this share of the training; 1 throughout for 0."""
     return min(1.0, progress / share) if share else 1.0
-
-
-def velocity_distance(name: str) -> str:
-    """The distance for slopes, which are no images: the square stands in for a perceptual distance."""
-    return "l2" if name == "lpips" else name
-
-
-_LPIPS: dict = {}
-
-
-def _lpips(device: torch.device):
-    """The LPIPS network (VGG), inputs resized to 224 as in CTM's code; built once a device."""
-    if device not in _LPIPS:
-        try:
-            import lpips
-        except ImportError:
-            raise ImportError("distance 'lpips' needs the lpips package: pip install lpips") from None
-        network = lpips.LPIPS(net="vgg", verbose=False).to(device).requires_grad_(False)
-
-        def measure(a: Tensor, b: Tensor) -> Tensor:
-            a, b = (nn.functional.interpolate(x, 224, mode="bilinear") for x in (a, b))
-            return network(a, b)
-
-        _LPIPS[device] = measure
-    return _LPIPS[device]
 
 
 def stop_gradient(target: JumpMap):
@@ -208,10 +202,7 @@ def stop_gradient(target: JumpMap):
 
 @torch.no_grad()
 def solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps: int) -> Tensor:
-    """The teacher's solution from times t [B] to u [B].
-
-    One ODE in r from 0 to 1 with time t + r (u - t), so each sample has its own interval.
-    """
+    """The teacher's solution from times t [B] to u [B]: one ODE in r from 0 to 1 with time t + r (u - t)."""
     span = u - t
 
     def scaled(y, r):
@@ -221,10 +212,9 @@ def solve_between(teacher, x: Tensor, t: Tensor, u: Tensor, solver: str, steps: 
 
 
 def earlier_state(line: Batch, teacher, t: Tensor, u: Tensor, solver: str, n: int) -> Tensor:
-    """The teacher's state at u <= t on its trajectory through line.at(t).
+    """The teacher's state at u <= t on its trajectory through line.at(t), stored if that is its path.
 
-    Stored if line is the teacher's path, else solved for in steps of at most 1 / n: every sample takes as
-    many as its own interval needs.
+    Else it is solved for in steps of at most 1 / n: every sample takes as many as its own interval needs.
     """
     if line.path is not None:
         return line.at(u)
@@ -239,17 +229,15 @@ def earlier_state(line: Batch, teacher, t: Tensor, u: Tensor, solver: str, n: in
 def gradient_norm_weights(
     losses: dict[str, Tensor], reference: str, parameter: nn.Parameter, clip: tuple[float, float] | None
 ) -> dict[str, float]:
-    """Weights that give every term the reference term's gradient norm at one layer.
-
-    CTM's adaptive weight, optionally clipped.
+    """Weights that give every term the reference term's gradient norm at one layer (CTM), clipped if asked.
 
     The norms are those of the batch over all processes; a batch that is accumulated has weights for each of
     its parts.
     """
-    gradients = {
-        name: torch.autograd.grad(loss, parameter, retain_graph=True)[0] for name, loss in losses.items()
-    }
-    norms = {name: mean_over_processes(gradient).norm().item() for name, gradient in gradients.items()}
+    norms = {}
+    for name, loss in losses.items():
+        gradient = torch.autograd.grad(loss, parameter, retain_graph=True)[0]
+        norms[name] = mean_over_processes(gradient).norm().item()
     weights = {name: norms[reference] / max(norm, 1e-8) for name, norm in norms.items()}
     if clip:
         weights = {name: min(max(weight, clip[0]), clip[1]) for name, weight in weights.items()}

@@ -13,17 +13,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .base import LossTerms, Objective, distance, on_noise_levels
+from .base import LossTerms, OnStates, distance
 from .registry import register
 
 
 @register("ect")
 @dataclass(frozen=True)
-class EasyConsistency(Objective):
+class EasyConsistency(OnStates):
     """D(f(x_t, t), sg f(x_r, r)) / (t - r), with r = t (1 - (1 + k sigmoid(-b sigma)) / q^(n + 1)) or 0.
 
     n counts the stages, which are of equal length. mean, deviation: of ln sigma at t, normally distributed.
-    ends: share of the batch at t = 1, where sampling starts. target_average: see Objective.
     """
 
     s_input: ClassVar[bool] = False
@@ -34,10 +33,8 @@ class EasyConsistency(Objective):
     b: float = 1.0
     mean: float = -1.1
     deviation: float = 2.0
-    states: str = "data"
-    ends: float = 0.0
     distance: str = "pseudo_huber"
-    target_average: float | None = 0.0
+    target_average: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -51,7 +48,7 @@ class EasyConsistency(Objective):
         return t * (1 - factor / self.q ** (stage + 1)).clamp(min=0)
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, t = on_noise_levels(batch, self.states, self.ends, self.mean, self.deviation)
+        line, t = self.on_noise_levels(batch, self.mean, self.deviation)
         r = self.earlier(t, batch.progress)
         if line.intervals:  # r is moved down to a stored state, always below t
             r = ((r * line.intervals).ceil() - 1).clamp(min=0) / line.intervals

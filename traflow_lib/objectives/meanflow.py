@@ -12,29 +12,26 @@ from typing import ClassVar
 import torch
 
 from ..flow import expand
-from .base import DISTANCES, LossTerms, Objective, distance, on_states, risen, velocity_distance
+from .base import DISTANCES, LossTerms, OnStates, risen, slope_distance
 from .registry import register
 
 
 @register("meanflow")
 @dataclass(frozen=True)
-class MeanFlow(Objective):
+class MeanFlow(OnStates):
     """D(F(x_t, t, s), sg(v - (t - s) dF/dt)).
 
-    dF/dt is the total derivative along the teacher's velocity v = v(x_t, t).
-
-    share: of the batch with s < t; the rest has s = t and learns the velocity itself, which a student that
-    starts as its teacher knows. distance: "adaptive" is the paper's, the squared norm of the difference over
-    all dimensions, divided by sg(itself + constant)^power. tangent_warmup: share of the training over which
-    the derivative's factor rises from 0 to 1 (0 in the paper; sCM's, Lu & Song 2025, arXiv 2410.11081, is
-    10,000 steps). times, ends: see batch.sample_times.
+    dF/dt is the total derivative along the teacher's velocity v = v(x_t, t). share: of the batch with s < t;
+    the rest has s = t and learns the velocity itself, which a student that starts as its teacher knows.
+    distance: "adaptive" is the paper's, the squared norm of the difference over all dimensions, divided by
+    sg(itself + constant)^power. tangent_warmup: share of the training over which the derivative's factor
+    rises from 0 to 1 (0 in the paper; sCM's, Lu & Song 2025, arXiv 2410.11081, is 10,000 steps). times: see
+    batch.sample_times.
     """
 
     choices: ClassVar[dict] = {"distance": ("adaptive", *DISTANCES)}
     share: float = 0.75
     times: str = "logit_normal_wide"
-    states: str = "data"
-    ends: float = 0.0
     distance: str = "adaptive"
     power: float = 0.75
     constant: float = 1e-3
@@ -46,14 +43,14 @@ class MeanFlow(Objective):
         return velocity - ramp * expand(t - s, x_t) * student.along(x_t, t, s, velocity)[1], 1.0
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, s, _, t = on_states(batch, self.states, self.ends, self.times)
+        line, s, _, t = self.on_jumps(batch, self.times)
         s = torch.where(batch.draws.uniform(len(t)).to(t) < self.share, s, t)
         x_t = line.at(t)
         with torch.no_grad():
             goal, weight = self.goal(student, x_t, t, s, teacher(x_t, t), batch.progress)
         average = student.average_velocity(x_t, t, s)
         if self.distance != "adaptive":
-            loss = distance(velocity_distance(self.distance), average, goal, weight=weight)
+            loss = slope_distance(self.distance, average, goal, weight)
         else:
             square = (average - goal).flatten(1).square().sum(dim=1)
             loss = (weight * (square / (square.detach() + self.constant) ** self.power)).mean()

@@ -14,31 +14,27 @@ from typing import ClassVar
 import torch
 
 from ..flow import expand
-from .base import LossTerms, Objective, distance, line_of, solve_between, velocity_distance
+from .base import LossTerms, OnStates, slope_distance, solve_between
 from .registry import register
 
 
 @register("progressive")
 @dataclass(frozen=True)
-class Progressive(Objective):
+class Progressive(OnStates):
     """D(v(x_t, t), (x_t - x_s) N).
 
-    One of N even steps from t to s = t - 1/N equals two half steps of the previous round's network.
-
-    steps: N. solver: of the half steps; "euler" is what the previous round samples with, "heun" suits a first
-    round on the teacher. ends: share of the batch at t = 1, where sampling starts.
+    One of N even steps from t to s = t - 1/N equals two half steps of the previous round's network. steps: N.
+    solver: of the half steps; "euler" is what the previous round samples with, "heun" suits a first round on
+    the teacher.
     """
 
     s_input: ClassVar[bool] = False
     from_previous: ClassVar[bool] = True
     steps: int = 1
     solver: str = "euler"
-    states: str = "data"
-    ends: float = 0.0
-    distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line = line_of(batch, self.states)
+        line = self.line(batch)
         if line.intervals and line.intervals % self.steps:
             raise ValueError(
                 f"Progressive: {self.steps} steps do not fit stored paths of {line.intervals} intervals"
@@ -49,7 +45,5 @@ class Progressive(Objective):
         s, x_t = t - 1 / self.steps, line.at(t)
         x_s = solve_between(teacher, x_t, t, s, self.solver, 2)
         change = (x_t - x_s) / expand(t - s, x_t)
-        return LossTerms.single(
-            "velocity",
-            distance(velocity_distance(self.distance), student.average_velocity(x_t, t, t), change),
-        )
+        velocity = student.average_velocity(x_t, t, t)
+        return LossTerms.single("velocity", slope_distance(self.distance, velocity, change))

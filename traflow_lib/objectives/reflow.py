@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..flow import chord, expand
 from ..randomness import Draws
-from .base import LossTerms, Objective, distance, velocity_distance
+from .base import LossTerms, Objective, distance, slope_distance
 from .registry import register
 
 
@@ -51,9 +51,7 @@ class Reflow(Objective):
             x1 = math.sqrt(1 - b**2) * x1 + b * batch.draws.normal_like(x1)
         t = self._times(len(x1), batch.draws).to(x1)
         velocity = student.average_velocity(chord(batch.x0, x1, t), t, t)
-        return LossTerms.single(
-            "velocity", distance(velocity_distance(self.distance), velocity, x1 - batch.x0)
-        )
+        return LossTerms.single("velocity", slope_distance(self.distance, velocity, x1 - batch.x0))
 
     def _times(self, n: int, draws: Draws) -> Tensor:
         t = draws.uniform(n)
@@ -68,8 +66,6 @@ class Reflow(Objective):
 @dataclass(frozen=True)
 class FlowGuided(Objective):
     """SlimFlow's flow-guided distillation, a stage after reflow.
-
-    The pair's output, and two Euler steps of the reflowed network.
 
     D(G(x_1, 1, 0), xhat_0) + guidance D(G(y_1, 1, 0), y_0), where y_1 is fresh noise and y_0 what the
     previous stage's velocity makes of it in two Euler steps that meet at a random time in [.2, .8]: pairs
@@ -94,4 +90,6 @@ class FlowGuided(Objective):
             guide = middle - expand(t, fresh) * teacher(middle, t)
         output = distance(self.distance, student(batch.x1, one, 0 * one), batch.x0)
         guided = distance(self.distance, landed, guide)
-        return LossTerms(output + self.guidance * guided, {"output": output.item(), "guided": guided.item()})
+        return LossTerms.weighted(
+            {"output": output, "guided": guided}, {"output": 1.0, "guided": self.guidance}
+        )

@@ -58,7 +58,7 @@ def sampler(settings: dict) -> str:
     objective = settings.get("objective") or {}
     if isinstance(objective, str):  # in files of this kit's first version
         return get(objective).sampler
-    return _kinds().get(objective.get("kind"), Objective).sampler
+    return _kinds().get(objective.get("kind", ""), Objective).sampler
 
 
 def build(settings: dict) -> Objective:

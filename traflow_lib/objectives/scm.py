@@ -14,18 +14,18 @@ from typing import ClassVar
 import torch
 
 from ..flow import expand
-from .base import DISTANCES, LossTerms, Objective, distance, on_noise_levels, risen, velocity_distance
+from .base import DISTANCES, LossTerms, OnStates, risen, slope_distance
 from .registry import register
 
 
 @register("scm")
 @dataclass(frozen=True)
-class ContinuousConsistency(Objective):
+class ContinuousConsistency(OnStates):
     """D(F(x_t, t), sg(F + g / (|g| + constant))) with g = v - F - ramp t dF/dt.
 
     |g| is the norm over all dimensions; distance: "normalised" is this with the mean square, the paper's; any
     other is D(F, sg(F + g)). tangent_warmup: share of the training over which ramp rises from 0 to 1. mean,
-    deviation: of ln(t / (1 - t)), normally distributed. ends: share of the batch at t = 1.
+    deviation: of ln(t / (1 - t)), normally distributed.
     """
 
     s_input: ClassVar[bool] = False
@@ -33,14 +33,12 @@ class ContinuousConsistency(Objective):
     choices: ClassVar[dict] = {"distance": ("normalised", *DISTANCES)}
     mean: float = -1.0
     deviation: float = 1.4
-    states: str = "data"
-    ends: float = 0.0
     distance: str = "normalised"
     constant: float = 0.1
     tangent_warmup: float = 0.025
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, t = on_noise_levels(batch, self.states, self.ends, self.mean, self.deviation)
+        line, t = self.on_noise_levels(batch, self.mean, self.deviation)
         x_t, ramp = line.at(t), risen(batch.progress, self.tangent_warmup)
         with torch.no_grad():
             velocity = teacher(x_t, t)
@@ -49,6 +47,6 @@ class ContinuousConsistency(Objective):
             if self.distance == "normalised":
                 norm = tangent.flatten(1).norm(dim=1)
                 tangent = tangent / expand(norm + self.constant, x_t)
-        name = "l2" if self.distance == "normalised" else velocity_distance(self.distance)
-        loss = distance(name, student.average_velocity(x_t, t, 0 * t), average + tangent)
+        name = "l2" if self.distance == "normalised" else self.distance
+        loss = slope_distance(name, student.average_velocity(x_t, t, 0 * t), average + tangent)
         return LossTerms.single("tangent", loss)

@@ -1,11 +1,9 @@
 """Shortcut models: a jump must equal two jumps of half its length, down to the velocity itself.
 
 Frans et al. 2024 (arXiv 2410.12557), Algorithm 1. Distilled from a teacher: the boundary, jumps of length
-zero, is the teacher's velocity.
-
-Defaults are the paper's (bootstrap: the release has 1/8) and the release's target average. Departs: the
-network is given s, not the length; landing points are not clipped; no guidance; no weight decay; the
-boundary's times are any, not multiples of 1 / finest.
+zero, is the teacher's velocity. Defaults are the paper's (bootstrap: the release has 1/8) and the release's
+target average. Departs: the network is given s, not the length; landing points are not clipped; no guidance;
+no weight decay; the boundary's times are any, not multiples of 1 / finest.
 """
 
 from dataclasses import dataclass
@@ -14,13 +12,13 @@ import torch
 
 from ..batch import rows
 from ..flow import expand
-from .base import LossTerms, Objective, distance, line_of, velocity_distance
+from .base import LossTerms, OnStates, slope_distance
 from .registry import register
 
 
 @register("shortcut")
 @dataclass(frozen=True)
-class Shortcut(Objective):
+class Shortcut(OnStates):
     """Boundary: D(F(x_t, t, t), v(x_t, t)).
 
     Semigroup: D(F(x_t, t, s), mean of sg F over the two halves of [s, t]).
@@ -28,15 +26,12 @@ class Shortcut(Objective):
     bootstrap: share of the batch for the semigroup term. finest: halving starts from jumps of 1 / finest;
     lengths are drawn evenly from 1, 1/2, 1/4 .. 2 / finest, and t from the multiples of the length, moved up
     to the next stored time where states are those of a stored path. The halves of the shortest are asked for
-    as jumps of length zero, which the boundary teaches, as in the paper. ends: share of the batch at t = 1.
+    as jumps of length zero, which the boundary teaches, as in the paper.
     """
 
     bootstrap: float = 0.25
     finest: int = 128
-    states: str = "data"
-    ends: float = 0.0
-    distance: str = "l2"
-    target_average: float | None = 0.999
+    target_average: float = 0.999
 
     def __post_init__(self):
         super().__post_init__()
@@ -46,29 +41,25 @@ class Shortcut(Objective):
             )
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, name = line_of(batch, self.states), velocity_distance(self.distance)
-        n, draws = len(batch.x1), batch.draws
+        line, n, draws = self.line(batch), len(batch.x1), batch.draws
         own = min(max(round(self.bootstrap * n), 1), n - 1)
         length = 0.5 ** draws.integers(0, self.finest.bit_length() - 1, n)[:own]
         t = draws.uniform(n)
         t[:own] = ((t[:own] / length).floor() + 1) * length
-        t = torch.where(draws.uniform(n) < self.ends, 1.0, t)
-        if line.intervals:
-            t = (t * line.intervals).ceil() / line.intervals
+        t = self.to_ends(t, batch, line)
         s = torch.cat([t[:own] - length, t[own:]])
         t, s = t.to(batch.x1), s.to(batch.x1)
         x_t, middle = line.at(t), (t + s)[:own] / 2
         with torch.no_grad():
             shortest = (t - s)[:own] < 3 / self.finest
-            first_rows = rows(target, slice(own))
-            first = first_rows.average_velocity(x_t[:own], t[:own], torch.where(shortest, t[:own], middle))
+            half = rows(target, slice(own)).average_velocity
+            first = half(x_t[:own], t[:own], torch.where(shortest, t[:own], middle))
             landed = x_t[:own] + expand(middle - t[:own], first) * first
-            both = (
-                first + first_rows.average_velocity(landed, middle, torch.where(shortest, middle, s[:own]))
-            ) / 2
-            goal = torch.cat([both, rows(teacher, slice(own, None))(x_t[own:], t[own:])])
+            second = half(landed, middle, torch.where(shortest, middle, s[:own]))
+            boundary = rows(teacher, slice(own, None))(x_t[own:], t[own:])
         velocity = student.average_velocity(x_t, t, s)
-        losses = {"semigroup": (velocity[:own], goal[:own]), "boundary": (velocity[own:], goal[own:])}
-        terms = {part: distance(name, *ends) for part, ends in losses.items()}
-        total = self.bootstrap * terms["semigroup"] + (1 - self.bootstrap) * terms["boundary"]
-        return LossTerms(total, {part: term.item() for part, term in terms.items()})
+        losses = {
+            "semigroup": slope_distance(self.distance, velocity[:own], (first + second) / 2),
+            "boundary": slope_distance(self.distance, velocity[own:], boundary),
+        }
+        return LossTerms.weighted(losses, {"semigroup": self.bootstrap, "boundary": 1 - self.bootstrap})

@@ -10,30 +10,27 @@ from dataclasses import dataclass
 import torch
 
 from ..flow import expand
-from .base import LossTerms, Objective, distance, on_states, velocity_distance
+from .base import LossTerms, OnStates, slope_distance
 from .registry import register
 
 
 @register("splitmeanflow")
 @dataclass(frozen=True)
-class SplitMeanFlow(Objective):
+class SplitMeanFlow(OnStates):
     """(t - s) F(x_t, t, s) = (t - u) F(x_t, t, u) + (u - s) F(x_u, u, s), with x_u = G(x_t, t, u).
 
     The right side is the target's; F(x_t, t, t) learns the teacher's velocity.
 
-    share: of the batch with s < t, the rest has s = t. target_average: see Objective; the paper's is the
-    student itself. times, ends: see batch.sample_times.
+    share: of the batch with s < t, the rest has s = t. target_average: 0, the paper's, is the student itself.
+    times: see batch.sample_times.
     """
 
     share: float = 0.5
     times: str = "nested"
-    states: str = "data"
-    ends: float = 0.0
-    distance: str = "l2"
-    target_average: float | None = 0.0
+    target_average: float = 0.0
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        line, s, u, t = on_states(batch, self.states, self.ends, self.times)
+        line, s, u, t = self.on_jumps(batch, self.times)
         jumps = batch.draws.uniform(len(t)).to(t) < self.share
         s, u, x_t = torch.where(jumps, s, t), torch.where(jumps, u, t), line.at(t)
         with torch.no_grad():
@@ -42,4 +39,4 @@ class SplitMeanFlow(Objective):
             part = expand((t - u) / torch.where(jumps, t - s, 1.0), x_t)
             goal = torch.where(expand(jumps, x_t) > 0, part * first + (1 - part) * second, teacher(x_t, t))
         average = student.average_velocity(x_t, t, s)
-        return LossTerms.single("split", distance(velocity_distance(self.distance), average, goal))
+        return LossTerms.single("split", slope_distance(self.distance, average, goal))

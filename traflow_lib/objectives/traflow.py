@@ -30,13 +30,12 @@ from ..flow import expand
 from ..jump import JumpMap
 from .base import (
     LossTerms,
-    Objective,
+    OnStates,
     distance,
     earlier_state,
     gradient_norm_weights,
-    on_states,
+    slope_distance,
     solve_between,
-    velocity_distance,
 )
 from .ctm import denoising, soft_consistency
 from .registry import register
@@ -44,11 +43,10 @@ from .registry import register
 WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
 
 
-# v1: the three targets as separate passes. v4: dG/ds, soft consistency through the teacher's solver,
-# denoising, clipped weights. Ours: one regression of jumps onto the teacher's states, partly from the
-# student's own; anchored, the output term is a pass of its own that always starts at the noise, so that one
-# call gets as many samples a step as in one-step distillation, and more weight as the learning rate falls:
-# first all jumps, then the one that every sample needs.
+# Ours is one regression of jumps onto the teacher's states, partly from the student's own; anchored, the
+# output term is a pass of its own that always starts at the noise, so that one call gets as many samples a
+# step as in one-step distillation, and more weight as the learning rate falls: first all jumps, then the one
+# that every sample needs.
 @register("traflow_v1")
 @register(
     "traflow_v4",
@@ -75,23 +73,21 @@ WEIGHTINGS = {"fixed": None, "adaptive": None, "clipped": (0.01, 10.0)}
     distance="pseudo_huber",
 )
 @dataclass(frozen=True)
-class TraFlow(Objective):
+class TraFlow(OnStates):
     """The objective and every choice it leaves open.
 
-    output, velocity, consistency, denoising: weights of the terms, 0 switches one off. states: x_t on the
-    "chord" of the pair, or on the teacher's "path". output_end: weight of the output term at the end of
-    training, reached linearly from `output`; None keeps it. output_from: where the output term starts: the
-    "states" of the other terms, or always the "noise" x_1, where sampling starts. velocity_form: "average" or
-    "derivative". teacher_steps, teacher_grid: 0 and None take the earlier state of the consistency term from
-    the pair's own trajectory; else both jumps are compared where they land at time 0, and the teacher is
-    solved for it from x_t by `solver`: in teacher_steps steps, or in steps of 1 / teacher_grid (v4), where
-    a stored path is taken instead.
-    on_policy: share of the batch whose x_t is the student's own state G(x_1, 1, t) instead of the teacher's.
-    times (None: "three"), ends: see batch.sample_times. weighting: "fixed", "adaptive"
-    (gradient norms made equal), or "clipped" (adaptive, within [0.01, 10]). separate_pairs: the consistency
-    term gets pairs of its own instead of sharing x_1 with the other terms (the paper leaves it open).
-    min_gap: differences of states are divided by max(t - s, min_gap), which puts all terms in units of
-    velocity.
+    output, velocity, consistency, denoising: weights of the terms, 0 switches one off. output_end: weight of
+    the output term at the end of training, reached linearly from `output`; None keeps it. output_from: where
+    the output term starts: the "states" of the other terms, or always the "noise" x_1, where sampling starts.
+    velocity_form: "average" or "derivative". teacher_steps, teacher_grid: 0 and None take the earlier state
+    of the consistency term from the pair's own trajectory; else both jumps are compared where they land at
+    time 0, and the teacher is solved for it from x_t by `solver`: in teacher_steps steps, or in steps of 1 /
+    teacher_grid (v4), where a stored path is taken instead. on_policy: share of the batch whose x_t is the
+    student's own state G(x_1, 1, t) instead of the teacher's. times (None: "three"): see batch.sample_times.
+    weighting: "fixed", "adaptive" (gradient norms made equal), or "clipped" (adaptive, within [0.01, 10]).
+    separate_pairs: the consistency term gets pairs of its own instead of sharing x_1 with the other terms
+    (the paper leaves it open). min_gap: differences of states are divided by max(t - s, min_gap), which puts
+    all terms in units of velocity.
     """
 
     choices: ClassVar[dict] = {
@@ -114,7 +110,6 @@ class TraFlow(Objective):
     on_policy: float = 0.0
     ends: float = 0.25
     weighting: str = "fixed"
-    distance: str = "l2"
     separate_pairs: bool = False
     min_gap: float = 0.05
     # None keeps the fingerprints of students trained before there was a choice
@@ -136,22 +131,19 @@ class TraFlow(Objective):
         return 2 if self.separate_pairs else 1
 
     def __call__(self, student: JumpMap, target: JumpMap, teacher, batch: Batch) -> LossTerms:
-        fields = others = student, target, teacher
-        other = batch
+        others, other = (student, target, teacher), batch
         if self.separate_pairs:
             half = len(batch.x1) // 2
-            fields = tuple(rows(field, slice(half)) for field in others)
+            student, target, teacher = (rows(field, slice(half)) for field in others)
             others = tuple(rows(field, slice(half, None)) for field in others)
             batch, other = batch.halves()
-        student, target, teacher = fields
-        batch, s, u, t = on_states(batch, self.states, self.ends, self.times or "three")
+        batch, s, u, t = self.on_jumps(batch, self.times or "three")
         x_t = self._states(target, batch, t)
         losses = {}
         if self.output:
             start, at = (batch.x1, torch.ones_like(t)) if self.output_from == "noise" else (x_t, t)
-            losses["output"] = distance(
-                self.distance, student(start, at, torch.zeros_like(t)), batch.x0, self._gap(at, start)
-            )
+            landed = student(start, at, torch.zeros_like(t))
+            losses["output"] = distance(self.distance, landed, batch.x0, self._gap(at, start))
         if self.velocity:
             losses["velocity"] = self._velocity(student, teacher, batch, x_t, t, s)
         if self.consistency:
@@ -179,30 +171,27 @@ class TraFlow(Objective):
             # student's own state
             return distance(self.distance, student(x_t, t, s), batch.at(s), self._gap(t - s, x_t))
         slope = teacher(batch.at(s), s) if self.needs_path else batch.x1 - batch.x0
-        return distance(
-            velocity_distance(self.distance), student.with_derivative(batch.at(t), t, s)[1], slope
-        )
+        return slope_distance(self.distance, student.with_derivative(batch.at(t), t, s)[1], slope)
 
     def _consistency(self, student, target, teacher, batch: Batch, t: Tensor, u: Tensor, s: Tensor) -> Tensor:
         x_t = batch.at(t)
-        if self.teacher_steps or self.teacher_grid:
-            if self.teacher_steps:
-                x_u = solve_between(teacher, x_t, t, u, self.solver, self.teacher_steps)
-            else:
-                x_u = earlier_state(batch, teacher, t, u, self.solver, self.teacher_grid)
+        if self.teacher_steps:
+            x_u = solve_between(teacher, x_t, t, u, self.solver, self.teacher_steps)
+            return soft_consistency(self.distance, student, target, x_t, x_u, t, u, s)
+        if self.teacher_grid:
+            x_u = earlier_state(batch, teacher, t, u, self.solver, self.teacher_grid)
             return soft_consistency(self.distance, student, target, x_t, x_u, t, u, s)
         with torch.no_grad():
             goal = target(batch.at(u), u, s)
         return distance(self.distance, student(x_t, t, s), goal, self._gap(t - s, x_t))
 
-    def _weighted(self, student: JumpMap, losses: dict[str, Tensor], progress: float) -> LossTerms:
+    def _weighted(self, student, losses: dict[str, Tensor], progress: float) -> LossTerms:
         weights = {name: getattr(self, name) for name in losses}
         if self.output and self.output_end is not None:
             weights["output"] += progress * (self.output_end - self.output)
         if self.weighting != "fixed" and len(losses) > 1:
             reference = next(name for name in ("consistency", "output", "velocity") if name in losses)
-            balance = gradient_norm_weights(
-                losses, reference, student.net.last_layer, WEIGHTINGS[self.weighting]
-            )
+            clip = WEIGHTINGS[self.weighting]
+            balance = gradient_norm_weights(losses, reference, student.net.last_layer, clip)
             weights = {name: weight * balance[name] for name, weight in weights.items()}
         return LossTerms.weighted(losses, weights)

@@ -27,10 +27,9 @@ class Number:
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry of a table.
+    """One entry of a table: a text with all `numbers` in it.
 
-    text: with all `numbers` in it; record: the "file#key" of the record to link, if any; more: further
-    entries in the same place (a second evaluator of the same model).
+    record: "file#key" of the record to link, if any; more: further entries in the same place.
     """
 
     text: str = ""
@@ -69,10 +68,11 @@ class Table:
                 raise ValueError(
                     f"table {self.name}: no column {min(unknown)}; it has {', '.join(self.header)}"
                 )
-        rows = [{name: row.get(name, DASH) for name in self.header} for row in self.rows]
-        self.rows = [
-            {name: Cell(it) if isinstance(it, str) else it for name, it in row.items()} for row in rows
-        ]
+        self.rows = [{name: _cell(row.get(name, DASH)) for name in self.header} for row in self.rows]
+
+
+def _cell(entry: Cell | str) -> Cell:
+    return Cell(entry) if isinstance(entry, str) else entry
 
 
 def one(text: str, kind: str, where: str, field: str) -> Cell:

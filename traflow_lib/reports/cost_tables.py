@@ -1,7 +1,4 @@
-"""The paper's Table 8 (settings) and cost, taken to be Table 11, beside ours.
-
-Ours are the recipes that follow Table 8, and networks counted and trainings timed here.
-"""
+"""The paper's Table 8 (settings), and cost, taken to be Table 11, beside ours."""
 
 from functools import reduce
 
@@ -30,7 +27,6 @@ def _distance(recipe: dict, method: str) -> str:
 
 
 def _note(row: Published, recipe: dict) -> str:
-    """The published row's note, and what there is to say of ours."""
     setting = row.metric.removeprefix(SETTING)
     notes = [row.note, *(SETTINGS["ours"].get(name) for name in (f"{row.dataset} {setting}", setting))]
     if setting == "distance D":
@@ -61,9 +57,10 @@ def settings() -> Table:
     rows, used = [], {dataset: recipes.load(dataset, "paper") for dataset in sizes.STUDENTS}
     column = "ours, recipe at profile paper"
     for row in [row for row in published() if row.dataset in used and row.metric.startswith(SETTING)]:
+        recipe = used[row.dataset]
         setting = f"{row.metric.removeprefix(SETTING)}{', main text' * (row.table == 'main text')}"
-        own = {column: _ours(row, used[row.dataset]), "note": _note(row, used[row.dataset])}
-        rows.append({"data set": row.dataset, "setting": setting, **quotation(row), **own})
+        rows.append({"data set": row.dataset, "setting": setting, "note": _note(row, recipe)})
+        rows[-1] |= quotation(row) | {column: _ours(row, recipe)}
     header = ["data set", "setting", *QUOTED, column, "note"]
     return Table("table_8_settings", "paper", "Table 8: training settings", header, rows, SETTINGS["notes"])
 
@@ -99,10 +96,7 @@ def _speed(row: dict, value: str, field: str) -> Cell:
 
 
 def _speeds(measured: list[dict]) -> dict[tuple[str, str], Cell]:
-    """Training speeds of one profile by data set and what was timed.
-
-    A whole training of a method, or one variant of the throughput benchmark.
-    """
+    """Training speeds by data set and what was timed: a method's training, or a variant of a benchmark."""
     cells: dict[tuple[str, str], Cell] = {}
     for row in [row for row in measured if row["parameters"]]:
         training = row["training"]

@@ -1,7 +1,7 @@
 """Which records count, and how this machine's compare with the committed ones.
 
-A record counts only while its recipe says so: its fingerprint, which budget, number of samples and seeds are
-part of, must be that of the recipe as it stands. What does not count is named and left out.
+A record counts only while its fingerprint, which budget, number of samples and seeds are part of, is that of
+the recipe as it stands. What does not count is named and left out.
 """
 
 import json
@@ -37,31 +37,31 @@ def stale(record: Record) -> str | None:
     """Why a record does not count any more; None if it does."""
     if record.recipe.startswith(COMMANDS):
         return None
+    imported = json.dumps(record.teacher, sort_keys=True) if record.teacher else None
+    names = (record.recipe, record.profile, record.dataset, record.method)
     try:
-        imported = json.dumps(record.teacher, sort_keys=True) if record.teacher else None
-        names = (record.recipe, record.profile, record.dataset, record.method)
-        if record.hash != _fingerprint(*names, tuple(record.seeds), imported):
-            return "its recipe has changed"
-        recipe = _recipe(record.recipe, record.profile)
+        fingerprint, asked = _today(*names, tuple(record.seeds), imported)
     except ValueError as error:
         return str(error)
-    asked = recipe["evaluate"].get("nfe", []) + [1] * bool(recipe.get("sweep"))
+    if record.hash != fingerprint:
+        return "its recipe has changed"
     if record.sampler in ("jumps", "renoised") and record.nfe not in asked:
         return f"its recipe does not ask for {record.nfe} calls"
     return None
 
 
 @cache
-def _recipe(recipe: str, profile: str, teacher: str | None = None) -> dict:
-    return recipes.load(recipe, profile, teacher)
-
-
-@cache
-def _fingerprint(
+def _today(
     recipe: str, profile: str, dataset: str, method: str, seeds: tuple, imported: str | None
-) -> str:
-    loaded, teacher = _recipe(recipe, profile, imported and "imported"), json.loads(imported or "null")
-    return settings.identity(settings.measurement(loaded, dataset, method, list(seeds), teacher))
+) -> tuple[str, list[int]]:
+    """The fingerprint of a measurement by its recipe as it stands, and the numbers of calls it asks for.
+
+    imported: the teacher that is a file, as JSON.
+    """
+    teacher = json.loads(imported) if imported else None
+    loaded = recipes.load(recipe, profile, "imported" if imported else None)
+    fingerprint = settings.identity(settings.measurement(loaded, dataset, method, list(seeds), teacher))
+    return fingerprint, loaded["evaluate"].get("nfe", []) + [1] * bool(loaded.get("sweep"))
 
 
 def _counting(folder: Path, recipe: str | None, profile: str | None) -> list[dict]:
@@ -90,10 +90,7 @@ def reference(recipe: str | None = None, profile: str | None = None) -> list[dic
 
 
 def _named(rows: Iterable[dict]) -> dict[tuple, dict]:
-    """Measurements by what is measured twice if two have it in common: NAME and the calls.
-
-    An adaptive solver's calls are a result and no part of it.
-    """
+    """Measurements by what two that compare have in common: NAME and the calls, if those were asked for."""
     return {
         (*(row[field] for field in NAME), row["nfe"] if tables.gridded(row) else None): row for row in rows
     }
@@ -125,7 +122,7 @@ def beside(
 
 
 def _deviations(rows: list[dict]) -> dict[tuple, float]:
-    """The standard deviation over seeds as a share of the value, by GROUP, from records of several seeds."""
+    """The standard deviation over seeds as a share of the value, by GROUP."""
     named = _named(rows).values()
     several = [row for row in named if len(row["seeds"]) > 1 and row["spread"] and row["value"]]
     return {

@@ -53,6 +53,5 @@ def _of(found: list[Record], dataset: str, sampler: str) -> list[Record]:
 
 
 def _cost(record: Record) -> str:
-    """The columns of speed and memory, as far as they were measured."""
     metrics = [record.metrics.get(name) for name in ("images_per_second", "peak_memory_gib")]
     return " | ".join(number(values[0]) if values else "" for values in metrics)

@@ -10,7 +10,7 @@ COLOURS = PALETTE["published"]
 STARS = ("ours-paper", "this kit")
 
 
-def draw(points: list[tuple[float, float, str, str]], axis: plt.Axes, size: float = 7) -> None:
+def draw(points: list[tuple[float, float, str, str]], axis: plt.Axes) -> None:
     """Points (x, y, name, kind of method) on log axes, each named as near as no other name or point is.
 
     Set the figure's size and the axis' limits before: the names are placed in them.
@@ -30,11 +30,14 @@ def draw(points: list[tuple[float, float, str, str]], axis: plt.Axes, size: floa
     offsets = [(dx, dy) for dx in (9, -9, 30, -30) for dy in range(-60, 61, 5)]
     offsets.sort(key=lambda offset: offset[0] ** 2 + offset[1] ** 2)
     for (x, y, name, kind), place in sorted(zip(points, places), key=lambda pair: -pair[0][1]):
-        text = axis.annotate(name, (x, y), (0, 0), fontsize=size, va="center", textcoords="offset points")
+        text = axis.annotate(name, (x, y), (0, 0), fontsize=7, va="center", textcoords="offset points")
         text.set_in_layout(False)
         drawn = text.get_window_extent()
         boxes = {(dx, dy): _beside(place, drawn, dx * pixel, dy * pixel) for dx, dy in offsets}
-        free = (at for at, box in boxes.items() if _inside(box, axis.bbox) and not box.count_overlaps(taken))
+        inside = (
+            at for at, box in boxes.items() if axis.bbox.contains(*box.p0) and axis.bbox.contains(*box.p1)
+        )
+        free = (at for at in inside if not boxes[at].count_overlaps(taken))
         dx, dy = next(free, offsets[0])
         text.set(position=(dx, dy), ha="left" if dx > 0 else "right")
         taken.append(boxes[dx, dy])
@@ -43,13 +46,6 @@ def draw(points: list[tuple[float, float, str, str]], axis: plt.Axes, size: floa
 
 
 def _beside(place, drawn: Bbox, dx: float, dy: float) -> Bbox:
-    """The box of a text of the size of `drawn` at an offset from a place, all in pixels.
-
-    It starts there (dx > 0) or ends there.
-    """
+    """The box of a text as large as `drawn`, in pixels, that starts (dx > 0) or ends beside a place."""
     left = place[0] + dx - (drawn.width if dx < 0 else 0)
     return Bbox.from_bounds(left, place[1] + dy - drawn.height / 2, drawn.width, drawn.height)
-
-
-def _inside(box: Bbox, outer: Bbox) -> bool:
-    return outer.contains(box.x0, box.y0) and outer.contains(box.x1, box.y1)

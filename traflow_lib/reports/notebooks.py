@@ -79,7 +79,6 @@ def run(name: str, profile: str, seed: int | None = None, teacher: Path | None =
 
 
 def _running(partial: Path) -> int | None:
-    """The cell at which a notebook was cut off."""
     states = [cell["metadata"].get("papermill", {}).get("status") for cell in _content(partial)["cells"]]
     return states.index("running") if "running" in states else None
 

@@ -1,7 +1,4 @@
-"""This kit's own tables: the counterpart of the paper's Tables 2 to 6 on the data that were run.
-
-Each is of one recipe, data set and profile.
-"""
+"""This kit's own tables: the counterpart of the paper's Tables 2 to 6 on the data that were run."""
 
 import re
 from pathlib import Path

@@ -20,10 +20,7 @@ NOTEBOOKS = {
 
 
 def kind_of(metric: str) -> str | None:
-    """The "fid" of "fid-clean": the kind of a metric made with Inception's features, None of others.
-
-    Others may not stand beside published ones.
-    """
+    """The "fid" of "fid-clean"; None of metrics without Inception, which no published one is like."""
     kind, _, mode = metric.partition("-")
     return kind if mode in MODES else None
 
@@ -46,10 +43,7 @@ def matching(rows: list[dict], **wanted) -> list[dict]:
 
 
 def ours(measured: dict[str, list[dict]], **wanted) -> dict:
-    """The columns OURS: what was `found` at each profile with these values, "not run" if there is nothing.
-
-    Every measurement stands there with its metric and number of samples, and links to its record.
-    """
+    """The columns OURS: what was `found` at each profile with these values, with metric and samples."""
     cells = {}
     for profile, rows in measured.items():
         entries = []

@@ -1,9 +1,6 @@
-"""The paper's Tables 2 to 6 and the data sets of its first version.
+"""The paper's Tables 2 to 6 and the data sets of its first version: printed, by their source, and ours.
 
-As printed, as each method's own source says, and as measured here.
-
-Table 8 (settings) and Table 11 (taken to be the cost) are in cost_tables. Table 1 compares the losses of
-methods; 7, 9 and 10 were not at hand.
+Tables 8 and 11 are in cost_tables. Table 1 compares the losses of methods; 7, 9 and 10 were not at hand.
 """
 
 from pathlib import Path

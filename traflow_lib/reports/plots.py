@@ -1,9 +1,8 @@
-"""All figures of the kit: one palette, a method always in its own colour.
+"""All figures of the kit: one palette, a method always in its own colour."""
 
-Files lie under results/figures/<profile>/.
-"""
-
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import matplotlib.pyplot as plt
@@ -19,6 +18,7 @@ from . import tables
 
 PALETTE = yaml.safe_load(Path(__file__).with_name("palette.yaml").read_text(encoding="utf-8"))
 COLOURS = PALETTE["methods"]
+LIMIT = 3.0  # how far the plane is shown in every direction
 
 
 def style() -> None:
@@ -46,47 +46,44 @@ def save(figure: Figure, name: str, profile: str) -> Path:
     return file
 
 
-def _square(axis: plt.Axes, title: str, limit: float) -> None:
-    axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
+def _squares(titles: Iterable[str], height: float, columns: int) -> tuple[Figure, Iterable[Any]]:
+    """A figure of square panels of the plane, `columns` in a row, and its axes."""
+    titles = list(titles)
+    columns = min(columns, len(titles))
+    rows = -(-len(titles) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(height * columns, height * rows), squeeze=False)
+    for axis in axes.flat[len(titles) :]:
+        axis.set_axis_off()
+    for axis, title in zip(axes.flat, titles):
+        axis.set(
+            title=title, xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), aspect="equal", xticks=[], yticks=[]
+        )
+    return figure, axes.flat
 
 
-def clouds(
-    panels: dict[str, Tensor],
-    limit: float = 3.0,
-    points: int = 4000,
-    height: float = 2.6,
-    colours: dict[str, str] | None = None,
-) -> Figure:
+def clouds(panels: dict[str, Tensor], colours: dict[str, str] | None = None) -> Figure:
     """One scatter plot a named cloud [N, 2], side by side on the same square."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(height * len(panels), height), squeeze=False)
-    for axis, (title, x) in zip(axes[0], panels.items()):
+    figure, axes = _squares(panels, 2.6, len(panels))
+    for axis, (title, x) in zip(axes, panels.items()):
         shade = (COLOURS | (colours or {})).get(title, COLOURS["data"])
-        axis.scatter(*x[:points].T, s=1.2, alpha=0.4, linewidths=0, color=shade)
-        _square(axis, title, limit)
+        axis.scatter(*x[:4000].T, s=1.2, alpha=0.4, linewidths=0, color=shade)
     return figure
 
 
-def trajectories(
-    panels: dict[str, Tensor], limit: float = 3.0, lines: int = 60, height: float = 2.9, columns: int = 6
-) -> Figure:
-    """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), a panel each, `columns` in a row."""
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(height * columns, height * rows), squeeze=False)
-    for axis in axes.flat[len(panels) :]:
-        axis.set_axis_off()
-    for axis, (title, path) in zip(axes.flat, panels.items()):
-        path, shade = path[:, :lines], COLOURS.get(title, COLOURS["data"])
+def trajectories(panels: dict[str, Tensor], height: float = 2.9) -> Figure:
+    """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), a panel each."""
+    figure, axes = _squares(panels, height, 6)
+    for axis, (title, path) in zip(axes, panels.items()):
+        path, shade = path[:, :60], COLOURS.get(title, COLOURS["data"])
         axis.plot(path[..., 0], path[..., 1], color=shade, alpha=0.45, linewidth=0.8)
         axis.scatter(*path[0].T, s=6, color="#bbbbbb")
         axis.scatter(*path[-1].T, s=6, color=shade)
-        _square(axis, title, limit)
     return figure
 
 
-def image_rows(rows: dict[str, Tensor], columns: int = 12, size: float = 0.62) -> Figure:
+def image_rows(rows: dict[str, Tensor], columns: int = 12) -> Figure:
     """One labelled row of images [N, C, H, W] in [-1, 1] a name; a column shows the same noise."""
-    width, height = columns * size + 3.0, len(rows) * size * 1.08
+    width, height = columns * 0.62 + 3.0, len(rows) * 0.62 * 1.08
     figure, axes = plt.subplots(len(rows), 1, figsize=(width, height), squeeze=False)
     for axis, (title, x) in zip(axes[:, 0], rows.items()):
         # a white line between images
@@ -120,7 +117,7 @@ def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None
     axis.minorticks_off()
 
 
-def against_macs(rows: list[dict], metric: str, axis: plt.Axes, label: str | None = None) -> None:
+def against_macs(rows: list[dict], metric: str, axis: plt.Axes) -> None:
     """Metric against the multiply-accumulates of a whole sample (calls times those of one), on log axes.
 
     rows: from evidence.reference, of one data set; those without multiply-accumulates or calls are left out.
@@ -129,11 +126,11 @@ def against_macs(rows: list[dict], metric: str, axis: plt.Axes, label: str | Non
     chosen = [row for row in measured if row["metric"] == metric and row["value"] > 0]
     for points in tables.grouped(chosen, "method", "sampler").values():
         _line({row["nfe"] * row["macs"]: row for row in points}, axis)
-    axis.set(xscale="log", yscale="log", xlabel="multiply-accumulates a sample", ylabel=label or metric)
+    axis.set(xscale="log", yscale="log", xlabel="multiply-accumulates a sample", ylabel=metric)
 
 
 def _line(points: dict[float, dict], axis: plt.Axes) -> None:
-    """One model's values with their spread by x, from the smallest x to the largest."""
+    """One model's values with their spread by x."""
     x, rows = zip(*sorted(points.items()))
     axis.errorbar(
         x,

@@ -1,7 +1,4 @@
-"""Published numbers: results/published.csv, one number a row.
-
-Each has what the paper prints and what the method's own source says.
-"""
+"""Published numbers, one a row of results/published.csv: as the paper prints it and by its own source."""
 
 import csv
 import re
@@ -28,12 +25,10 @@ class Published(BaseModel, frozen=True, extra="forbid"):
 
     id: stable name of the row; table: where the paper (version 4) prints it, "" if it does not; nfe: network
     calls a sample; iterations: of training; n_samples: generated for the metric; printed: what the paper
-    says; reading: of `printed`,
-    "read" where this kit's notes on the paper say what it prints (settings in the notes' own words),
-    "inferred" where they give one number for the paper's cell and for the method's own source, so that the
-    two are taken to be the same; value: what the method's own source says; params_m and gmacs: millions of
-    parameters and 10^9 multiply-accumulates a call; source, evidence: of `value`, and how it was read ("not
-    known" of a number without a source).
+    says; reading: of `printed`, "read" where this kit's notes on the paper say what it prints, "inferred"
+    where they give one number for the paper's cell and for the method's own source, so that the two are taken
+    to be the same; value: what the method's own source says; params_m and gmacs: millions of parameters and
+    10^9 multiply-accumulates a call; source, evidence: of `value`, and how it was read.
     """
 
     id: Words

@@ -1,7 +1,4 @@
-"""Tables as files: Markdown, CSV and LaTeX (booktabs) of each, one LaTeX and one HTML page of all.
-
-HTML and LaTeX are written from templates/.
-"""
+"""Tables as files: Markdown, CSV and LaTeX (booktabs) of each, one LaTeX and one HTML page of all."""
 
 from functools import cache
 from pathlib import Path
@@ -26,10 +23,7 @@ TEX_BRACKETS |= {"comment_start_string": "<#", "comment_end_string": "#>"}
 
 
 def markdown(table: Table, to_records: str = "../../records") -> str:
-    """A heading, the table with every measured number linked to its record, and the notes.
-
-    to_records: the way from the reader to records/.
-    """
+    """A heading, the table with numbers linked to their records, which lie at to_records/, and the notes."""
 
     def show(cell: Cell) -> str:
         links = (
@@ -55,10 +49,7 @@ def comma_separated(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A longtable with booktabs rules, caption and label, and its notes.
-
-    For a document that loads booktabs, longtable and array.
-    """
+    """A longtable with its notes, for a document that loads booktabs, longtable and array."""
     texts = {name: [name, *(row[name].full_text for row in table.rows)] for name in table.header}
     wrapped = [max(map(len, column)) > LONG for column in texts.values()]
     return template("table.tex.j2").render(table=table, wrapped=wrapped)

@@ -36,7 +36,12 @@ def page() -> str:
             for name, field in model.model_fields.items()
         ]
         sections.append((heading, model, rows))
-    sections.append(("train", TrainConfig, _training()))
+    hints, rows = typing.get_type_hints(TrainConfig, include_extras=True), []
+    for field in dataclasses.fields(TrainConfig):
+        kind = hints[field.name]
+        about = next(part.description for part in kind.__metadata__ if hasattr(part, "description"))
+        rows.append((field.name, kind, _default(field.default, dataclasses.MISSING), about))
+    sections.append(("train", TrainConfig, rows))
     for name in objectives.names():
         objective = objectives.get(name)
         declared = typing.get_type_hints(type(objective))
@@ -55,16 +60,6 @@ def page() -> str:
     return template("settings.md.j2").render(profiles=schema.PROFILES, sections=shown)
 
 
-def _training() -> list[tuple]:
-    """The settings of a training, each with the description in its type."""
-    hints, lines = typing.get_type_hints(TrainConfig, include_extras=True), []
-    for field in dataclasses.fields(TrainConfig):
-        about = next(part for part in hints[field.name].__metadata__ if hasattr(part, "description"))
-        default = _default(field.default, dataclasses.MISSING)
-        lines.append((field.name, hints[field.name], default, about.description))
-    return lines
-
-
 def _default(value: Any, missing: Any) -> Any:
     return "required" if value is missing else value
 
@@ -75,8 +70,8 @@ def _about(declared: type) -> str:
 
 
 def _meaning(objective: object, key: str) -> str:
-    """What the class's docstring says of an option: "key: meaning" up to the next stop."""
-    text = " ".join((type(objective).__doc__ or "").split())
+    """What the docstring of the class, or of one it is made of, says of an option: up to the next stop."""
+    text = " ".join(" ".join(kind.__doc__ or "" for kind in type(objective).__mro__).split())
     return text.partition(f" {key}: ")[2].split(". ")[0].split("; ")[0].rstrip(".")
 
 

@@ -1,7 +1,4 @@
-"""Making this machine's results the repository's reference.
-
-The one command that writes into results/ and notebooks/.
-"""
+"""Making this machine's results the reference: the one command that writes into results/ and notebooks/."""
 
 import json
 import re
@@ -26,7 +23,9 @@ def store(profile: str) -> list[Path]:
     ValueError where the checkout holds changes that are not committed, or a record comes from such a state: a
     reference names its commit. Committed records whose recipe has changed are dropped.
     """
-    if dirty := _changes():
+    command = ["git", "status", "--porcelain"]
+    status = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True, check=True)
+    if dirty := [line[3:] for line in status.stdout.splitlines()]:
         raise ValueError(
             "commit or undo your changes first, so that results name the code they come from: "
             f"{', '.join(dirty[:5])}"
@@ -90,19 +89,10 @@ def with_tables(text: str) -> str:
 
 
 def _texts() -> list[Path]:
-    """README and docs, whose tables, figures and links are kept equal to the committed results."""
     return [paths.root() / "README.md", *sorted(paths.root().joinpath("docs").glob("*.md"))]
 
 
-def _changes() -> list[str]:
-    """Changed and untracked files of the checkout."""
-    command = ["git", "status", "--porcelain"]
-    status = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True, check=True)
-    return [line[3:] for line in status.stdout.splitlines()]
-
-
 def _counting(file: Path) -> list[records.Record]:
-    """The records of a file whose recipe has not changed."""
     return [record for record in records.read(file) if not evidence.stale(record)]
 
 

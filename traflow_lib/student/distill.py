@@ -11,15 +11,14 @@ from .. import objectives
 from ..data.images import as_images
 from ..files.checks import finite
 from ..files.checksums import fingerprint
-from ..files.log import log
 from ..files.processes import processes
 from ..nets.target_time import TargetTime
 from ..objectives import Objective
-from ..pairs import OnlinePairs, PairCache, make_pairs
+from ..pairs import OnlinePairs, PairCache, pairs_of
 from ..teachers.adapter import Velocity
 from ..teachers.checkpoints import read_header
 from ..training.config import TrainConfig
-from ..training.distillation import distillation_loss, require_data
+from ..training.distillation import distillation_loss
 from ..training.once import train_once
 from . import given
 from .student import Student, load
@@ -43,15 +42,13 @@ def distill(  # noqa: PLR0913 - what decides a student
 ) -> Student:
     """Train a student of `teacher` in the folder `out`, or load the one that is there.
 
-    It runs on the GPU where there is one. Killed or interrupted, the same call goes on from the last
-    checkpoint. Under torchrun every process takes its part of each batch.
-
-    By default the teacher is called 36 times for each of 10,000 pairs, and the student trained for 20,000
-    steps of 128. Try first whether all fits: steps=200, pairs={"n": 500, "steps": 8}.
+    It runs on the GPU where there is one; under torchrun every process takes its part of each batch. Killed
+    or interrupted, the same call goes on from the last checkpoint. Try first whether all fits: steps=200,
+    pairs={"n": 500, "steps": 8}.
 
     Args:
-        teacher: as_velocity(...), load_teacher(...), a file of one, or any v(x, t), of a closed form for
-            instance. Where there are data, the convention given to as_velocity is checked on them.
+        teacher: as_velocity(...), whose convention is checked on the data, load_teacher(...), a file of one,
+            or any v(x, t).
         data: pictures (ImageFolder, ImageArray, a torch Dataset, a folder's pathlib.Path ...: see
             images.as_images). Only methods that learn from real data need them, others take the shape.
         method: one of objectives.names(), or one of yours (objectives.register).
@@ -73,7 +70,8 @@ def distill(  # noqa: PLR0913 - what decides a student
     data = None if data is None else as_images(data)
     field, config = given.teacher_of(teacher)
     objective = objectives.get(method, **options or {})
-    require_data(objective, data)
+    if objective.needs_data and data is None:
+        raise ValueError(f"{type(objective).__name__} with these options learns from real data: give some")
     shape, seed = given.shape_of(data, shape), given.whole("seed", seed, 0)
     settings = TrainConfig.of({"steps": steps, "batch": 128} | (train or {}))
     source, device = getattr(field, "net", None), processes().device
@@ -84,16 +82,13 @@ def distill(  # noqa: PLR0913 - what decides a student
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = given.student_of(network, source, config, shape, device)
-    known = given.known_by(field, shape)
-    solved, ready = _pair_settings(pairs, known, shape)
-    own = {
-        "method": method, "objective": objectives.described(objective), "train": asdict(settings),
-        "seed": seed, "pairs": solved, "teacher": known, "shape": list(shape),
-        "net": fingerprint(
-            [given.described(net), [[name, list(x.shape)] for name, x in net.state_dict().items()]]
-        ),
-        "data": data.sha256 if objective.needs_data and data is not None else None,
-    }  # fmt: skip
+    facts = {"teacher": given.known_by(field, shape), "shape": list(shape)}
+    solved, ready = _pair_settings(pairs, facts)
+    own: dict = {"method": method, "objective": objectives.described(objective), "train": asdict(settings)}
+    own |= {"seed": seed, "pairs": solved, **facts}
+    layers = [[name, list(x.shape)] for name, x in net.state_dict().items()]
+    own |= {"net": fingerprint([given.described(net), layers])}
+    own |= {"data": data.sha256 if objective.needs_data and data is not None else None}
     name, file = fingerprint(own), Path(out) / "student.safetensors"
 
     def find() -> Student | None:
@@ -105,30 +100,41 @@ def distill(  # noqa: PLR0913 - what decides a student
         student.net.to(device)
         return student
 
+    def cache() -> PairCache | OnlinePairs:
+        if ready is not None:
+            return ready
+        place = file.parent / f"pairs-{fingerprint([solved, facts['teacher'], shape])}.safetensors"
+        said = {"solved": solved} | facts
+        return pairs_of(field, solved, shape, device, classes, file=place, title=file.parent.name, facts=said)
+
     def make_loss(train: TrainConfig):
-        cache = _pairs(field, solved, shape, classes, file.parent, known) if ready is None else ready
-        _require_pairs(cache, objective, shape, classes)
+        _require_pairs(found := cache(), objective, shape, classes)
         draw = None if data is None else data.sample_labelled
-        return distillation_loss(objective, field, cache, train.batch, device, data=draw, classes=classes)
+        return distillation_loss(objective, field, found, train.batch, device, data=draw, classes=classes)
 
     kind = config if config and network is None else _described(net)
-    header = {"config": kind, "fingerprint": name, "shape": shape, "classes": classes, "s_input": True}
-    places = {"file": file, "folder": file.parent / "training", "lock": file.with_suffix(".lock")}
-    of = (file.parent.name, method)
-    return train_once(find, lambda: net, make_loss, own, name=name, of=of, header=header, **places)
+    return train_once(
+        find,
+        lambda: net,
+        make_loss,
+        own,
+        name=name,
+        of=(file.parent.name, method),
+        file=file,
+        folder=file.parent / "training",
+        lock=file.with_suffix(".lock"),
+        header={"config": kind, "fingerprint": name, "shape": shape, "classes": classes, "s_input": True},
+    )
 
 
 def _pair_settings(
-    pairs: dict | PairCache | str | Path | None, teacher: str, shape: tuple[int, ...]
+    pairs: dict | PairCache | str | Path | None, teacher: dict
 ) -> tuple[dict, PairCache | None]:
-    """How the pairs are solved, and those that are solved already.
-
-    PAIRS with what was given in their place; a tolerance takes the place of steps.
-    """
+    """How the pairs are solved (a tolerance takes the place of steps), and those that are solved already."""
     if isinstance(pairs, PairCache):
         return {"given": pairs.sha256}, pairs
     if isinstance(pairs, str | Path):
-        return _solved_in(Path(pairs), {"teacher": teacher, "shape": list(shape)})
+        return _solved_in(Path(pairs), teacher)
     if not isinstance(pairs, dict | None):
         raise ValueError(f"pairs is {pairs!r}: a dict such as {{'n': 10_000}}, a folder, or a PairCache")
     if unknown := set(pairs or {}) - {*PAIRS, "tol"}:
@@ -144,10 +150,8 @@ def _solved_in(place: Path, teacher: dict) -> tuple[dict, PairCache]:
     facts = {file: PairCache.facts(file) for file in files}
     mine = [file for file, found in facts.items() if found.items() >= teacher.items()]
     if len(mine) != 1:
-        raise ValueError(
-            f"{place} has {len(files)} files of pairs, {len(mine)} of them of this teacher and shape; "
-            "name the one to use, or say how pairs are solved"
-        )
+        there = f"{place} has {len(files)} files of pairs, {len(mine)} of them of this teacher and shape"
+        raise ValueError(f"{there}; name the one to use, or say how pairs are solved")
     return facts[mine[0]]["solved"], PairCache.load(mine[0])
 
 
@@ -169,25 +173,8 @@ def _described(net: nn.Module) -> dict:
     if not isinstance(net, TargetTime):
         return {"kind": "yours"}
     inner = net.net
-    wrapped = {"layer": net.shift.name, "last_layer": net.outlet}
+    wrapped: dict = {"layer": net.shift.name, "last_layer": net.outlet}
     if isinstance(inner, Velocity):
         call = inner.call if isinstance(inner.call, str) else None  # a file cannot keep a function
         wrapped |= {"velocity": asdict(inner.convention) | {"call": call, "classes": inner.classes}}
     return {"kind": "yours", "target_time": wrapped}
-
-
-def _pairs(
-    field, solved: dict, shape: tuple[int, ...], classes: int, out: Path, teacher: str
-) -> PairCache | OnlinePairs:
-    """The teacher's pairs: kept in `out`, or fresh ones."""
-    solver = {key: solved[key] for key in ("method", "steps", "tol") if key in solved}
-    options = {"device": processes().device, "classes": classes} | solver
-    if solved["online"]:
-        return OnlinePairs(field, shape, **options)
-    file = out / f"pairs-{fingerprint([solved, teacher, shape])}.safetensors"
-    if not file.exists():
-        log.info(f"{out.name}: solving {solved['n']:,} pairs")
-        facts = {"solved": solved, "teacher": teacher, "shape": list(shape)}
-        options |= {"keep_path": True, "file": file, "facts": facts}
-        make_pairs(field, solved["n"], shape, solved["seed"], **options)
-    return PairCache.load(file)

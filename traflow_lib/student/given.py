@@ -64,13 +64,11 @@ def check_teacher(field: Callable, data: Images | None, shape: tuple[int, ...], 
     if not isinstance(source, Velocity):
         return
     if source.convention.predicts == "noise":
-        log.warning(
-            "this teacher predicts noise, which says little of the velocity near t = 1, where jumps start"
-        )
+        log.warning("a teacher that predicts noise says little of the velocity near t = 1, where jumps start")
     if data is not None:
-        found = source.check(data, label=data.labels if classes else None, n=512)
-        found.require()
-        log.info(found.verdict)
+        fit = source.check(data, label=data.labels if classes else None, n=512)
+        fit.require()
+        log.info(fit.verdict)
 
 
 def student_of(
@@ -79,10 +77,8 @@ def student_of(
     """The student's network at the start: as given, or the teacher's with an input for s."""
     net = _network(network, source, config).to(device)
     if source is not None and {*map(id, net.parameters())} & {*map(id, source.parameters())}:
-        raise ValueError(
-            "the student's network shares weights with the teacher, which its training would change; "
-            "with_target_time(teacher, ...) makes a copy"
-        )
+        shared = "the student's network shares weights with the teacher, which its training would change"
+        raise ValueError(f"{shared}; with_target_time(teacher, ...) makes a copy")
     if isinstance(net, Velocity):
         raise ValueError("the student's network takes no target time; with_target_time gives it one")
     x, label = _start(shape, getattr(source, "classes", 0), device)
@@ -140,10 +136,7 @@ def described(net) -> str:
 
 
 def known_by(field: Callable, shape: tuple[int, ...]) -> str:
-    """A fingerprint of a teacher: of a network its weights, of a closed form what it answers.
-
-    A module's own code and plain attributes are not seen, unless its repr() shows them.
-    """
+    """A fingerprint of a teacher: of a network its repr() and weights, of a closed form what it answers."""
     net = getattr(field, "net", None)
     tensors = {} if net is None else net.state_dict()
     if not tensors:

@@ -21,16 +21,8 @@ from ..files.processes import processes
 from .given import whole
 
 # fields of a record that decide its number
-DECIDING = (
-    "data_sha256",
-    "extractor",
-    "mode",
-    "checkpoint_sha256",
-    "sampler",
-    "nfe",
-    "n_generated",
-    "n_reference",
-)
+DECIDING = ["data_sha256", "extractor", "mode", "checkpoint_sha256", "sampler", "nfe"]
+DECIDING += ["n_generated", "n_reference"]
 
 
 @dataclass(frozen=True)
@@ -46,10 +38,9 @@ class Evaluation:
     by_calls: dict[int, float]
 
     def __str__(self) -> str:
-        lines = [f"{calls} call{'s' * (calls > 1)}: {value:.4g}" for calls, value in self.by_calls.items()]
-        return "\n".join(
-            [f"{self.metric}, {self.n:,} samples", *lines, f"halves of the data: {self.halves:.4g}"]
-        )
+        lines = [f"{self.metric}, {self.n:,} samples"]
+        lines += [f"{calls} call{'s' * (calls > 1)}: {value:.4g}" for calls, value in self.by_calls.items()]
+        return "\n".join([*lines, f"halves of the data: {self.halves:.4g}"])
 
 
 def evaluation(student, data, calls: Iterable[int], n: int, extractor: Extractor | None) -> Evaluation:

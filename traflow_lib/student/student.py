@@ -48,11 +48,10 @@ class Student:
 
     @torch.no_grad()
     def sample(self, n: int, calls: int = 1, seed: int = 0, label: int | Tensor | None = None) -> Tensor:
-        """n samples [n, *shape] on the CPU; images lie in [-1, 1], up to the network's errors.
+        """n samples [n, *shape] on the CPU, each of (seed, i) alone; images lie in [-1, 1], but for errors.
 
-        Sample i depends on (seed, i) alone. calls: network calls a sample. label: a class, or one for each
-        sample; without it a class-conditional student draws random ones. ValueError for what is out of range,
-        and where the network gives numbers that are none.
+        calls: network calls a sample. label: a class, or one for each sample; without it a class-conditional
+        student draws random ones. ValueError for what is out of range, and for samples that are no numbers.
         """
         n, calls, seed = whole("n", n, 1), whole("calls", calls, 1), whole("seed", seed, 0)
         device, parts = next(self.net.parameters()).device, []
@@ -94,13 +93,9 @@ class Student:
 
         data: pictures as distill takes them. extractor: what makes the features; unless given, a network of
         random weights, which needs no classes and no download (evaluation.random_network). Beside it the
-        distance of two halves of the pictures. Few samples make every distance too large, and that of the
-        halves, of n / 2 each, the most: with some hundred pictures a student may score below it.
-
-        A student in a file leaves records in runs/results/records/students, with the halves beside it; python
-        -m traflow_lib tables makes tables of them, all students of a set of pictures in one.
-
-        ValueError for samples of another shape, or too few pictures.
+        distance of two halves of the pictures, n / 2 each: as few samples make every distance too large, with
+        some hundred pictures a student may score below it. A student in a file leaves records of both in
+        runs/results/records/students. ValueError for samples of another shape, or too few pictures.
         """
         return evaluation(self, data, calls, n, extractor)
 

@@ -125,10 +125,9 @@ def as_velocity(
 ) -> Velocity:
     """Someone else's network, sharing its weights, as v(x, t) of this kit, in evaluation mode.
 
-    Here t = 0 is data, t = 1 is noise and v is the mean of x_1 - x_0. The result is a module with gradients,
-    from which with_target_time makes a student; VelocityField makes it a teacher, without gradients. Whether
-    the arguments are right says `.check(data)`. Only for networks of the straight path: DDPM's, whose path is
-    another, are read by load_teacher.
+    Here t = 0 is data, t = 1 is noise and v is the mean of x_1 - x_0. The result has gradients: from it
+    with_target_time makes a student, VelocityField a teacher. Whether the arguments are right says
+    `.check(data)`. Only for networks of the straight path: DDPM's are read by load_teacher.
 
     >>> import torch
     >>> from traflow_lib.flow import GaussianFlow
@@ -146,9 +145,8 @@ def as_velocity(
     ValueError: your network fits noise_at=0, predicts='velocity' better ...
 
     Near the pole of its formula a prediction is read at the last good time: noise, v = (x_1 - x) / (1 - t),
-    for t > .99; data, v = (x - x_0) / t, for t < .002. That shifts the time by at most .01, but an error of
-    the network, rounding under autocast included, counts up to 100 and 500 times there: one that predicts
-    noise makes a poor student, whose jumps start at t = 1.
+    at t = .99; data, v = (x - x_0) / t, at t = .002. An error of the network counts up to 100 and 500 times
+    there: one that predicts noise makes a poor student, whose jumps start at t = 1.
 
     Args:
         net: module or function of x [B, ...] and time [B] -> [B, ...], or an object whose `sample` that is.

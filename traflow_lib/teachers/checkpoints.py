@@ -1,7 +1,4 @@
-"""Trained networks on disk, and teachers made from them.
-
-They are safetensors with the network's configuration and origin in the header.
-"""
+"""Networks on disk (safetensors with configuration and origin in the header), and teachers made of them."""
 
 import json
 from pathlib import Path
@@ -18,15 +15,9 @@ from .velocity import VelocityField
 
 
 def save_network(file: Path, net: nn.Module, config: dict, **header) -> None:
-    """Write weights with the `net` block that builds them.
-
-    header: JSON-able facts such as statistics of the training.
-    """
-    save_tensors(
-        file,
-        net.state_dict(),
-        {"network": json.dumps(config), **{key: json.dumps(value) for key, value in header.items()}},
-    )
+    """Write weights with the `net` block that builds them and other facts, which are JSON-able."""
+    facts = {"network": config, **header}
+    save_tensors(file, net.state_dict(), {key: json.dumps(value) for key, value in facts.items()})
 
 
 def read_header(file: Path) -> dict:
@@ -46,9 +37,7 @@ def read_header(file: Path) -> dict:
 
 
 def load_network(file: Path) -> tuple[nn.Module, dict]:
-    """The network in a checkpoint, every tensor checked, and its header.
-
-    The checkpoint is the kit's or a release's (RectifiedFlow .pth, EDM .pkl).
+    """The network in a checkpoint of the kit or a release (RectifiedFlow .pth, EDM .pkl), and its header.
 
     A release's header holds the configuration found and the source. ValueError, in one line, where a file
     does not fit or is not whole.
@@ -85,10 +74,7 @@ def load_teacher(path: str | Path, precision: str = "fp32") -> VelocityField:
 
 
 def import_teacher(file: Path, out: Path | None = None) -> Path:
-    """Rewrite a release's checkpoint in this kit's format, with the source's SHA-256 in the header.
-
-    Returns the new file.
-    """
+    """Rewrite a release's checkpoint in this kit's format, with its SHA-256 in the header; the new file."""
     if file.suffix not in releases.READERS:
         raise ValueError(
             f"{file.name} is no checkpoint of a release: their files end in {', '.join(releases.READERS)}"

@@ -1,6 +1,4 @@
-"""A diffusers UNet2DModel, made for a variance-preserving diffusion, as a rectified-flow teacher.
-
-The model predicts noise. Optional: needs diffusers.
+"""A diffusers UNet2DModel, which predicts a variance-preserving diffusion's noise, as a teacher.
 
 Ho et al. 2020 (arXiv 2006.11239): z = sqrt(a) data + sqrt(1 - a) noise, a = alphas_cumprod[step]. Then z /
 sqrt(a) = data + sigma noise with sigma^2 = (1 - a) / a, so the network is a denoiser at sigma, and sigma = t
@@ -75,11 +73,8 @@ def load_unet(folder: Path) -> EpsilonVelocity:
             f"{folder} has no {' and no '.join(missing)}: not a folder of a diffusers model"
         )
     config = json.loads(files[0].read_text(encoding="utf-8"))
-    if (
-        config.get("_class_name") != "UNet2DModel"
-        or config.get("num_class_embeds")
-        or config.get("class_embed_type")
-    ):
+    classes = config.get("num_class_embeds") or config.get("class_embed_type")
+    if config.get("_class_name") != "UNet2DModel" or classes:
         raise ValueError(
             f"{folder.name} holds a {config.get('_class_name')}: only an unconditional UNet2DModel is read"
         )
@@ -88,10 +83,10 @@ def load_unet(folder: Path) -> EpsilonVelocity:
             f"{folder.name} has {config.get('out_channels')} output channels for "
             f"{config.get('in_channels')}: only noise prediction is read"
         )
-    schedules = [place / "scheduler_config.json" for place in (folder, folder.parent / "scheduler")]
-    settings: dict = next(
-        (json.loads(file.read_text(encoding="utf-8")) for file in schedules if file.is_file()), {}
-    )
+    settings: dict = {}
+    for file in (folder.parent / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json"):
+        if file.is_file():
+            settings = json.loads(file.read_text(encoding="utf-8"))
     if settings.get("prediction_type", "epsilon") != "epsilon":
         raise ValueError(
             f"{folder.name} predicts '{settings['prediction_type']}': only prediction_type epsilon is read"

@@ -6,6 +6,7 @@ from. Formats: the releases of Liu et al. 2023 (arXiv 2209.03003) and Karras et 
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,13 +18,9 @@ from ..nets.ddpmpp import Attention, DDPMpp
 
 # a SongUNet block's parts under DDPM++'s names; attention is a module of its own there
 RESIDUAL = {
-    "GroupNorm_0": "norm0",
-    "Conv_0": "conv0",
-    "Dense_0": "affine",
-    "GroupNorm_1": "norm1",
-    "Conv_1": "conv1",
-    "Conv_2": "skip",
-}
+    "GroupNorm_0": "norm0", "Conv_0": "conv0", "Dense_0": "affine",
+    "GroupNorm_1": "norm1", "Conv_1": "conv1", "Conv_2": "skip",
+}  # fmt: skip
 ATTENTION = {"GroupNorm_0": "norm2", "NIN_0": "qkv", "NIN_1": "qkv", "NIN_2": "qkv", "NIN_3": "proj"}
 
 
@@ -41,11 +38,8 @@ def rectified_flow(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
         )
     try:
         model = {name.removeprefix("module."): tensor for name, tensor in content["model"].items()}
-        shadow, decay = (
-            [tensor.float() for tensor in content["ema"]["shadow_params"]],
-            content["ema"].get("decay"),
-        )
-        step = int(content["step"])
+        shadow = [tensor.float() for tensor in content["ema"]["shadow_params"]]
+        decay, step = content["ema"].get("decay"), int(content["step"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path.name} is not a RectifiedFlow checkpoint with model, EMA and step "
@@ -64,18 +58,12 @@ def rectified_flow(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
     nets.check_exactly(shapes, tensors, f"{path.name}, EMA list,")
     for name in list(shapes)[-2:]:  # weight and bias of the last layer
         tensors[name] = -tensors[name]
-    return (
-        config,
-        tensors,
-        {"format": "RectifiedFlow", "file": path.name, "weights": "EMA", "ema_decay": decay, "step": step},
-    )
+    source = {"format": "RectifiedFlow", "file": path.name, "weights": "EMA", "ema_decay": decay}
+    return config, tensors, source | {"step": step}
 
 
 def edm(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
-    """EDM's {"ema": network, ...}.
-
-    Its SongUNet (as a DDPM++) or DhariwalUNet (ADM) inside the preconditioning as a velocity.
-    """
+    """EDM's {"ema": network, ...}: a SongUNet (as a DDPM++) or DhariwalUNet (ADM) in its preconditioning."""
     content = inert_pickle.read(path)
     try:
         denoiser = content["ema"]
@@ -101,23 +89,15 @@ def edm(path: Path) -> tuple[dict, dict[str, Tensor], dict]:
 
 
 def _ddpmpp_config(tensors: dict[str, Tensor]) -> dict:
-    """The DDPM++ with these tensors.
-
-    Where it attends the map is 16 wide (the release's setting), which tells the size of the images.
-    """
+    """The DDPM++ with these tensors; it attends where maps are 16 wide, which tells the images' size."""
     parts: dict[int, set] = {}
     for name in tensors:
         if found := re.fullmatch(r"all_modules\.(\d+)\.(\w+)\.\w+", name):
             parts.setdefault(int(found[1]), set()).add(found[2])
-    shapes = {
-        i: tensors[f"all_modules.{i}.Conv_0.weight"].shape for i in sorted(parts) if "NIN_0" not in parts[i]
-    }
+    residual = [i for i in sorted(parts) if "NIN_0" not in parts[i]]
+    shapes = {i: tensors[f"all_modules.{i}.Conv_0.weight"].shape for i in residual}
     # only a block that resizes has a third convolution although it keeps its channels
-    resizing = [
-        i
-        for i, (channels_out, channels_in, *_) in shapes.items()
-        if channels_out == channels_in and "Conv_2" in parts[i]
-    ]
+    resizing = [i for i, shape in shapes.items() if shape[0] == shape[1] and "Conv_2" in parts[i]]
     levels, width = len(resizing) // 2 + 1, tensors["all_modules.0.weight"].shape[1]
     firsts = [3, *(i + 1 for i in resizing[: levels - 1])]
     attended = [level for level, i in enumerate(firsts) if "NIN_0" in parts.get(i + 1, ())]
@@ -131,27 +111,23 @@ def _ddpmpp_config(tensors: dict[str, Tensor]) -> dict:
 
 
 def _song(tensors: dict[str, Tensor], source: str) -> tuple[dict, dict[str, Tensor]]:
-    """SongUNet's tensors as DDPM++'s.
-
-    Q, k and v are apart there, and 1x1 convolutions of the attention are matrices [in, out].
-    """
+    """SongUNet's tensors as DDPM++'s, where q, k and v are apart and matrices [in, out]."""
     if "map_label.weight" in tensors:
         raise ValueError(
             f"{source} holds a class-conditional SongUNet; of EDM's networks with classes only the "
             "DhariwalUNet is read"
         )
-    config, net = _blueprint(
-        lambda tensors: {"kind": "ddpmpp", "clock": "label"} | _edm_config(tensors), tensors, source
-    )
+    config, net = _blueprint(partial(_edm_config, {"kind": "ddpmpp", "clock": "label"}), tensors, source)
     assert isinstance(net, DDPMpp)
     ours: dict[str, list[str]] = {}
     for i, (name, module) in enumerate(zip(net.names, net.all_modules)):
+        called = ATTENTION if isinstance(module, Attention) else RESIDUAL
         for key in module.state_dict():
             *part, leaf = key.split(".")
-            part = [(ATTENTION if isinstance(module, Attention) else RESIDUAL)[p] for p in part]
-            ours.setdefault(".".join([name, *part, {"W": "weight", "b": "bias"}.get(leaf, leaf)]), []).append(
-                f"all_modules.{i}.{key}"
+            theirs = ".".join(
+                [name, *(called[p] for p in part), {"W": "weight", "b": "bias"}.get(leaf, leaf)]
             )
+            ours.setdefault(theirs, []).append(f"all_modules.{i}.{key}")
     own, shapes = net.state_dict(), {}
     for theirs, names in ours.items():
         first, *rest = own[names[0]].T.shape + (1, 1) if names[0].endswith(".W") else own[names[0]].shape
@@ -159,21 +135,15 @@ def _song(tensors: dict[str, Tensor], source: str) -> tuple[dict, dict[str, Tens
     nets.check_exactly(shapes, tensors, source)
     converted = {}
     for theirs, names in ours.items():
-        for name, tensor in zip(
-            names, tensors[theirs].unflatten(0, (-1, len(names))).unbind(1)
-        ):  # q, k, v, q, k, v, ...
+        rows = tensors[theirs].unflatten(0, (-1, len(names)))  # q, k, v, q, k, v, ...
+        for name, tensor in zip(names, rows.unbind(1)):
             converted[name] = tensor[:, :, 0, 0].T if name.endswith(".W") else tensor
     return config, converted
 
 
 def _dhariwal(tensors: dict[str, Tensor], source: str) -> tuple[dict, dict[str, Tensor]]:
     """DhariwalUNet's tensors, whose names ADM shares."""
-
-    def config_of(tensors):
-        classes = tensors["map_label.weight"].shape[1] if "map_label.weight" in tensors else 0
-        return {"kind": "adm", "classes": classes} | _edm_config(tensors)
-
-    config, net = _blueprint(config_of, tensors, source)
+    config, net = _blueprint(partial(_edm_config, {"kind": "adm", "classes": 0}), tensors, source)
     nets.check_exactly({name: value.shape for name, value in net.state_dict().items()}, tensors, source)
     return config, tensors
 
@@ -181,12 +151,14 @@ def _dhariwal(tensors: dict[str, Tensor], source: str) -> tuple[dict, dict[str, 
 UNETS = {("EDMPrecond", "SongUNet"): _song, ("EDMPrecond", "DhariwalUNet"): _dhariwal}
 
 
-def _edm_config(tensors: dict[str, Tensor]) -> dict:
-    """Sizes, read off the names enc.{R}x{R}_block{i} and the shapes."""
+def _edm_config(kind: dict, tensors: dict[str, Tensor]) -> dict:
+    """The `net` block of this kind, its sizes read off the names enc.{R}x{R}_block{i} and the shapes."""
     levels = {name: int(found[1]) for name in tensors if (found := re.match(r"enc\.(\d+)x", name))}
     sizes = sorted(set(levels.values()), reverse=True)
+    if "map_label.weight" in tensors:
+        kind = kind | {"classes": tensors["map_label.weight"].shape[1]}
     size, width = sizes[0], tensors["map_layer0.weight"].shape[1]
-    return {
+    return kind | {
         "size": size, "channels": tensors[f"enc.{size}x{size}_conv.weight"].shape[1], "width": width,
         "multipliers": [tensors[f"enc.{r}x{r}_block0.conv0.weight"].shape[0] // width for r in sizes],
         "blocks": len({name.split(".")[1] for name in levels if name.startswith(f"enc.{size}x{size}_block")}),
@@ -197,20 +169,15 @@ def _edm_config(tensors: dict[str, Tensor]) -> dict:
 def _tensors(module, prefix: str = "") -> dict[str, Tensor]:
     """Parameters and buffers of a module that was read as a record, in float32, by their full names."""
     found: dict[str, Tensor] = {}
-    for part in ("_parameters", "_buffers"):
-        found |= {
-            prefix + name: tensor.float() for name, tensor in module.state[part].items() if tensor is not None
-        }
+    own = module.state["_parameters"] | module.state["_buffers"]
+    found |= {prefix + name: tensor.float() for name, tensor in own.items() if tensor is not None}
     for name, child in module.state["_modules"].items():
         found |= _tensors(child, f"{prefix}{name}.") if child is not None else {}
     return found
 
 
 def _blueprint(config_of: Callable, tensors: dict[str, Tensor], source: str) -> tuple[dict, nn.Module]:
-    """The configuration that config_of reads off the tensors, and its network without numbers.
-
-    Names and shapes.
-    """
+    """The configuration that config_of reads off the tensors, and its network: names and shapes only."""
     try:
         config = config_of(tensors)
         with torch.device("meta"):

@@ -8,13 +8,10 @@ from ..nets.precision import DTYPES
 
 
 class VelocityField:
-    """A network as v(x, t): evaluation mode, no gradients, t a scalar or [B].
+    """A network as v(x, t): evaluation mode, no gradients, autocast to bf16 or fp16 if asked.
 
-    Autocast to bf16 or fp16 if asked. x [B, ...] -> [B, ...].
-
-    A student's velocity is its average velocity over no time, F(x, t, t). label: a class-conditional
-    network's class, an integer or [B]; without one it gives the velocity of no class. ValueError where the
-    network has no such class.
+    A student's velocity is its average velocity over no time, F(x, t, t). Without a label a class-conditional
+    network gives the velocity of no class. ValueError where the network has no such class.
     """
 
     def __init__(self, net: nn.Module, precision: str = "fp32"):
@@ -33,12 +30,8 @@ class VelocityField:
         label, classes = torch.as_tensor(label, device=x.device), getattr(self.net, "classes", 0)
         if not classes:
             raise ValueError("this network is not class-conditional: leave label out")
-        if (
-            label.is_floating_point()
-            or label.shape not in ((), (len(x),))
-            or label.min() < 0
-            or label.max() >= classes
-        ):
+        of_x = not label.is_floating_point() and label.shape in ((), (len(x),))
+        if not of_x or label.min() < 0 or label.max() >= classes:
             raise ValueError(
                 f"label must be an integer from 0 to {classes - 1} or one for each of the {len(x)} samples"
             )

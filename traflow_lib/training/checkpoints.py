@@ -1,14 +1,17 @@
-"""What a training leaves in its folder: checkpoints, written whole or not at all, and the log."""
+"""The checkpoints of a training, written whole or not at all."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate.utils import gather_object
 
 from ..files.log import log
+from ..files.processes import processes
 
 
+@dataclass
 class Checkpoints:
     """The files checkpoint-STEP.pt of one folder, each holding everything that decides the next step.
 
@@ -17,17 +20,11 @@ class Checkpoints:
     many files stay. With several processes every one calls save() and load(); the first writes.
     """
 
-    def __init__(  # noqa: PLR0913 - all that decides the next step
-        self,
-        folder: Path,
-        parts: dict,
-        generator: torch.Generator,
-        identity: dict,
-        keep: int,
-        process: int = 0,
-    ):
-        self.folder, self.parts, self.generator = folder, parts, generator
-        self.identity, self.keep, self.process = identity, keep, process
+    folder: Path
+    parts: dict
+    generator: torch.Generator
+    identity: dict
+    keep: int
 
     def files(self) -> list[Path]:
         """Whole checkpoints, newest first."""
@@ -38,14 +35,13 @@ class Checkpoints:
         device = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
         dropout = gather_object([{"cpu": torch.get_rng_state(), "cuda": device}])
         file = self.folder / f"checkpoint-{step:09d}.pt"
-        if self.process == 0:
+        if processes().is_main_process:
             content = {name: part.state_dict() for name, part in self.parts.items()}
+            content |= {"step": step, "seconds": seconds, "identity": self.identity}
+            content |= {"draws": self.generator.get_state(), "dropout": dropout}
             part = file.with_suffix(".part")
             with open(part, "wb") as stream:
-                facts = {"step": step, "seconds": seconds, "identity": self.identity}
-                torch.save(
-                    content | facts | {"draws": self.generator.get_state(), "dropout": dropout}, stream
-                )
+                torch.save(content, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             part.replace(file)
@@ -54,10 +50,7 @@ class Checkpoints:
         return file
 
     def load(self) -> tuple[int, float]:
-        """Restore the newest whole checkpoint; returns its step and seconds, (0, 0.0) when there is none.
-
-        A damaged one is named.
-        """
+        """Restore the newest whole checkpoint; returns its step and seconds, (0, 0.0) if there is none."""
         for file in self.files():
             try:
                 content = torch.load(file, weights_only=True, map_location="cpu")
@@ -71,14 +64,13 @@ class Checkpoints:
             for name, part in self.parts.items():
                 part.load_state_dict(content[name])
             self.generator.set_state(content["draws"])
-            dropout = content["dropout"][min(self.process, len(content["dropout"]) - 1)]
+            number = min(processes().process_index, len(content["dropout"]) - 1)
+            dropout = content["dropout"][number]
             torch.set_rng_state(dropout["cpu"])
             if dropout["cuda"] is not None and torch.cuda.is_available():
                 torch.cuda.set_rng_state(dropout["cuda"])
             return content["step"], content["seconds"]
         if damaged := self.files():
-            raise ValueError(
-                f"no checkpoint in {self.folder} can be read; delete "
-                f"{', '.join(file.name for file in damaged)} to start anew"
-            )
+            names = ", ".join(file.name for file in damaged)
+            raise ValueError(f"no checkpoint in {self.folder} can be read; delete {names} to start anew")
         return 0, 0.0

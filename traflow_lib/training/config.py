@@ -55,8 +55,6 @@ class TrainConfig:
         known = {field.name for field in fields(cls)}
         if unknown := set(options) - known:
             raise ValueError(f"unknown training option {sorted(unknown)}; there are {sorted(known)}")
-        if missing := {"steps", "batch"} - set(options):
-            raise ValueError(f"the recipe lacks the training option {sorted(missing)}")
         try:
             return cls(**options)
         except ValidationError as error:
@@ -64,18 +62,12 @@ class TrainConfig:
             raise ValueError(f"training option {name} is {value!r}: {message}") from None
 
     def passes(self, processes: int) -> int:
-        """Passes that each of `processes` takes a batch in.
-
-        A ValueError says when the batch cannot be split evenly.
-        """
+        """Passes that each of `processes` takes a batch in; ValueError if it cannot be split evenly."""
         if self.batch % processes:
             raise ValueError(f"a batch of {self.batch} cannot be split evenly over {processes} processes")
         share = self.batch // processes
-        return next(
-            n
-            for n in range(1, share + 1)
-            if share % n == 0 and (not self.micro_batch or share // n <= self.micro_batch)
-        )
+        most = self.micro_batch or share
+        return next(n for n in range(1, share + 1) if share % n == 0 and share // n <= most)
 
     @property
     def decays(self) -> list[float]:

@@ -15,12 +15,6 @@ from ..randomness import Draws
 Data = Callable[[int, Draws], tuple[Tensor, Tensor | None]]
 
 
-def require_data(objective: Objective, data) -> None:
-    """ValueError if the objective needs real data and there are none."""
-    if objective.needs_data and data is None:
-        raise ValueError(f"{type(objective).__name__} with these options learns from real data: give some")
-
-
 def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
     objective: Objective,
     teacher,
@@ -34,11 +28,8 @@ def distillation_loss(  # noqa: PLR0913 - all that a training step draws from
     """The loss_fn of training.fit for one objective, with its target_decay if it has a target_average.
 
     teacher: the velocity field that the objective asks; batch: samples a step over all processes; data: draws
-    real data, for an objective that needs them; classes: of a class-conditional teacher, else 0. ValueError
-    where something the objective needs is not there.
+    real data, for an objective that needs them; classes: of a class-conditional teacher, else 0.
     """
-    require_data(objective, data)
-
     pairs = pairs.near(device) if isinstance(pairs, PairCache) else pairs
     source = data if objective.needs_data else None
 

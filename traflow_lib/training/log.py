@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from ..files.processes import processes
 from .config import TrainConfig
 
 
@@ -12,11 +13,11 @@ class Log:
     A line has the learning rate, seconds and samples a second too. Only the first process writes.
     """
 
-    def __init__(self, folder: Path, config: TrainConfig, process: int = 0):
-        self.config = config
+    def __init__(self, folder: Path, config: TrainConfig):
+        self.config, first = config, processes().is_main_process
         self.since: list[tuple[float, dict[str, float]]] = []  # seconds and values of each step
-        self.file = open(folder / "log.jsonl", "a", encoding="utf-8") if process == 0 else None
-        self.board = _tensorboard(folder) if config.tensorboard and process == 0 else None
+        self.file = open(folder / "log.jsonl", "a", encoding="utf-8") if first else None
+        self.board = _tensorboard(folder) if config.tensorboard and first else None
 
     def add(self, step: int, seconds: float, values: dict[str, float]) -> None:
         """The values of one step."""
@@ -61,9 +62,6 @@ def _tensorboard(folder: Path):
 
 
 def read_log(folder: Path, watched: bool = False) -> list[dict]:
-    """The lines of a run's log.jsonl, or what was watched.
-
-    After a resume the later line of a repeated step counts.
-    """
+    """The lines of a run's log.jsonl, or what was watched; of a repeated step the later one counts."""
     lines = (json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
     return list({line["step"]: line for line in lines if ("watch" in line) == watched}.values())

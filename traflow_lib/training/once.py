@@ -33,11 +33,10 @@ def train_once(  # noqa: PLR0913 - all that is known of a training
     """What find() loads, after training it where that is None: once, whoever else wants it meanwhile.
 
     start() gives the network's first state, make_loss(train) what fit() minimises, watch(folder) what it
-    calls now and then. own: complete settings, with `train` and `seed`; name: their fingerprint; of: what it
-    belongs to and its role, to be said; lock: as exclusively() takes it. The first process writes `file`, and
-    further averages beside it, with header (`config` builds the network), training, settings and finish(net).
-    Checkpoints and log go to `folder`. ValueError: an interrupted training is there, of other settings or not
-    to be resumed.
+    calls now and then. own: complete settings, with `train` and `seed`; name: their fingerprint; of: whose it
+    is and its role, to be said; lock: as exclusively() takes it. The first process writes `file`, and further
+    averages beside it, with header (`config` builds the network), training, settings and finish(net), and
+    checkpoints and log into `folder`. ValueError: an interrupted training is there that is not to go on.
     """
     if known := find():
         return known
@@ -46,10 +45,8 @@ def train_once(  # noqa: PLR0913 - all that is known of a training
         if known := find():  # another process was at it
             return known
         if not resume and any(folder.glob("checkpoint-*.pt")):
-            raise ValueError(
-                f"{folder} holds an interrupted training of {of[1]}; add --resume to go on with it, or "
-                "delete the folder"
-            )
+            found = f"{folder} holds an interrupted training of {of[1]}"
+            raise ValueError(f"{found}; add --resume to go on with it, or delete the folder")
         log.info(f"{of[0]}: training {of[1]} for {train.steps:,} steps")
         loss = make_loss(train)
         torch.manual_seed(own["seed"])

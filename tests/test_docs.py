@@ -1,0 +1,133 @@
+"""The documents are true: equations lead to code, settings to models; examples that they show run."""
+
+import importlib
+import re
+from dataclasses import fields
+
+import pytest
+import torch
+from PIL import Image
+from test_distill import Theirs, pictures
+
+import traflow_lib
+from traflow_lib import ImageFolder, objectives
+from traflow_lib.evaluation import records
+from traflow_lib.experiments import bench, recipes
+from traflow_lib.experiments.experiment import Experiment
+from traflow_lib.files import paths
+from traflow_lib.objectives import registry
+from traflow_lib.objectives.traflow import TraFlow
+from traflow_lib.reports import plots, settings_page, tables
+
+PAGE = (paths.root() / "docs" / "equations.md").read_text(encoding="utf-8")
+NAMES = re.findall(r"`((?:\w+\.)+\w+)`", PAGE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_of_the_page_exists_and_is_documented(name):
+    place, found = name.split("."), importlib.import_module("traflow_lib")
+    for depth, part in enumerate(place):
+        if not hasattr(found, part):
+            importlib.import_module(".".join(["traflow_lib", *place[: depth + 1]]))
+        found = getattr(found, part)
+    assert callable(found) and (found.__doc__ or name.endswith("forward"))
+
+
+def test_every_option_of_the_page_is_one_of_the_objective():
+    known = {field.name for field in fields(TraFlow)}
+    options = re.findall(r"option `(\w+)`", PAGE)
+    assert len(options) >= 4 and set(options) <= known
+    assert set(re.findall(r"form `(\w+)`", PAGE)) == set(TraFlow.choices["velocity_form"])
+
+
+def test_the_page_is_up_to_date():
+    written = (paths.root() / "docs" / "settings.md").read_text(encoding="utf-8")
+    again = "python -m traflow_lib settings > docs/settings.md"
+    assert written == settings_page.page(), f"a setting changed: {again}"
+
+
+def test_every_setting_of_the_recipes_is_on_it():
+    page = settings_page.page()
+
+    def keys(block):
+        for key, value in block.items():
+            yield key
+            if isinstance(value, dict) and key not in ("students", "chosen", "step_cost", "search"):
+                yield from keys(value)
+
+    for name in recipes.names():
+        for key in keys(recipes.load(name, "smoke")):
+            assert f"| `{key}` |" in page, key
+
+
+TEXT = (paths.root() / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def example(monkeypatch, tmp_path):
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+    monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path))
+    exec(re.search(r"```python\n(.*?)```", TEXT, re.DOTALL).group(1), {"__name__": "my_file"})
+
+
+def test_the_method_of_the_page_is_trained_by_the_bench_and_stands_in_a_table(example):
+    assert "mine" in objectives.names()
+    own = {"students": {"mine": {"objective": "mine"}}, "methods": ["mine", "distill"]}
+    experiment = Experiment(recipes.merge(recipes.load("bench_2d", "smoke"), own), "checkerboard")
+    found = bench.run(experiment, ["mine", "distill"])
+    rows = [row for record in found for row in records.rows(record)]
+    table = tables.markdown(*tables.pivot(rows, "paired_rmse"))
+    assert "| mine |" in table and plots.colour("mine") != plots.colour("distill")
+
+
+README = (paths.root() / "README.md").read_text(encoding="utf-8")
+EXAMPLE = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A folder of colour pictures below the working folder, and a network that was trained on them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAFLOW_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "pictures").mkdir()
+    for number, one in enumerate(pictures(300, 16).source):
+        pixels = torch.cat([one, one // 2, 255 - one]).permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).resize((20, 20)).save(tmp_path / "pictures" / f"{number}.png")
+    torch.manual_seed(0)
+    net, data = Theirs(channels=3), ImageFolder("pictures", size=16)
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    for _ in range(150):
+        x = data[torch.randint(len(data), (64,))]
+        noise, time = torch.randn_like(x), torch.rand(64)
+        at = time[:, None, None, None]
+        loss = (net((1 - at) * x + at * noise, time) - (noise - x)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return {"my_unet": net, "MyUNet": lambda: Theirs(channels=3)}
+
+
+def test_the_example_runs_start_to_saved_student(world, tmp_path, capsys):
+    small = EXAMPLE.replace("64)", "16)").replace("20_000", "200").replace("grid(64", "grid(6")
+    small = small.replace('out="mine"', 'out="mine", train={"batch": 64}, pairs={"n": 300, "steps": 6}')
+    assert "size=16" in small and "steps=200" in small
+    exec(compile(small, "README.md", "exec"), world)
+    said = capsys.readouterr().out
+    assert "noise_at=1, predicts='velocity'" in said and "halves of the data" in said
+    assert world["student"].sample(3, calls=2).shape == (3, 3, 16, 16)
+    assert Image.open(tmp_path / "grid.png").mode == "RGB" and (tmp_path / "mine.safetensors").exists()
+
+
+def test_every_name_of_the_front_door_is_exported_and_has_a_page_of_help():
+    imported = re.search(r"from traflow_lib import (.*)", EXAMPLE).group(1).split(", ")
+    assert set(imported) <= set(traflow_lib.__all__)
+    assert all(len(getattr(traflow_lib, name).__doc__) > 80 for name in traflow_lib.__all__)
+
+
+def test_the_first_screen_fits():
+    lines = README.splitlines()
+    assert max(len(line) for line in lines if line.startswith("|")) <= 100
+    assert [line for line in lines[:60] if line.startswith("![")] and "make reproduce" in "\n".join(
+        lines[:30]
+    )
+    assert len(README.encode()) < 8_192
