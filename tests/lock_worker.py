@@ -21,7 +21,6 @@ from traflow_lib.experiments.networks import Networks
 from traflow_lib.files import locks
 from traflow_lib.files.checksums import tensor_sha256
 from traflow_lib.files.processes import processes
-from traflow_lib.nets import build
 from traflow_lib.objectives.base import LossTerms
 
 CONFIG = {"kind": "mlp", "width": 8, "depth": 1}
@@ -45,7 +44,7 @@ def network(folder: Path) -> torch.Tensor:
 
     own = {"train": {"steps": 3, "batch": 4}, "net": CONFIG, "seed": 0}
     networks = Networks("toy", torch.device("cpu"))
-    net = networks.trained("teacher", own, lambda: build(CONFIG), make_loss).net
+    net = networks.trained("teacher", own, make_loss).net
     return nn.utils.parameters_to_vector(net.parameters())
 
 

@@ -352,7 +352,7 @@ def test_a_recipe_takes_a_folder_and_knows_its_contents(pictures, tmp_path):
     experiment = Experiment(recipe, f"folder:{pictures}@8")
     assert experiment.shape == (1, 8, 8) and experiment.data(3, seed=0).shape == (3, 1, 8, 8)
     model = experiment.model("traflow", 0)
-    assert model.was_trained and model.file.parent.parent == tmp_path / "runs"
+    assert "training" in model.header and model.file.parent.parent == tmp_path / "runs"
     assert model.file.parent.name.startswith("folder-my-pictures@8-traflow-seed0-")
     (tmp_path / "new").mkdir()
     moved = Experiment(recipe, f"folder:{pictures.rename(tmp_path / 'new' / pictures.name)}@8")

@@ -61,9 +61,9 @@ def _squares(titles: Iterable[str], height: float, columns: int) -> tuple[Figure
     return figure, axes.flat
 
 
-def clouds(panels: dict[str, Tensor], colours: dict[str, str] | None = None) -> Figure:
+def clouds(panels: dict[str, Tensor], height: float = 2.6, colours: dict[str, str] | None = None) -> Figure:
     """One scatter plot a named cloud [N, 2], side by side on the same square."""
-    figure, axes = _squares(panels, 2.6, len(panels))
+    figure, axes = _squares(panels, height, len(panels))
     for axis, (title, x) in zip(axes, panels.items()):
         shade = (COLOURS | (colours or {})).get(title, COLOURS["data"])
         axis.scatter(*x[:4000].T, s=1.2, alpha=0.4, linewidths=0, color=shade)
