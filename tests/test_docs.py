@@ -1,6 +1,7 @@
 """The documents are true: equations lead to code, settings to models; examples that they show run."""
 
 import importlib
+import json
 import re
 from dataclasses import fields
 
@@ -131,3 +132,92 @@ def test_the_first_screen_fits():
         lines[:30]
     )
     assert len(README.encode()) < 8_192
+
+
+GLOSSARY = (paths.root() / "docs" / "glossary.md").read_text(encoding="utf-8")
+LINK = r"\[(\d\d)\]\(\.\./(notebooks/\w+\.ipynb)\) \|$"
+TERMS = re.findall(rf"^\| ([^|$]+?) \| [^|]+ \| {LINK}", GLOSSARY.split("## Symbols")[0], re.MULTILINE)
+SYMBOLS = re.findall(rf"^\| ([^|]+?) \| [^|]+ \| ([^|]+) \| {LINK}", GLOSSARY, re.MULTILINE)
+BOLD = r"\*\*.+?\*\*"
+MATH = r"\$\$.+?\$\$|\$[^$]+\$"
+
+
+def lessons():
+    """The Markdown cells of lessons 00 to 06 in the order in which they are read: [(lesson, cell, text)]."""
+    cells = []
+    for file in sorted((paths.root() / "notebooks").glob("0[0-6]_*.ipynb")):
+        for number, cell in enumerate(json.loads(file.read_text(encoding="utf-8"))["cells"]):
+            if cell["cell_type"] == "markdown":
+                text = "".join(cell["source"]).split("## References")[0]
+                text = re.sub(r"^#.*$|`[^`]*`|<[^>]+>", " ", text, flags=re.MULTILINE)
+                cells.append((file.name[:2], number, text))
+    return cells
+
+
+def first_met(term, lesson, cells):
+    """Where a reader meets a term first: (lesson, cell, words there, whether they define it).
+
+    What a lesson's own first cell announces is not met yet.
+    """
+    words = r"\s+".join(map(re.escape, term.split()))
+    words = words[:-1] + "(?:y|ies)" if words.endswith("y") else words + "(?:s|es)?"
+    words = re.compile(rf"(?<![\w-]){words}(?![\w+])", re.IGNORECASE)
+    for where, number, text in cells:
+        text = re.sub(MATH, lambda formula: " " * len(formula[0]), text, flags=re.DOTALL)
+        if found := words.search(text):
+            bold = any(
+                span.start() < found.start() and found.end() < span.end()
+                for span in re.finditer(BOLD, text, re.DOTALL)
+            )
+            if bold or (where, number) != (lesson, 0):
+                return where, number, " ".join(text[found.start() :].split()[:8]), bold
+    return None
+
+
+def glossary_faults(cells):
+    """What keeps a reader of these cells from meeting each term and symbol at its definition first."""
+    faults, defined = [], {}
+    for term, lesson, _ in TERMS:
+        met = first_met(term, lesson, cells)
+        if met is None:
+            faults.append(f"{term}: in no lesson from 00 to 06")
+            continue
+        where, number, words, bold = met
+        defined[term] = where, number
+        if not bold:
+            faults.append(f"{term}: used before it is defined, notebook {where}, cell {number}: {words} ...")
+        elif where != lesson:
+            faults.append(f"{term}: docs/glossary.md says lesson {lesson}, notebook {where}, cell {number} has it")
+    for symbol, term, *_ in SYMBOLS:
+        sign = re.compile(rf"(?<![A-Za-z\\]){re.escape(symbol.strip('$'))}(?![A-Za-z])")
+        for where, number, text in cells:
+            formulas = " ".join(re.findall(MATH, text, re.DOTALL))
+            if sign.search(formulas if symbol == "sg" else re.sub(r"\\(?:text|mathrm)\{\w*\}", " ", formulas)):
+                break
+        if (where, number) != defined.get(term):
+            place = "notebook {}, cell {}".format(*defined.get(term, ("?", "?")))
+            faults.append(f"{symbol}: first in notebook {where}, cell {number}, but {term} is defined in {place}")
+    return faults
+
+
+def test_a_reader_meets_no_term_before_its_definition():
+    assert len(TERMS) >= 50 and len(SYMBOLS) >= 14
+    names = [term for term, *_ in TERMS]
+    assert names == sorted(names, key=str.lower)
+    for *_, lesson, file in TERMS + SYMBOLS:
+        assert file.startswith(f"notebooks/{lesson}_") and (paths.root() / file).is_file(), file
+    faults = glossary_faults(lessons())
+    assert not faults, "\n".join(["define (in **bold**) where a reader meets it first:", *faults])
+
+
+@pytest.mark.parametrize("term, lesson", [row[:2] for row in TERMS])
+def test_a_definition_behind_a_use_is_found(term, lesson):
+    cells = lessons()
+    where, number, _, _ = first_met(term, lesson, cells)
+    place = next(i for i, cell in enumerate(cells) if cell[:2] == (where, number))
+    plural = f"Many {term[:-1]}ies." if term.endswith("y") else f"Many {term.upper()}s."
+    cells.insert(place, ("00", 99, plural))
+    assert any(
+        fault.startswith(f"{term}: used before it is defined, notebook 00, cell 99")
+        for fault in glossary_faults(cells)
+    )
