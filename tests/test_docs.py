@@ -138,6 +138,7 @@ GLOSSARY = (paths.root() / "docs" / "glossary.md").read_text(encoding="utf-8")
 LINK = r"\[(\d\d)\]\(\.\./(notebooks/\w+\.ipynb)\) \|$"
 TERMS = re.findall(rf"^\| ([^|$]+?) \| [^|]+ \| {LINK}", GLOSSARY.split("## Symbols")[0], re.MULTILINE)
 SYMBOLS = re.findall(rf"^\| ([^|]+?) \| [^|]+ \| ([^|]+) \| {LINK}", GLOSSARY, re.MULTILINE)
+NO_PROSE = r"(?m)^#.*$|`[^`]*`|<[^>]+>"  # headings, code, tags
 BOLD = r"\*\*.+?\*\*"
 MATH = r"\$\$.+?\$\$|\$[^$]+\$"
 
@@ -149,7 +150,7 @@ def lessons():
         for number, cell in enumerate(json.loads(file.read_text(encoding="utf-8"))["cells"]):
             if cell["cell_type"] == "markdown":
                 text = "".join(cell["source"]).split("## References")[0]
-                text = re.sub(r"^#.*$|`[^`]*`|<[^>]+>", " ", text, flags=re.MULTILINE)
+                text = re.sub(NO_PROSE, " ", text)
                 cells.append((file.name[:2], number, text))
     return cells
 
@@ -174,6 +175,14 @@ def first_met(term, lesson, cells):
     return None
 
 
+def holds(symbol, text):
+    """Whether a formula of the text has the symbol."""
+    formulas = " ".join(re.findall(MATH, text, re.DOTALL))
+    if symbol.startswith("$"):  # else it is a word, and stands among these
+        formulas = re.sub(r"\\(?:text|mathrm)\{\w*\}", " ", formulas)
+    return re.search(rf"(?<![A-Za-z\\]){re.escape(symbol.strip('$'))}(?![A-Za-z])", formulas)
+
+
 def glossary_faults(cells):
     """What keeps a reader of these cells from meeting each term and symbol at its definition first."""
     faults, defined = [], {}
@@ -187,16 +196,16 @@ def glossary_faults(cells):
         if not bold:
             faults.append(f"{term}: used before it is defined, notebook {where}, cell {number}: {words} ...")
         elif where != lesson:
-            faults.append(f"{term}: docs/glossary.md says lesson {lesson}, notebook {where}, cell {number} has it")
+            faults.append(
+                f"{term}: docs/glossary.md says lesson {lesson}, notebook {where}, cell {number} has it"
+            )
     for symbol, term, *_ in SYMBOLS:
-        sign = re.compile(rf"(?<![A-Za-z\\]){re.escape(symbol.strip('$'))}(?![A-Za-z])")
-        for where, number, text in cells:
-            formulas = " ".join(re.findall(MATH, text, re.DOTALL))
-            if sign.search(formulas if symbol == "sg" else re.sub(r"\\(?:text|mathrm)\{\w*\}", " ", formulas)):
-                break
-        if (where, number) != defined.get(term):
+        at = next(cell[:2] for cell in cells if holds(symbol, cell[2]))
+        if at != defined.get(term):
             place = "notebook {}, cell {}".format(*defined.get(term, ("?", "?")))
-            faults.append(f"{symbol}: first in notebook {where}, cell {number}, but {term} is defined in {place}")
+            faults.append(
+                f"{symbol}: first in notebook {at[0]}, cell {at[1]}, but {term} is defined in {place}"
+            )
     return faults
 
 
@@ -210,14 +219,22 @@ def test_a_reader_meets_no_term_before_its_definition():
     assert not faults, "\n".join(["define (in **bold**) where a reader meets it first:", *faults])
 
 
-@pytest.mark.parametrize("term, lesson", [row[:2] for row in TERMS])
+@pytest.mark.parametrize("term, lesson", [("chord", "00"), ("curvature", "02"), ("bootstrapping", "03")])
 def test_a_definition_behind_a_use_is_found(term, lesson):
     cells = lessons()
-    where, number, _, _ = first_met(term, lesson, cells)
+    where, number, *_ = first_met(term, lesson, cells)
     place = next(i for i, cell in enumerate(cells) if cell[:2] == (where, number))
-    plural = f"Many {term[:-1]}ies." if term.endswith("y") else f"Many {term.upper()}s."
-    cells.insert(place, ("00", 99, plural))
-    assert any(
-        fault.startswith(f"{term}: used before it is defined, notebook 00, cell 99")
-        for fault in glossary_faults(cells)
-    )
+    cells.append(cells.pop(place))
+    faults = [fault for fault in glossary_faults(cells) if fault.startswith(f"{term}: ")]
+    assert len(faults) == 1 and re.search(r"used before .* notebook 0\d, cell \d+: \w+", faults[0])
+
+
+@pytest.mark.parametrize("use", ["Chords", "PAIRED ERRORS", "a jump\nmap", "| Euler steps |", "$\\hat x_0$"])
+def test_a_use_before_the_definition_is_found(use):
+    faults = glossary_faults([("00", 1, use), *lessons()])
+    assert faults and "notebook 00, cell 1" in faults[0]
+
+
+def test_what_is_no_use_is_none():
+    passing = "# Chords\n`jump map` sub-paths, unpaired errors, pathos, 2-RF+++"
+    assert not glossary_faults([("00", 1, re.sub(NO_PROSE, " ", passing)), *lessons()])
