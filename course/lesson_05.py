@@ -226,7 +226,7 @@ minibatches and noise. Write the set of names that are **level** with the first,
 - The first has the smallest mean.
 - Every rival is compared with the first by a two-sided *paired* t-test over the seeds
   (`stats.ttest_rel(a, b).pvalue`).
-- Holm's correction over the rivals, at 5 %; who is not told apart is level.
+- **Holm's correction** (exercise 05.4) over the rivals, at 5 %; who is not told apart is level.
 
 Try it on the table. Is the method with the next smallest mean level? And one whose mean is larger?""",
         starter=_TABLE + "return ...",
