@@ -3,19 +3,12 @@
 import sys
 from pathlib import Path
 
-import typer
-
+from traflow_lib.cli import application, run_command
 from traflow_lib.files import paths
 
 from . import LESSONS, build, coursework
 
-app = typer.Typer(
-    help="Exercises of the course.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+app = application("Exercises of the course.")
 
 
 def _chosen(lessons: list[str]) -> list[str]:
@@ -50,15 +43,8 @@ def pack(lesson: list[str] = [], folder: Path | None = None) -> None:
 
 
 def main() -> int:
-    """Run one command; what the user can mend is one line on stderr and exit status 2."""
-    try:
-        app(prog_name="python -m course")
-    except SystemExit as end:
-        return int(end.code or 0)
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    """The whole command line: see run_command."""
+    return run_command(app, "python -m course")
 
 
 if __name__ == "__main__":

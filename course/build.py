@@ -1,6 +1,5 @@
 """Writes exercises where people meet them: into lessons, solved, and as assignments (source of nbgrader)."""
 
-import re
 from pathlib import Path
 
 import nbformat
@@ -57,25 +56,16 @@ def section(lesson: str, solved: bool = False) -> list[dict]:
 def write_into(file: Path, lesson: str) -> None:
     """Put the lesson's exercises into its notebook before the references, in place of those there.
 
-    A list of exercises makes room for them, too. A lesson without exercises stays as it is. ValueError if the
-    notebook has no references.
+    A lesson without exercises stays as it is. ValueError if no cell begins with the references.
     """
     if not exercises(lesson):
         return
     notebook = nbformat.read(file, as_version=4)
     others = [cell for cell in notebook.cells if TAG not in cell.metadata.get("tags", [])]
-    heading = re.compile(r"^## (?:Exercises|References)$", re.MULTILINE)
-    places = [i for i, cell in enumerate(others) if re.search("^## References$", cell.source, re.MULTILINE)]
+    places = [i for i, cell in enumerate(others) if cell.source.startswith("## References\n")]
     if not places:
-        raise ValueError(f"{file} has no '## References', before which exercises belong")
-    summary, *_, references = heading.split(others[places[0]].source)
-    before, after = others[: places[0]], others[places[0] :]
-    if summary.strip():
-        after[0].source = summary.rstrip()
-        before.append(after.pop(0))
-        after.insert(0, new_markdown_cell(f"## References{references}", id="references"))
-        after[0].metadata.tags = []
-    notebook.cells = before + section(lesson) + after
+        raise ValueError(f"{file} has no '## References' cell, before which exercises belong")
+    notebook.cells = others[: places[0]] + section(lesson) + others[places[0] :]
     _count(notebook)
     nbformat.write(notebook, file)
 

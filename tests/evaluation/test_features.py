@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from traflow_lib.data import images
-from traflow_lib.evaluation import features
+from traflow_lib.evaluation import features, scores
+from traflow_lib.evaluation.feature_cache import Features
 from traflow_lib.evaluation.features import to_uint8
-from traflow_lib.evaluation.frechet import feature_distance
+from traflow_lib.evaluation.frechet import feature_distance, frechet_distance, mean_and_cov
 from traflow_lib.evaluation.random_network import RandomNetwork, random_network
 from traflow_lib.experiments import recipes
 from traflow_lib.experiments.experiment import Experiment
@@ -168,3 +169,13 @@ def test_the_command_takes_it_by_name_for_any_data_set():
     assert other.name == "random-cnn-seed3" and other(torch.zeros(2, 3, 32, 32))["features"].shape == (2, 240)
     with pytest.raises(ValueError, match="unknown extractor 'random:x'"):
         load("random:x", "digits")
+
+
+def test_moments_that_features_have_are_not_computed_again(monkeypatch):
+    first, second = (torch.randn(40, 3, generator=torch.Generator().manual_seed(k)) for k in (0, 1))
+    fake, real = (Features(x, *mean_and_cov(x), 1, {}, x, *mean_and_cov(x)) for x in (first, second))
+    right = frechet_distance(fake.mean, fake.cov, real.mean, real.cov)
+    monkeypatch.setattr(scores, "mean_and_cov", None)
+    toy = features.Extractor("toy", "numbers", "0" * 64, 1, lambda x: x)
+    found = scores.scores(fake, real, toy, ["fid", "sfid"])
+    assert list(found.values()) == [right, right]

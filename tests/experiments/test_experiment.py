@@ -134,6 +134,11 @@ def test_online_pairs_are_solved_at_every_step_and_never_kept(said):
     assert not [line for line in said if "solving" in line] and not list(paths.runs().glob("*pairs*"))
 
 
+def test_pairs_are_read_once_for_all_students():
+    experiment = smoke()
+    assert experiment.pairs() is experiment.pairs()
+
+
 def test_fewer_pairs_make_another_student():
     experiment, noise = (
         smoke(students={"few": {"objective": "traflow", "n_pairs": 4}, "all": {"objective": "traflow"}}),

@@ -82,7 +82,7 @@ def test_a_recipe_that_changes_makes_its_records_stale(change, monkeypatch):
     assert evidence.stale(of_today()) is None
     changed = recipes.merge(recipes.load(RECIPE, PROFILE), change)
     today = of_today()
-    monkeypatch.setattr(recipes, "load", lambda *names: changed)
+    monkeypatch.setattr(evidence, "_recipe", lambda *names: changed)
     evidence._today.cache_clear()
     assert evidence.stale(today) == "its recipe has changed"
     evidence._today.cache_clear()

@@ -25,24 +25,30 @@ COMMANDS: dict[str, Callable] = {
     "doctor": needs.doctor,
 }
 
-app = typer.Typer(
-    help="TraFlow-lab: trajectory distillation on pre-trained rectified flows.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-for name, command in COMMANDS.items():
-    app.command(name)(command)
+
+def application(about: str) -> typer.Typer:
+    """A command line without commands yet, which tells this of itself."""
+    look: dict = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "add_completion": False}
+    return typer.Typer(help=about, no_args_is_help=True, **look)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def run_command(app: typer.Typer, program: str, arguments: list[str] | None = None) -> int:
     """Run one command; what the user can mend is one line on stderr and exit status 2."""
     try:
-        app(arguments, prog_name="python -m traflow_lib")
+        app(arguments, prog_name=program)
     except SystemExit as end:
         return int(end.code or 0)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+app = application("TraFlow-lab: trajectory distillation on pre-trained rectified flows.")
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The whole command line: see run_command."""
+    return run_command(app, "python -m traflow_lib", arguments)

@@ -45,6 +45,7 @@ class Experiment:
         self.models = Networks(self.dataset, self.device, resume)
         self.precision = recipe.get("precision", "fp32")
         self.shape: tuple = (self.toy.dim,) if self.toy else images.shape(self.dataset)
+        self._pairs: dict[str, PairCache | OnlinePairs] = {}  # read once for all students
 
     @cached_property
     def images(self) -> images.Images:
@@ -140,12 +141,14 @@ class Experiment:
         of: (velocity, fingerprint) of another flow whose pairs are wanted, as for the k-th reflow.
         """
         own = self.pair_settings() | ({"of": of[1]} if of else {})
-        velocity = of[0] if of else self.teacher()
-        file = paths.runs() / f"{paths.in_a_name(self.dataset)}-pairs-{settings.identity(own)}.safetensors"
-        with exclusively(file.stem, f"teacher pairs of {self.dataset}"):
-            return pairs_of(
-                velocity, own, self.shape, self.device, self.classes, file=file, title=self.dataset
-            )
+        name = f"{paths.in_a_name(self.dataset)}-pairs-{settings.identity(own)}"
+        if name not in self._pairs:
+            velocity, file = of[0] if of else self.teacher(), paths.runs() / f"{name}.safetensors"
+            with exclusively(name, f"teacher pairs of {self.dataset}"):
+                self._pairs[name] = pairs_of(
+                    velocity, own, self.shape, self.device, self.classes, file=file, title=self.dataset
+                )
+        return self._pairs[name]
 
     def _trained_teacher(self) -> Model:
         def loss(train: TrainConfig):

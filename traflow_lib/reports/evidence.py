@@ -59,9 +59,14 @@ def _today(
     imported: the teacher that is a file, as JSON.
     """
     teacher = json.loads(imported) if imported else None
-    loaded = recipes.load(recipe, profile, "imported" if imported else None)
+    loaded = _recipe(recipe, profile, "imported" if imported else None)
     fingerprint = settings.identity(settings.measurement(loaded, dataset, method, list(seeds), teacher))
     return fingerprint, loaded["evaluate"].get("nfe", []) + [1] * bool(loaded.get("sweep"))
+
+
+@cache
+def _recipe(recipe: str, profile: str, teacher: str | None) -> dict:
+    return recipes.load(recipe, profile, teacher)
 
 
 def _counting(folder: Path, recipe: str | None, profile: str | None) -> list[dict]:
