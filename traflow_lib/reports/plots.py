@@ -11,6 +11,7 @@ import seaborn as sns
 import torch
 import yaml
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from ..files import paths
@@ -173,22 +174,27 @@ def contest(factors: dict[str, dict[int, float]], named: list[str], axis: plt.Ax
     axis.minorticks_off()
 
 
-def consistency_against_straightness(rows: list[dict], axis: plt.Axes) -> None:
-    """One point a method: how crooked its trajectories are against how much two calls disagree with one.
-
-    rows: of one data set; both metrics belong to the student, so its record of any number of calls will do.
-    """
-    jumps = [row for row in rows if row["sampler"] == "jumps"]
-    for (method,), found in tables.grouped(jumps, "method").items():
-        both = {row["metric"]: row for row in found}
-        if "straightness" not in both:  # of a network for each number of calls
-            continue
-        x, y = both["straightness"], both["self_consistency"]
-        place = x["value"], y["value"]
-        axis.errorbar(*place, y["spread"], x["spread"], color=colour(method), marker="o", capsize=2)
-        axis.annotate(method, place, xytext=(4, 3), textcoords="offset points", fontsize=7)
-    axis.set(xscale="log", yscale="log")
-    axis.set(xlabel="straightness (0: straight, even motion)", ylabel="self-consistency error")
+def scattered(
+    places: dict[str, tuple[float, float]], named: list[str], axis: plt.Axes, xlabel: str, ylabel: str
+) -> None:
+    """One point a method on logarithmic axes, its name beside it; the named in colour, all others in grey."""
+    for method, (x, y) in places.items():
+        axis.plot(x, y, "o", color=colour(method) if method in named else "#bbbbbb")
+    axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    for scale in (axis.xaxis, axis.yaxis):
+        scale.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+        scale.set_major_formatter("{x:g}")
+        scale.set_minor_formatter("{x:g}")
+    taken: list[tuple[float, float]] = []  # where names stand, in points of the page: none upon another
+    for method, place in sorted(places.items(), key=lambda item: item[1][1]):
+        x, y = axis.transData.transform(place) * 72 / axis.figure.dpi
+        height = y
+        while any(abs(x - other) < 80 and abs(height - used) < 9 for other, used in taken):
+            height += 1
+        taken.append((x, height))
+        look = {"color": colour(method), "weight": "bold"} if method in named else {"color": "#777777"}
+        shift = {"xytext": (6, height - y - 3), "textcoords": "offset points", "fontsize": 8}
+        axis.annotate(method, place, **shift, **look)
 
 
 def heat_map(cells: dict[tuple, float], axis: plt.Axes, xlabel: str, ylabel: str, label: str) -> None:
