@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 from test_distill import Theirs, pictures
+from typer.main import get_command
 
 import traflow_lib
-from traflow_lib import ImageFolder, objectives
+from traflow_lib import ImageFolder, cli, objectives
 from traflow_lib.evaluation import records
 from traflow_lib.experiments import bench, recipes
 from traflow_lib.experiments.experiment import Experiment
@@ -132,6 +133,110 @@ def test_the_first_screen_fits():
         lines[:30]
     )
     assert len(README.encode()) < 8_192
+
+
+PAGES = {
+    name: (paths.root() / name).read_text(encoding="utf-8")
+    for name in ["README.md", "CONTRIBUTING.md", "data/README.md", "course/plan.md"]
+    + [f"docs/{file.name}" for file in sorted((paths.root() / "docs").glob("*.md"))]
+}
+LINKS = r"\]\((?!https?:)([^)\s]*)\)|^\[[^\]]+\]: (?!https?:)(\S+)$"  # [text](place), [text]: place
+
+
+def commands(text):
+    """The lines of a page's fences, without remarks, and what stands in backticks elsewhere."""
+    fences = "".join(re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
+    spans = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return [line.split(" #")[0] for line in fences.splitlines()] + [" ".join(one.split()) for one in spans]
+
+
+def anchors(text):
+    """The names that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_leads_somewhere(page):
+    text = re.sub(r"`[^`\n]*`", "", PAGES[page])
+    for place in map("".join, re.findall(LINKS, text, re.MULTILINE)):
+        file, _, anchor = place.partition("#")
+        target = (paths.root() / page).parent / file if file else paths.root() / page
+        assert target.exists(), place
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), place
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_a_page_exists_with_its_options(page):
+    known = get_command(cli.app).commands
+    makefile = (paths.root() / "Makefile").read_text(encoding="utf-8")
+    for line in commands(PAGES[page]):
+        for name in re.findall(r"-m traflow_lib ([a-z][\w-]*)", line):
+            assert name in known, line
+            options = {flag for option in known[name].params for flag in option.opts}
+            assert set(re.findall(r"(?<=\s)--[a-z-]+", line.partition(f"lib {name}")[2])) <= options, line
+        for target in re.findall(r"^make ([a-z-]+)", line):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), line
+
+
+FAQ = PAGES["docs/faq.md"]
+# number of the page -> file of records, method, sampler, calls, and the metric or field
+QUOTED = {
+    "631": "hour/06_digits traflow jumps 1 seconds",
+    "22.8": "images/fashion_mnist traflow jumps 1 seconds",
+    "0.00208": "hour/06_digits traflow jumps 1 fd-digits-cnn",
+    "0.00182": "hour/06_digits traflow jumps 2 fd-digits-cnn",
+    "0.00176": "hour/06_digits traflow jumps 4 fd-digits-cnn",
+    "0.0357": "images/fashion_mnist traflow jumps 1 fd-fashion_mnist-cnn-uint8",
+    "0.0171": "images/fashion_mnist traflow jumps 2 fd-fashion_mnist-cnn-uint8",
+    "0.00899": "images/fashion_mnist traflow jumps 4 fd-fashion_mnist-cnn-uint8",
+    "0.0211": "images/fashion_mnist teacher heun 24 fd-fashion_mnist-cnn-uint8",
+    "0.111": "hour/06_digits distill jumps 1 paired_rmse",
+    "0.230": "hour/06_digits distill jumps 2 paired_rmse",
+    "0.278": "hour/06_digits distill jumps 4 paired_rmse",
+    "0.102": "hour/06_digits traflow jumps 2 paired_rmse",
+    "0.106": "hour/06_digits traflow jumps 4 paired_rmse",
+    "91.1": "hour/fashion_mnist distill jumps 1 seconds",
+    "97.7": "hour/fashion_mnist traflow jumps 1 seconds",
+    "177": "hour/fashion_mnist traflow_anchored jumps 1 seconds",
+    "275": "hour/fashion_mnist traflow_v1 jumps 1 seconds",
+    "19.8": "gpu/gpu-check traflow training 0 peak_memory_gib",
+    "41.8": "gpu/gpu-check traflow_v4 training 0 peak_memory_gib",
+    "4200": "gpu/gpu-check one-call-in-bf16 jumps 1 images_per_second",
+    "3598": "gpu/gpu-check one-call-in-fp32 jumps 1 images_per_second",
+    "0.0154": "gpu/gpu-check one-call-in-bf16 jumps 1 relative_error",
+    "0.00107": "gpu/gpu-check one-call-in-fp32 jumps 1 relative_error",
+    "0.00505": "laptop/06_digits teacher dopri5 62 fd-digits-cnn",
+    "0.00141": "hour/06_digits teacher dopri5 62 fd-digits-cnn",
+    "0.00318": "hour/evaluate-digits-cnn-native-all-10000 traflow-3000-steps jumps 1 fd-digits-cnn-uint8",
+    "899": "hour/06_digits real-data halves 0 n_generated",
+    "898": "hour/06_digits real-data halves 0 n_reference",
+    "0.00549": "hour/06_digits real-data halves 0 fd-digits-cnn",
+}
+
+
+@pytest.mark.parametrize("shown", QUOTED)
+def test_every_number_of_the_questions_page_is_that_of_its_record(shown):
+    file, method, sampler, calls, what = QUOTED[shown].split()
+    data = ("cifar10",) if file.startswith("gpu/") else ("digits", "fashion_mnist")
+    (record,) = (
+        record
+        for record in records.read(paths.committed("records", f"{file}.jsonl"))
+        if (record.method.replace(" ", "-"), record.sampler, record.nfe) == (method, sampler, int(calls))
+        and record.dataset in data
+    )
+    values = record.metrics.get(what) or [
+        record.training["seconds"] if what == "seconds" else getattr(record, what)
+    ]
+    assert f"`{file}`" in FAQ and re.search(rf"(?<![\w.,]){re.escape(shown)}(?![\w]|\.\d)", FAQ)
+    decimals = len(shown.partition(".")[2])
+    assert abs(float(shown) - sum(values) / len(values)) <= 0.51 * 10**-decimals
+
+
+def test_the_questions_page_has_no_number_without_a_record():
+    settings = {"0.999", "0.9999"}
+    found = set(re.findall(r"(?<![\w.])\d+\.\d+(?!\.?\d)", FAQ))
+    assert found - settings <= set(QUOTED) and len(FAQ.splitlines()) <= 150
 
 
 GLOSSARY = (paths.root() / "docs" / "glossary.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from checkpoint_files import RunsCode, fill, rectified_flow_content
-from test_ddpmpp_reference import Reference
+from test_nets import Reference
 
 from traflow_lib import nets
 from traflow_lib.nets.ddpmpp import DDPMpp
