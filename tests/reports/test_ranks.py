@@ -103,3 +103,29 @@ def test_a_method_is_represented_by_its_best_sampler():
 def test_a_ranking_of_single_seeds_is_refused():
     with pytest.raises(ValueError, match="several seeds"):
         ranks.ranking([measured("a", [1.0]), measured("b", [2.0])], "rmse", 1)
+
+
+def test_over_problems_factors_are_geometric_means_and_who_misses_a_problem_is_left_out():
+    one, two = np.array([-0.1, 0.1, 0.0]), np.array([0.1, -0.1, 0.05])
+    rows = [
+        measured("a", 1 + one) | {"dataset": "x"},
+        measured("b", 4 + two) | {"dataset": "x"},
+        measured("a", 3 + one) | {"dataset": "y"},
+        measured("b", 3 + two * 0.9) | {"dataset": "y"},
+        measured("only here", 0.5 + one) | {"dataset": "y"},
+    ]
+    found = ranks.over_problems(rows, "rmse")
+    assert list(found) == ["a", "b"] and found["a"][1][1] == 1 and found["b"][1][1] == 0
+    lowest, means = (1, 0.5), {row["method"] + row["dataset"]: row["value"] for row in rows}
+    for name in "ab":
+        factor = (means[f"{name}x"] / lowest[0] * means[f"{name}y"] / lowest[1]) ** 0.5
+        assert found[name][1][0] == pytest.approx(factor)
+
+
+def test_a_summary_names_the_factor_and_how_often_it_is_level():
+    noise = np.array([-0.1, 0.1, 0.0])
+    rows = [measured("a@time", 1 + noise), measured("b@time", 2 + noise[::-1])]
+    rows.append(measured("b@time", noise + 1, nfe=2))
+    header, lines = ranks.summary([row | {"dataset": "x"} for row in rows], "rmse")
+    assert header == ["method", "1 call", "2 calls"]
+    assert sorted(lines) == [["a", "1.00 (1)", "not run"], ["b", "2.00 (0)", "1.00 (1)"]]

@@ -136,6 +136,14 @@ def test_a_marked_table_is_filled_from_records_and_says_so_where_there_are_none(
     )
 
 
+def test_a_table_over_all_problems_has_equal_steps_and_equal_time_apart(clone):
+    records.save(of_today(), clone / "results/records")
+    mark = "<!-- table: 04_traflow_2d laptop {} paired_rmse -->\n"
+    shown = store.with_tables(mark.format("over_all")).splitlines()
+    assert shown[1:] == ["| method | 1 call |", "| --- | --- |", "| traflow | 1.00 (1) |"]
+    assert "| not run |" in store.with_tables(mark.format("over_all_in_time"))
+
+
 def test_every_figure_and_table_that_readme_and_docs_link_is_committed_and_no_other():
     committed = {
         file.relative_to(paths.root()).as_posix()

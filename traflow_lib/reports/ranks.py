@@ -7,7 +7,7 @@ by the two-sided paired t-test of their differences. Where one is compared with 
 
 from statistics import geometric_mean
 
-from .tables import calls_of, grouped
+from .tables import NOT_RUN, calls_of, calls_title, grouped
 
 CHANCE = 0.05  # of telling apart what is equal
 
@@ -92,3 +92,16 @@ def over_problems(measured: list[dict], metric: str) -> dict[str, dict[int, tupl
                 factor = geometric_mean(value for value, _ in cells)
                 found.setdefault(name, {})[nfe] = factor, sum(level for _, level in cells)
     return dict(sorted(found.items(), key=lambda item: geometric_mean(f for f, _ in item[1].values())))
+
+
+def summary(measured: list[dict], metric: str) -> tuple[list[str], list[list[str]]]:
+    """over_problems as a table, header and lines: the factor and, in brackets, the number of data sets."""
+    found, calls = over_problems(measured, metric), calls_of(measured)
+    lines = [
+        [
+            name.partition("@")[0],
+            *(f"{at[nfe][0]:.2f} ({at[nfe][1]})" if nfe in at else NOT_RUN for nfe in calls),
+        ]
+        for name, at in found.items()
+    ]
+    return ["method", *map(calls_title, calls)], lines

@@ -10,7 +10,7 @@ from ..evaluation import records
 from ..experiments import recipes
 from ..files import paths
 from ..files.log import log
-from . import cost_tables, evidence, gpu_page, notebooks, own_tables, paper_tables, rendering, tables
+from . import cost_tables, evidence, gpu_page, notebooks, own_tables, paper_tables, ranks, rendering, tables
 
 # a table in README or docs: the comment says of which records, the lines below it are written by store
 MARKED = re.compile(r"(<!-- table: (\w+) (\w+) (\w+) ([\w-]+)(?:; ([\w ]+))? -->\n)((?:\|.*\n)*)")
@@ -70,20 +70,25 @@ def _trials() -> list[Path]:
 def with_tables(text: str) -> str:
     """A text with every marked table as the committed records have it.
 
-    A mark names recipe, profile, data set, metric and some methods, or none for all.
+    A mark names recipe, profile, data set, metric and some methods, or none for all. Instead of a data set it
+    may say over_all, or over_all_in_time of the students trained for equal time (ranks.summary).
     """
 
     def table(found: re.Match) -> str:
         mark, recipe, profile, dataset, metric, methods, _ = found.groups()
+        over_all, in_time = dataset.startswith("over_all"), dataset == "over_all_in_time"
         rows = [
             row
             for row in evidence.reference(recipe, profile)
-            if (row["dataset"], row["metric"]) == (dataset, metric)
+            if row["metric"] == metric
+            and (over_all or row["dataset"] == dataset)
             and row["sampler"] != "training"
-            and not row["method"].endswith(recipes.EQUAL_TIME)
+            and row["method"].endswith(recipes.EQUAL_TIME) == in_time
             and (not methods or row["method"] in methods.split())
         ]
-        return mark + tables.markdown(*tables.pivot(rows, metric) if rows else ([metric], [[tables.NOT_RUN]]))
+        if not rows:
+            return mark + tables.markdown([metric], [[tables.NOT_RUN]])
+        return mark + tables.markdown(*(ranks.summary if over_all else tables.pivot)(rows, metric))
 
     return MARKED.sub(table, text)
 
