@@ -106,7 +106,7 @@ def test_a_ranking_of_single_seeds_is_refused():
 
 
 def test_over_problems_factors_are_geometric_means_and_who_misses_a_problem_is_left_out():
-    one, two = np.array([-0.1, 0.1, 0.0]), np.array([0.1, -0.1, 0.05])
+    one, two = np.array([-0.1, 0.1, 0.0]), np.array([0.1, -0.12, 0.05])
     rows = [
         measured("a", 1 + one) | {"dataset": "x"},
         measured("b", 4 + two) | {"dataset": "x"},
