@@ -138,7 +138,6 @@ def test_unknown_methods_are_named():
         search.run(experiment(), ["nope"])
 
 
-NEW = {"meanflow"}  # methods that the contest trains with the settings of this search, not of an earlier one
 COMMITTED = sorted(
     {line["method"] for file in paths.committed("trials").glob("*.jsonl") for line in lines(file)}
 )
@@ -151,5 +150,4 @@ def test_what_the_bench_chose_is_the_winner_of_the_committed_search_and_brackete
     block = contest.recipe["search"]
     assert search.proposed(contest.recipe, method, trials) is None
     assert len(trials) >= block["trials"] + block["finalists"] * (len(contest.recipe["seeds"]) - 1)
-    if method in NEW:
-        assert recipes.load("bench_2d", "hour")["chosen"][method] == search.winner(contest.recipe, trials)
+    assert recipes.load("bench_2d", "hour")["chosen"][method] == search.winner(contest.recipe, trials)
