@@ -82,6 +82,27 @@ def test_repeated_measurement_replaces_the_old_one(tmp_path):
     assert [row["value"] for row in records.load(tmp_path)] == [2.0]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0)])
+def test_more_seeds_take_the_place_of_fewer_and_nothing_else(tmp_path, order):
+    """A contest that goes on from three seeds to five must not count the three twice."""
+    new = [
+        record(),
+        record(seeds=[0, 1, 2, 3, 4], metrics={"paired_rmse": [1.0] * 5}),
+        record(seeds=[7], metrics={"paired_rmse": [3.0]}),
+        record(nfe=2),
+    ]
+    for number in order:
+        records.save(new[number], tmp_path)
+    found = {(row["nfe"], tuple(row["seeds"])) for row in records.load(tmp_path)}
+    assert found == {(1, (0, 1, 2, 3, 4)), (1, (7,)), (2, (0, 1, 2))}
+
+
+def test_no_committed_question_has_two_answers():
+    for file in committed():
+        questions = [one.question for one in records.read(file)]
+        assert len(questions) == len(set(questions)), file
+
+
 def test_records_go_to_the_results_of_this_run():
     assert records.save(record()).is_relative_to(paths.results()) and not paths.results().is_relative_to(
         paths.root()

@@ -83,11 +83,16 @@ class Record:
         return file_of(self.profile, self.recipe)
 
     @property
-    def key(self) -> str:
-        """Its name in that file; a repeated measurement has the same and replaces the old one."""
+    def question(self) -> str:
+        """What was measured, whatever the seeds."""
         # an adaptive solver's calls are a result, not part of the question
         sampler = self.sampler if self.sampler in UNGRIDDED else f"{self.sampler}-{self.nfe}"
-        return " ".join([self.dataset, self.method, sampler, "seeds", *map(str, self.seeds)])
+        return f"{self.dataset} {self.method} {sampler}"
+
+    @property
+    def key(self) -> str:
+        """Its name in that file; a repeated measurement has the same and replaces the old one."""
+        return " ".join([self.question, "seeds", *map(str, self.seeds)])
 
 
 @cache
@@ -132,19 +137,32 @@ def beside_others(record: Record) -> Record:
 
 
 def write(new: list[Record], folder: Path) -> Path:
-    """Put records of one recipe and profile into their file, each in place of one with its key.
+    """Put records of one recipe and profile into their file, and return it.
 
-    Returns the file.
+    Each takes the place of one with its key, and of those that have some of its seeds only.
     """
     file = folder / new[0].file
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
         known = {record.key: record for record in read(file)} if file.exists() else {}
         known |= {record.key: record for record in new}
+        known = _most_seeds(known)
         part = file.with_suffix(".part")
         part.write_text("".join(_line(known[key]) + "\n" for key in sorted(known)), encoding="utf-8")
         part.replace(file)
     return file
+
+
+def _most_seeds(known: dict[str, Record]) -> dict[str, Record]:
+    """Records but those whose question another answers by more seeds, theirs among them."""
+    answers: dict[str, list[set[int]]] = {}
+    for record in known.values():
+        answers.setdefault(record.question, []).append(set(record.seeds))
+    return {
+        key: record
+        for key, record in known.items()
+        if not any(set(record.seeds) < seeds for seeds in answers[record.question])
+    }
 
 
 def _line(record: Record) -> str:
