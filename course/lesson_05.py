@@ -123,7 +123,7 @@ EXERCISES = [
         title="Found by chance",
         text="""Say no variant of a table differs from the reference, and a rule still tells two equal
 methods apart with probability `rate`. Write what `n` comparisons bring, as if they were independent:
-how many are expected to seem to differ, and how probable it is that *at least one* does. (What do 37
+how many are expected to seem to differ, and how probable it is that *at least one* does. (What do 42
 variants bring, at a rate of 0.05?)""",
         starter=_CHANCE,
         answer="chance",
