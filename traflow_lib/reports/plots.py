@@ -150,6 +150,7 @@ def contest(factors: dict[str, dict[int, float]], named: list[str], axis: plt.Ax
 
     factors: {method: {calls: error over the lowest at these calls}}; 1 is the best, more is worse.
     """
+    look: dict[str, Any]
     for method, at in factors.items():
         look = (
             {"color": colour(method), "linewidth": 2, "zorder": 3}
@@ -162,8 +163,8 @@ def contest(factors: dict[str, dict[int, float]], named: list[str], axis: plt.Ax
     for method in sorted(named, key=lambda name: list(factors[name].values())[-1]):
         calls, value = list(factors[method].items())[-1]
         below = max(value, below * 1.13)  # names of lines that end together stand above each other
-        place = {"xytext": (calls * 1.08, below), "va": "center", "color": colour(method), "fontsize": 9}
-        axis.annotate(method, (calls, value), **place)
+        look = {"xytext": (calls * 1.08, below), "va": "center", "color": colour(method), "fontsize": 9}
+        axis.annotate(method, (calls, value), **look)
     ticks = sorted({calls for at in factors.values() for calls in at})
     axis.set(
         xscale="log", yscale="log", xlabel="network calls a sample", ylabel=label, xlim=(0.9, last * 2.2)
@@ -192,9 +193,9 @@ def scattered(
         while any(abs(x - other) < 80 and abs(height - used) < 9 for other, used in taken):
             height += 1
         taken.append((x, height))
-        look = {"color": colour(method), "weight": "bold"} if method in named else {"color": "#777777"}
-        shift = {"xytext": (6, height - y - 3), "textcoords": "offset points", "fontsize": 8}
-        axis.annotate(method, place, **shift, **look)
+        look: dict[str, Any] = {"xytext": (6, height - y - 3), "textcoords": "offset points", "fontsize": 8}
+        look |= {"color": colour(method), "weight": "bold"} if method in named else {"color": "#777777"}
+        axis.annotate(method, place, **look)
 
 
 def heat_map(cells: dict[tuple, float], axis: plt.Axes, xlabel: str, ylabel: str, label: str) -> None:
