@@ -345,13 +345,7 @@ def test_what_is_no_use_is_none():
     assert not glossary_faults([("00", 1, re.sub(NO_PROSE, " ", passing)), *lessons()])
 
 
-# their cells and first lines are being rewritten elsewhere: take one out as soon as it keeps the rules
-STILL_OTHERWISE = {"04_traflow_2d", "05_ablations", "12_paper_tables"}
-IN_FORM = [
-    file
-    for file in sorted((paths.root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    if file.stem not in STILL_OTHERWISE
-]
+NOTEBOOKS = sorted((paths.root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 HEADER = r"""# {number} · [^\n]+
 
 \*\*Question\.\*\* [^#*]+\?
@@ -370,14 +364,14 @@ def written_cells(file):
     return [cell for cell in cells if "exercise" not in cell["metadata"].get("tags", [])]
 
 
-@pytest.mark.parametrize("file", IN_FORM, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 def test_a_notebook_opens_with_question_aims_needs_level_and_time(file):
     first = "".join(written_cells(file)[0]["source"])
     assert re.match(HEADER.format(number=file.name[:2]), first, re.DOTALL), first
     assert len(first.splitlines()) <= 16
 
 
-@pytest.mark.parametrize("file", IN_FORM, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 def test_no_code_cell_is_longer_than_a_screen(file):
     for cell in written_cells(file):
         lines = "".join(cell["source"]).splitlines()
@@ -386,7 +380,7 @@ def test_no_code_cell_is_longer_than_a_screen(file):
         assert all(len(line) <= 110 or line.startswith("|") for line in lines), cell["id"]
 
 
-@pytest.mark.parametrize("file", IN_FORM, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 def test_what_a_reader_is_to_predict_is_answered(file):
     said = "\n".join("".join(cell["source"]) for cell in written_cells(file))
     turns = re.findall(r"^\*\*(Predict|Answer):\*\*", said, re.MULTILINE)

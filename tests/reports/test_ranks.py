@@ -126,6 +126,6 @@ def test_a_summary_names_the_factor_and_how_often_it_is_level():
     noise = np.array([-0.1, 0.1, 0.0])
     rows = [measured("a@time", 1 + noise), measured("b@time", 2 + noise[::-1])]
     rows.append(measured("b@time", noise + 1, nfe=2))
-    header, lines = ranks.summary([row | {"dataset": "x"} for row in rows], "rmse")
+    header, lines = ranks.summary(ranks.over_problems([row | {"dataset": "x"} for row in rows], "rmse"))
     assert header == ["method", "1 call", "2 calls"]
     assert sorted(lines) == [["a", "1.00 (1)", "not run"], ["b", "2.00 (0)", "1.00 (1)"]]

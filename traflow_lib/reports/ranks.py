@@ -94,9 +94,9 @@ def over_problems(measured: list[dict], metric: str) -> dict[str, dict[int, tupl
     return dict(sorted(found.items(), key=lambda item: geometric_mean(f for f, _ in item[1].values())))
 
 
-def summary(measured: list[dict], metric: str) -> tuple[list[str], list[list[str]]]:
-    """over_problems as a table, header and lines: the factor and, in brackets, the number of data sets."""
-    found, calls = over_problems(measured, metric), calls_of(measured)
+def summary(found: dict[str, dict[int, tuple[float, int]]]) -> tuple[list[str], list[list[str]]]:
+    """What over_problems found as a table, header and lines: the factor and, in brackets, the data sets."""
+    calls = sorted({nfe for at in found.values() for nfe in at})
     lines = [
         [
             name.partition("@")[0],

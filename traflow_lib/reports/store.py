@@ -88,7 +88,9 @@ def with_tables(text: str) -> str:
         ]
         if not rows:
             return mark + tables.markdown([metric], [[tables.NOT_RUN]])
-        return mark + tables.markdown(*(ranks.summary if over_all else tables.pivot)(rows, metric))
+        if over_all:
+            return mark + tables.markdown(*ranks.summary(ranks.over_problems(rows, metric)))
+        return mark + tables.markdown(*tables.pivot(rows, metric))
 
     return MARKED.sub(table, text)
 
