@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .flow import chord
 from .jump import JumpMap
-from .randomness import Draws
+from .randomness import Draws, to_device
 
 STATES = ("chord", "path", "data")
 # Laws of the times s < t of a jump. "two": two sorted uniforms (flow maps); t - s has density 2 (1 - x).
@@ -59,7 +59,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The batch on another device."""
-        return replace(self, **{name: it.to(device) for name, it in self._tensors().items()})
+        return replace(self, **{name: to_device(it, device) for name, it in self._tensors().items()})
 
     def _tensors(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}

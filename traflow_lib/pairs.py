@@ -21,7 +21,7 @@ from .files.log import log
 from .files.parts import in_parts
 from .files.tensors import save_tensors
 from .jump import JumpMap
-from .randomness import Draws
+from .randomness import Draws, to_device
 from .solvers import solve
 
 
@@ -81,7 +81,7 @@ class PairCache:
         draws = draws or Draws()
         index = draws.integers(0, len(self), n) if label is None else self._of_class(label, draws)
         label = None if self.label is None else self.label[index]
-        index = index.to(self.x1.device)
+        index = to_device(index, self.x1.device)
         states = self.path[index].float() if path and self.path is not None else None
         return Batch(self.x1[index], self.x0[index], states, label=label, draws=draws)
 
@@ -152,10 +152,10 @@ class OnlinePairs:
     ) -> Batch:
         """n fresh pairs, of the classes `label` [n] if given, else of random ones where there are classes."""
         draws = draws or Draws()
-        noise = draws.normal(n, self.shape).to(self.device)
+        noise = to_device(draws.normal(n, self.shape), self.device)
         if label is None and self.classes:
             label = draws.integers(0, self.classes, n)
-        label = None if label is None else label.to(self.device)
+        label = None if label is None else to_device(label, self.device)
         solution = solve(labelled(self.teacher, label), noise, keep_path=path, **self.solver)
         states = None if solution.path is None else solution.path.flip(0).transpose(0, 1)
         return Batch(noise, solution.x, states, label=label, draws=draws)

@@ -6,6 +6,18 @@ import torch
 from torch import Generator, Tensor
 
 
+def to_device(x: Tensor, device: torch.device | str) -> Tensor:
+    """x there; a copy to a GPU goes by pinned memory, so that the host queues more work meanwhile."""
+    if torch.device(device).type == "cuda" and x.device.type == "cpu":
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
+
+
+def to_like(x: Tensor, like: Tensor) -> Tensor:
+    """x in the dtype and on the device of `like`."""
+    return to_device(x, like.device).to(like.dtype)
+
+
 class Draws:
     """One part's share of every draw; nothing else (dropout, say) takes numbers from the generator.
 
@@ -43,7 +55,7 @@ class Draws:
         """Standard normal [n, *shape], in the dtype and on the device of `like`."""
         dtype = torch.float32 if like is None else like.dtype
         noise = self.take(lambda n, generator: torch.randn(n, *shape, dtype=dtype, generator=generator), n)
-        return noise if like is None else noise.to(like.device)
+        return noise if like is None else to_device(noise, like.device)
 
     def normal_like(self, x: Tensor) -> Tensor:
         """Standard normal in the shape, in the dtype and on the device of x [B, ...]."""

@@ -21,7 +21,7 @@ from ..jump import JumpMap
 from ..nets.cnn import Classifier
 from ..objectives.base import LossTerms
 from ..pairs import OnlinePairs, PairCache, pairs_of
-from ..randomness import Draws
+from ..randomness import Draws, to_device, to_like
 from ..solvers import solve
 from ..teachers import VelocityField
 from ..training.config import TrainConfig
@@ -155,8 +155,8 @@ class Experiment:
             def loss_fn(net, target, progress, draws: Draws) -> LossTerms:
                 n = draws.local(train.batch)
                 x0, label = self.draw(n, draws)
-                x0, label = x0.to(self.device), None if label is None else label.to(self.device)
-                noise, t = draws.normal_like(x0), draws.uniform(n).to(x0)
+                x0, label = (None if one is None else to_device(one, self.device) for one in (x0, label))
+                noise, t = draws.normal_like(x0), to_like(draws.uniform(n), x0)
                 return LossTerms(velocity_loss(labelled(net, label), x0, noise, t), {})
 
             return loss_fn

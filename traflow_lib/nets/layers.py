@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,10 +30,24 @@ def linear(features_in: int, features_out: int) -> nn.Linear:
     return layer
 
 
-def group_norm(channels: int, eps: float = 1e-6) -> nn.GroupNorm:
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation that stays in the precision of its input, statistics in float32.
+
+    Under autocast torch widens the input to float32 and what follows narrows it again, which makes a training
+    step in bf16 half as long again.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, ...] -> the same."""
+        with torch.autocast(x.device.type, enabled=False):
+            weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+            return F.group_norm(x, self.num_groups, weight, bias, self.eps)
+
+
+def group_norm(channels: int, eps: float = 1e-6) -> GroupNorm:
     """min(C / 4, 32) groups, or the next smaller number that divides an unusual channel count."""
     groups = next(g for g in range(max(1, min(channels // 4, 32)), 0, -1) if channels % g == 0)
-    return nn.GroupNorm(groups, channels, eps=eps)
+    return GroupNorm(groups, channels, eps=eps)
 
 
 def resized(x: Tensor, how: str | None) -> Tensor:

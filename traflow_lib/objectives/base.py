@@ -11,6 +11,7 @@ from ..batch import LAWS, STATES, Batch, rows, sample_times
 from ..files.processes import mean_over_processes
 from ..flow import expand
 from ..jump import JumpMap
+from ..randomness import to_like
 from ..solvers import CALLS_PER_STEP, solve
 
 DISTANCES = ("l2", "pseudo_huber", "cauchy", "lpips")
@@ -18,20 +19,23 @@ DISTANCES = ("l2", "pseudo_huber", "cauchy", "lpips")
 
 @dataclass
 class LossTerms:
-    """total: scalar to differentiate; parts: unweighted terms and the weights used by name, for the log."""
+    """total: scalar to differentiate; parts: unweighted terms and the weights used by name, for the log.
+
+    Terms are scalars that stay on their device: reading one makes the host wait for it.
+    """
 
     total: Tensor
-    parts: dict[str, float]
+    parts: dict[str, Tensor | float]
 
     @classmethod
     def single(cls, name: str, loss: Tensor) -> "LossTerms":
         """The terms of an objective that has only one."""
-        return cls(loss, {name: loss.item()})
+        return cls(loss, {name: loss.detach()})
 
     @classmethod
-    def weighted(cls, losses: dict[str, Tensor], weights: dict[str, float]) -> "LossTerms":
-        """The sum of several terms with their weights."""
-        parts = {name: loss.item() for name, loss in losses.items()}
+    def weighted(cls, losses: dict[str, Tensor], weights: dict) -> "LossTerms":
+        """The sum of several terms with their weights, numbers or scalars on the device."""
+        parts: dict[str, Tensor | float] = {name: loss.detach() for name, loss in losses.items()}
         parts |= {f"weight_{name}": weight for name, weight in weights.items()}
         return cls(sum((weights[name] * loss for name, loss in losses.items()), torch.zeros(())), parts)
 
@@ -129,7 +133,7 @@ class OnStates(Objective):
         """The batch on its states, and times s < u < t [B] at which it has them (batch.sample_times)."""
         line = self.line(batch)
         times = sample_times(len(line.x1), self.ends, line.intervals, law, batch.draws)
-        s, u, t = (time.to(line.x1) for time in times)
+        s, u, t = (to_like(time, line.x1) for time in times)
         return line, s, u, t
 
     def on_noise_levels(self, batch: Batch, mean: float, deviation: float) -> tuple[Batch, Tensor]:
@@ -139,7 +143,7 @@ class OnStates(Objective):
         """
         line = self.line(batch)
         t = torch.sigmoid(mean + deviation * batch.draws.normal(len(batch.x1), ()))
-        return line, self.to_ends(t, batch, line).to(batch.x1)
+        return line, to_like(self.to_ends(t, batch, line), batch.x1)
 
 
 def distance(
@@ -228,7 +232,7 @@ def earlier_state(line: Batch, teacher, t: Tensor, u: Tensor, solver: str, n: in
 
 def gradient_norm_weights(
     losses: dict[str, Tensor], reference: str, parameter: nn.Parameter, clip: tuple[float, float] | None
-) -> dict[str, float]:
+) -> dict[str, Tensor]:
     """Weights that give every term the reference term's gradient norm at one layer (CTM), clipped if asked.
 
     The norms are those of the batch over all processes; a batch that is accumulated has weights for each of
@@ -237,8 +241,8 @@ def gradient_norm_weights(
     norms = {}
     for name, loss in losses.items():
         gradient = torch.autograd.grad(loss, parameter, retain_graph=True)[0]
-        norms[name] = mean_over_processes(gradient).norm().item()
-    weights = {name: norms[reference] / max(norm, 1e-8) for name, norm in norms.items()}
+        norms[name] = mean_over_processes(gradient).norm()
+    weights = {name: norms[reference] / norm.clamp(min=1e-8) for name, norm in norms.items()}
     if clip:
-        weights = {name: min(max(weight, clip[0]), clip[1]) for name, weight in weights.items()}
-    return weights | {reference: 1.0}
+        weights = {name: weight.clamp(*clip) for name, weight in weights.items()}
+    return weights | {reference: torch.ones_like(norms[reference])}

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import torch
 
+from ..randomness import to_like
 from .base import LossTerms, OnStates, distance, earlier_state
 from .registry import register
 
@@ -60,7 +61,7 @@ class Consistency(OnStates):
         line, draws, b = self.line(batch), batch.draws, len(batch.x1)
         n = line.intervals or self.intervals(batch.progress)  # a stored path is its own grid
         index = draws.integers(1, n + 1, b)
-        index = torch.where(draws.uniform(b) < self.ends, n, index).to(batch.x1)
+        index = to_like(torch.where(draws.uniform(b) < self.ends, n, index), batch.x1)
         t, u, zero = index / n, (index - 1) / n, 0 * index
         with torch.no_grad():
             x_u = line.at(u) if self.solver == "none" else earlier_state(line, teacher, t, u, self.solver, n)

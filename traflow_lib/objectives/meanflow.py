@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 
 from ..flow import expand
+from ..randomness import to_like
 from .base import DISTANCES, LossTerms, OnStates, risen, slope_distance
 from .registry import register
 
@@ -44,7 +45,7 @@ class MeanFlow(OnStates):
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         line, s, _, t = self.on_jumps(batch, self.times)
-        s = torch.where(batch.draws.uniform(len(t)).to(t) < self.share, s, t)
+        s = torch.where(to_like(batch.draws.uniform(len(t)), t) < self.share, s, t)
         x_t = line.at(t)
         with torch.no_grad():
             goal, weight = self.goal(student, x_t, t, s, teacher(x_t, t), batch.progress)

@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 
 from ..flow import expand
+from ..randomness import to_like
 from .base import LossTerms, OnStates, slope_distance, solve_between
 from .registry import register
 
@@ -41,7 +42,7 @@ class Progressive(OnStates):
             )
         b = len(batch.x1)
         t = batch.draws.integers(1, self.steps + 1, b) / self.steps
-        t = torch.where(batch.draws.uniform(b) < self.ends, 1.0, t).to(batch.x1)
+        t = to_like(torch.where(batch.draws.uniform(b) < self.ends, 1.0, t), batch.x1)
         s, x_t = t - 1 / self.steps, line.at(t)
         x_s = solve_between(teacher, x_t, t, s, self.solver, 2)
         change = (x_t - x_s) / expand(t - s, x_t)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..flow import chord, expand
-from ..randomness import Draws
+from ..randomness import Draws, to_like
 from .base import LossTerms, Objective, distance, slope_distance
 from .registry import register
 
@@ -49,7 +49,7 @@ class Reflow(Objective):
         if batch.progress < self.anneal:
             b = 1 - batch.progress / self.anneal
             x1 = math.sqrt(1 - b**2) * x1 + b * batch.draws.normal_like(x1)
-        t = self._times(len(x1), batch.draws).to(x1)
+        t = to_like(self._times(len(x1), batch.draws), x1)
         velocity = student.average_velocity(chord(batch.x0, x1, t), t, t)
         return LossTerms.single("velocity", slope_distance(self.distance, velocity, x1 - batch.x0))
 
@@ -81,10 +81,10 @@ class FlowGuided(Objective):
     distance: str = "l2"
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
-        fresh, one = batch.draws.normal_like(batch.x1), torch.ones(len(batch.x1)).to(batch.x1)
+        fresh, one = batch.draws.normal_like(batch.x1), batch.x1.new_ones(len(batch.x1))
         landed = student(fresh, one, 0 * one)
         with torch.no_grad():
-            t = (0.2 + 0.6 * batch.draws.uniform(len(fresh))).to(fresh)
+            t = to_like(0.2 + 0.6 * batch.draws.uniform(len(fresh)), fresh)
             first = fresh - landed if self.middle == "student" else teacher(fresh, one)
             middle = fresh + expand(t - 1, fresh) * first
             guide = middle - expand(t, fresh) * teacher(middle, t)

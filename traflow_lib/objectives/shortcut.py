@@ -12,6 +12,7 @@ import torch
 
 from ..batch import rows
 from ..flow import expand
+from ..randomness import to_like
 from .base import LossTerms, OnStates, slope_distance
 from .registry import register
 
@@ -48,7 +49,7 @@ class Shortcut(OnStates):
         t[:own] = ((t[:own] / length).floor() + 1) * length
         t = self.to_ends(t, batch, line)
         s = torch.cat([t[:own] - length, t[own:]])
-        t, s = t.to(batch.x1), s.to(batch.x1)
+        t, s = to_like(t, batch.x1), to_like(s, batch.x1)
         x_t, middle = line.at(t), (t + s)[:own] / 2
         with torch.no_grad():
             shortest = (t - s)[:own] < 3 / self.finest

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from ..flow import expand
+from ..randomness import to_like
 from .base import LossTerms, OnStates, slope_distance
 from .registry import register
 
@@ -31,7 +32,7 @@ class SplitMeanFlow(OnStates):
 
     def __call__(self, student, target, teacher, batch) -> LossTerms:
         line, s, u, t = self.on_jumps(batch, self.times)
-        jumps = batch.draws.uniform(len(t)).to(t) < self.share
+        jumps = to_like(batch.draws.uniform(len(t)), t) < self.share
         s, u, x_t = torch.where(jumps, s, t), torch.where(jumps, u, t), line.at(t)
         with torch.no_grad():
             first = target.average_velocity(x_t, t, u)

@@ -15,22 +15,28 @@ class Log:
 
     def __init__(self, folder: Path, config: TrainConfig):
         self.config, first = config, processes().is_main_process
-        self.since: list[tuple[float, dict[str, float]]] = []  # seconds and values of each step
+        self.since: list[dict[str, float]] = []  # values of the steps since the last line
+        self.timed: tuple[int, float] | None = None  # the step and seconds from which speed is counted
         self.file = open(folder / "log.jsonl", "a", encoding="utf-8") if first else None
         self.board = _tensorboard(folder) if config.tensorboard and first else None
 
-    def add(self, step: int, seconds: float, values: dict[str, float]) -> None:
-        """The values of one step."""
-        self.since.append((seconds, values))
+    def due(self, step: int) -> bool:
+        """Whether the log is to be told of the steps up to this one."""
+        # also of the first of a process, which warms up and is not timed
+        return self.timed is None or step % self.config.log_every == 0
+
+    def add(self, step: int, seconds: float, values: list[dict[str, float]]) -> None:
+        """The values of the steps up to `step`, since the last time."""
+        self.since += values
         if step % self.config.log_every == 0 and self.file:
-            averages = {name: sum(one[name] for _, one in self.since) / len(self.since) for name in values}
-            if len(self.since) > 1:  # the first step of a process, which warms up, is not timed
-                samples = (len(self.since) - 1) * self.config.batch
-                rate = samples / max(seconds - self.since[0][0], 1e-9)
-                averages["samples_per_second"] = round(rate, 1)
+            averages = {name: sum(one[name] for one in self.since) / len(self.since) for name in values[-1]}
+            if self.timed:
+                samples = (step - self.timed[0]) * self.config.batch
+                averages["samples_per_second"] = round(samples / max(seconds - self.timed[1], 1e-9), 1)
             facts = {"step": step, "seconds": round(seconds, 2), "lr": self.config.lr_at(step - 1)}
             self._write(facts | averages)
-            self.since = []
+            self.since, self.timed = [], (step, seconds)
+        self.timed = self.timed or (step, seconds)
 
     def watched(self, step: int, values: dict[str, float]) -> None:
         """What was measured between steps."""

@@ -87,25 +87,29 @@ def fit(
     bar = tqdm(total=config.steps, initial=step, desc=title, disable=hidden, leave=False)
     with Termination() as termination, Log(folder, config) as lines, bar:
         while step < config.steps:
-            terms, asked = run.gradients(step, lambda: termination.asked)
-            if not run.is_finite(terms):
-                raise TrainingDiverged(
-                    f"{title}: loss {terms['loss']}, gradient norm {terms['gradient_norm']} at step {step}; "
-                    f"the last good state is {next(iter(saved.files()), 'none yet')}"
-                )
-            run.update(step)
+            run.take(step)
             step += 1
             bar.update()
-            elapsed, last = time.perf_counter() - start, step == config.steps
-            lines.add(step, elapsed, terms)
-            if step % config.save_every == 0 or last or asked:
+            last, asked = step == config.steps, run.any_process(termination.asked)
+            saving = step % config.save_every == 0 or last or asked
+            due = bool(watch) and config.watch_every and (step % config.watch_every == 0 or last)
+            if not (saving or due or lines.due(step)):
+                continue
+            numbers = run.read()
+            for at, values in enumerate(numbers, step - len(numbers)):
+                if not run.is_finite(values):
+                    found = f"loss {values['loss']}, gradient norm {values['gradient_norm']} at step {at}"
+                    good = next(iter(saved.files()), "none yet")
+                    raise TrainingDiverged(f"{title}: {found}; the last good state is {good}")
+            elapsed = time.perf_counter() - start
+            lines.add(step, elapsed, numbers)
+            if saving:
                 file = saved.save(step, elapsed)
             if asked and not last:
                 asked_at = f"{title}: asked to end at step {step} of {config.steps}"
                 log.warning(f"{asked_at}; the same command goes on from {file}")
                 raise Interrupted(143)
-            due = config.watch_every and (step % config.watch_every == 0 or last)
-            if watch and due and first:
+            if due and first:
                 with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                     lines.watched(step, watch(step, run.averages))
     statistics = {

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
@@ -25,6 +24,7 @@ class Run:
         torch.manual_seed(seed + self.accelerator.process_index)  # of dropout, other in each process
         self.generator = torch.Generator().manual_seed(seed)  # of the batches, the same in all
         self.net = net.to(memory_format=torch.channels_last) if config.channels_last else net
+        self.weights, self.unread = list(net.parameters()), []
         self.averages = {decay: _copy(net) for decay in config.decays}
         self.target_decay = getattr(loss_fn, "target_decay", None)
         self.target = _copy(net) if self.target_decay else self.averages[config.decays[-1]]
@@ -46,29 +46,44 @@ class Run:
         whole = _Objective(self.net, self.target, self.loss_fn)
         self.objective = self.accelerator.prepare_model(whole, device_placement=False)
 
-    def gradients(self, step: int, asked: Callable[[], bool]) -> tuple[dict[str, float], bool]:
-        """Clipped gradients of one batch: loss, their norm and terms, means over the processes.
+    def take(self, step: int) -> None:
+        """One step of the optimiser on one batch, and of the averages; its numbers are kept for `read`.
 
-        asked(): whether this process is to end, asked at the end; returned is also whether any is.
+        Nothing here waits for a GPU.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr_at(step)
         self.optimizer.zero_grad(set_to_none=True)
         terms = self._own_gradients(step / self.config.steps)
         self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip or math.inf).item()
-        own = torch.tensor([*terms.values(), float(asked())], dtype=torch.float64)
-        alone = self.accelerator.num_processes == 1
-        *values, any_asked = mean_over_processes(own if alone else own.to(self.device)).tolist()
-        means = dict(zip(terms, values))
-        return {"loss": means.pop("loss"), "gradient_norm": norm, **means}, any_asked > 0
+        norm = nn.utils.clip_grad_norm_(self.weights, self.config.clip or math.inf)
+        self.unread.append({"loss": terms.pop("loss"), "gradient_norm": norm, **terms})
+        self._update(step)
 
-    def _own_gradients(self, progress: float) -> dict[str, float]:
+    def read(self) -> list[dict[str, float]]:
+        """Loss, norm of its gradient and terms of every step since the last time, means over the processes.
+
+        For this the host waits until the GPU is there.
+        """
+        steps, self.unread = self.unread, []
+        names = [(index, name) for index, step in enumerate(steps) for name in step]
+        own = [torch.as_tensor(steps[i][name], dtype=torch.float32, device=self.device) for i, name in names]
+        for (index, name), value in zip(names, mean_over_processes(torch.stack(own)).tolist()):
+            steps[index][name] = value
+        return steps
+
+    def any_process(self, asked: bool) -> bool:
+        """Whether any process was asked to end."""
+        if self.accelerator.num_processes == 1:
+            return asked
+        return mean_over_processes(torch.tensor(float(asked), device=self.device)).item() > 0
+
+    def _own_gradients(self, progress: float) -> dict[str, Tensor | float]:
         """Add up the gradients of one batch; returns this process's loss and the objective's terms."""
         accelerator, config = self.accelerator, self.config
         passes, state = config.passes(accelerator.num_processes), self.generator.get_state()
         parts, device = passes * accelerator.num_processes, accelerator.device.type
-        averages: dict[str, float] = {}
+        averages: dict[str, Tensor | float] = {}
         for turn in range(passes):
             self.generator.set_state(state)  # every turn draws the whole batch and takes its part
             draws = Draws(self.generator, accelerator.process_index * passes + turn, parts)
@@ -76,7 +91,7 @@ class Run:
                 with torch.autocast(device, DTYPES[config.precision], enabled=config.precision != "fp32"):
                     loss, terms = self.objective(progress, draws)
                 self.scaler.scale(loss / passes).backward()
-            for name, value in {"loss": loss.item(), **terms}.items():
+            for name, value in {"loss": loss.detach(), **terms}.items():
                 averages[name] = averages.get(name, 0.0) + value / passes
         return averages
 
@@ -85,15 +100,17 @@ class Run:
         finite = math.isfinite(terms["gradient_norm"]) or self.scaler.get_scale() > 1
         return math.isfinite(terms["loss"]) and finite
 
-    def update(self, step: int) -> None:
+    @torch.no_grad()
+    def _update(self, step: int) -> None:
         """Take the optimiser's step, and the averages after it."""
         self.scaler.step(self.optimizer)
         self.scaler.update()
         warm = (1 + step) / (10 + step)
-        for decay, average in self.averages.items():
-            _update_average(average, self.net, min(decay, warm))
+        decays = dict(zip(self.averages.values(), self.averages))
         if self.target_decay:
-            _update_average(self.target, self.net, min(self.target_decay(step / self.config.steps), warm))
+            decays[self.target] = self.target_decay(step / self.config.steps)
+        for average, decay in decays.items():
+            torch._foreach_lerp_(list(average.parameters()), self.weights, 1 - min(decay, warm))
 
 
 class _Objective(nn.Module):
@@ -114,8 +131,3 @@ class _Objective(nn.Module):
 
 def _copy(net: nn.Module) -> nn.Module:
     return copy.deepcopy(net).requires_grad_(False).eval()
-
-
-@torch.no_grad()
-def _update_average(average: nn.Module, net: nn.Module, decay: float) -> None:
-    torch._foreach_lerp_(list(average.parameters()), [p.detach() for p in net.parameters()], 1 - decay)
