@@ -10,7 +10,7 @@ from torch import Tensor
 
 def per_sample(t: float | Tensor, x: Tensor) -> Tensor:
     """A time (scalar or [B]) as a tensor [B] in the dtype and on the device of x."""
-    t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
+    t = t.to(x) if isinstance(t, Tensor) else x.new_full((), t)
     if t.ndim > 1 or (t.ndim == 1 and t.shape[0] not in (1, x.shape[0])):
         got = f"got shape {tuple(t.shape)} for a batch of {x.shape[0]}"
         raise ValueError(f"time must be a scalar or have one value a sample; {got}")
