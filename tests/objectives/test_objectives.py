@@ -1,6 +1,7 @@
-"""Objectives: each runs and reaches every weight, wrong names are refused, the weights balance the terms.
+"""Objectives: each runs and reaches every weight, a step of it waits for no number, and the weights balance.
 
-A method in a file of one's own is registered by name and trained by a recipe; a taken name is refused.
+Wrong names are refused. A method in a file of one's own is registered and trained by a recipe; a taken name
+is refused.
 """
 
 import importlib.util
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from helpers import frozen_target, random_pairs, student
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from traflow_lib import distill, objectives
 from traflow_lib.experiments import recipes
@@ -18,6 +20,10 @@ from traflow_lib.flow import GaussianFlow
 from traflow_lib.nets.mlp import MLP
 from traflow_lib.objectives import registry
 from traflow_lib.objectives.base import distance, gradient_norm_weights
+from traflow_lib.pairs import PairCache
+from traflow_lib.training.config import TrainConfig
+from traflow_lib.training.distillation import distillation_loss
+from traflow_lib.training.step import Run
 
 
 @pytest.mark.parametrize("name", objectives.names())
@@ -229,3 +235,40 @@ def test_a_method_that_returns_a_bare_loss_is_told_what_to_return(tmp_path):
     flow, net = GaussianFlow(torch.zeros(2), torch.eye(2)), MLP(width=8, depth=1, s_input=True)
     with pytest.raises(ValueError, match="Bare returns Tensor: .*LossTerms.single"):
         distill(flow, None, "bare", steps=2, out=tmp_path, network=net, shape=(2,), pairs={"n": 8})
+
+
+class Reads(TorchDispatchMode):
+    """Counts what makes the host wait until a GPU has computed a number."""
+
+    waits = ("_local_scalar_dense", "nonzero", "is_nonzero", "item")
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function.overloadpacket.__name__ in self.waits:
+            self.found.append(function.overloadpacket.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+# each sample takes as many solver steps as its interval needs, which are counted
+COUNTED = {"cd", "ctm", "traflow_v4"}
+
+
+@pytest.mark.parametrize("name", objectives.names())
+def test_a_training_step_reads_no_number_until_the_log_asks_for_it(name):
+    objective, net = objectives.get(name), MLP(width=8, depth=2, s_input=objectives.get(name).s_input)
+    pairs = PairCache(torch.randn(32, 2), torch.randn(32, 2), torch.randn(32, 5, 2))
+    data = lambda n, draws: (draws.normal(n, (2,)), None)  # noqa: E731
+    loss = distillation_loss(objective, MLP(width=8, depth=2), pairs, 8, "cpu", data=data)
+    run = Run(net, loss, TrainConfig(steps=10, batch=8, ema=[0.9, 0.99]), seed=0)
+    run.prepare()
+    with Reads() as reads:
+        run.take(0)
+        run.take(1)
+    assert bool(reads.found) == (name in COUNTED), reads.found
+    with Reads() as reads:
+        numbers = run.read()
+    assert len(numbers) == 2 and all(math.isfinite(one[term]) for one in numbers for term in one)
+    assert not run.unread

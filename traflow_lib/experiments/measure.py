@@ -61,6 +61,11 @@ class Measure:
         return self._reference[0]
 
     @cached_property
+    def _classes(self) -> Tensor:
+        """What the classifier takes the teacher's endpoints for, [N]."""
+        return self.ruler.classes(self.reference)
+
+    @cached_property
     def real(self) -> Tensor:
         """Real data to compare with: a fresh sample of a toy, or the ruler's images of the set."""
         return self.experiment.data(len(self.noise), seed=5) if self.experiment.toy else self.ruler.real
@@ -102,7 +107,7 @@ class Measure:
         """The distances of samples x [N, ...] made from the shared noise."""
         paired, toy = {"paired_rmse": paired_rmse(x, self.reference)}, self.experiment.toy
         if not toy:
-            return paired | (self.ruler.scores(x) if self.has_ruler else {})
+            return paired | (self.ruler.scores(x, self._classes) if self.has_ruler else {})
         small = self.settings.get("n_exact", 2000)
         return paired | {
             "sliced_w2": sliced_wasserstein2(x, self.real),

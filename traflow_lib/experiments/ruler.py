@@ -48,9 +48,18 @@ class Ruler:
         found.save(paths.runs() / name)
         return found
 
-    def scores(self, x: Tensor) -> dict[str, float]:
-        """The Frechet distance, by its name, of images x [N, C, H, W] in [-1, 1] to the real ones."""
-        return self._scores(self._features(x))
+    def scores(self, x: Tensor, classes: Tensor) -> dict[str, float]:
+        """The Frechet distance, by its name, of images x [N, C, H, W] in [-1, 1] to the real ones.
+
+        And the share of them that are of the classes [N] which others, made from the same noise, are of.
+        """
+        features = self._features(x)
+        same = (self._classes(features) == classes).float().mean().item()
+        return self._scores(features) | {"class_agreement": same}
+
+    def classes(self, x: Tensor) -> Tensor:
+        """What the classifier takes each image [N, C, H, W] for, [N]."""
+        return self._classes(self._features(x))
 
     def halves(self) -> tuple[dict[str, float], int, int]:
         """That of two random halves of the real images, as of a perfect generator, and how many those are."""
@@ -66,6 +75,9 @@ class Ruler:
 
     def _features(self, x: Tensor) -> Tensor:
         return self.extractor(self.extractor.pixels(x))["features"]
+
+    def _classes(self, features: Tensor) -> Tensor:
+        return self.extractor.given("logits")(features).argmax(1).cpu()
 
     def _scores(self, features: Tensor, real: Statistics | None = None) -> dict[str, float]:
         fake, real = Statistics.of(features), real or self.statistics
