@@ -4,15 +4,14 @@ python benchmarks/gpu_check.py [profile=gpu] [minutes=8] [recipe ...]
 
 Every case trains each of its methods for a few steps by the kit's own code (pairs, fit, checkpoint), makes
 images with one call, and compares the precisions of that call with float64. The images are random and the
-teacher is hardly trained: speed and memory do not depend on them. Where a method does not fit, the samples
-taken in one pass (micro_batch) are halved until it does. Every measurement is a record of recipe `gpu-check`;
+teacher is hardly trained: speed and memory do not depend on them. Where a method does not fit, fit() halves
+the samples taken in one pass until it does. Every measurement is a record of recipe `gpu-check`;
 what the minutes do not suffice for is named.
 """
 
 import gc
 import shutil
 import sys
-from copy import deepcopy
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -25,9 +24,10 @@ from traflow_lib.data.images import Images
 from traflow_lib.evaluation import records
 from traflow_lib.experiments import recipes, settings
 from traflow_lib.experiments.experiment import Experiment
+from traflow_lib.files.chunks import chunk
 from traflow_lib.nets.precision import DTYPES, full_float32
 from traflow_lib.nets.sizes import EDM_CIFAR10
-from traflow_lib.pairs import chunk, sample_noise
+from traflow_lib.pairs import sample_noise
 from traflow_lib.teachers import VelocityField
 from traflow_lib.training.log import read_log
 
@@ -129,24 +129,10 @@ def prepared(case: Case, profile: str) -> Experiment:
 
 def training(experiment: Experiment, method: str, suffix: str) -> records.Record:
     """A few steps of a teacher's or student's training: images a second, peak memory, the last loss."""
-    recipe, refused = experiment.recipe, []
-    block = recipe["teacher" if method == "teacher" else "student"]
-    asked = deepcopy(block["train"])
-    while True:
-        free()
-        try:
-            model = experiment.model(method)
-            break
-        except torch.OutOfMemoryError:
-            size = block["train"].get("micro_batch") or asked["batch"]
-            if size == 1:
-                raise
-            refused.append(size)
-            block["train"]["micro_batch"] = size // 2
+    free()
+    model = experiment.model(method)
     if method == "teacher":
         fill_zeros(model.net)
-    taken = block["train"].get("micro_batch", 0)
-    block["train"] = asked  # the next method begins with what the recipe asks for
     header, folder = model.header, model.file.parent
     log = read_log(folder)[-1]
     metrics = {"images_per_second": log["samples_per_second"], "loss": log["loss"]}
@@ -156,7 +142,12 @@ def training(experiment: Experiment, method: str, suffix: str) -> records.Record
         shutil.rmtree(folder)
     train = header["settings"]["train"]
     shown = {key: train[key] for key in ("batch", "precision", "channels_last", "compile")}
-    shown |= {"micro_batch": taken, "refused": refused}
+    size = train["micro_batch"] or train["batch"]
+    taken, refused = header["training"].get("samples_a_pass", size), []
+    while size > taken:  # fit() halves what does not fit
+        refused.append(size)
+        size //= 2
+    shown |= {"micro_batch": taken if refused else train["micro_batch"], "refused": refused}
     return _record(experiment, method + suffix, "training", metrics, shown, header)
 
 

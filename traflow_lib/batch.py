@@ -59,7 +59,8 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The batch on another device."""
-        return replace(self, **{name: to_device(it, device) for name, it in self._tensors().items()})
+        moved: dict[str, Any] = {name: to_device(it, device) for name, it in self._tensors().items()}
+        return replace(self, **moved)
 
     def _tensors(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}

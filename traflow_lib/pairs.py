@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .batch import Batch, labelled
 from .files.checksums import fingerprint, tensor_sha256
+from .files.chunks import Chunks, chunk
 from .files.log import log
 from .files.parts import in_parts
 from .files.tensors import save_tensors
@@ -161,11 +162,6 @@ class OnlinePairs:
         return Batch(noise, solution.x, states, label=label, draws=draws)
 
 
-def chunk(shape: tuple) -> int:
-    """Samples to give a network at a time: of images few, as what a layer leaves must fit into caches."""
-    return 2500 if len(shape) == 1 else 256
-
-
 def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are kept
     teacher,
     n: int,
@@ -197,6 +193,7 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
         solver: as in solvers.solve (method=, steps= or tol=).
     """
     batch = batch or chunk(shape)
+    chunks = Chunks(batch)
 
     def solved(start: int, stop: int) -> dict[str, Tensor]:
         noise, label = sample_start(seed, start, stop, shape, classes, device)
@@ -209,12 +206,16 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
             tensors["label"] = label
         return {name: tensor.cpu() for name, tensor in tensors.items()}
 
-    def joined(parts: list[dict[str, Tensor]]) -> PairCache:
-        return PairCache(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+    def joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     if file is None:
-        return joined([solved(start, min(start + batch, n)) for start in range(0, n, batch)])
-    in_parts(file.with_suffix(".parts"), n, batch, solved, lambda parts: joined(parts).save(file, facts))
+        return PairCache(**joined([*chunks.of(solved, 0, n)]))
+    in_parts(
+        file.with_suffix(".parts"), n, batch,
+        lambda start, stop: joined([*chunks.of(solved, start, stop)]),
+        lambda parts: PairCache(**joined(parts)).save(file, facts),
+    )  # fmt: skip
     return PairCache.load(file)
 
 

@@ -16,6 +16,7 @@ from traflow_lib.files import paths
 from traflow_lib.nets.precision import full_float32
 from traflow_lib.reports import gpu_page
 from traflow_lib.training.log import read_log
+from traflow_lib.training.step import Run
 
 
 @pytest.fixture
@@ -46,23 +47,19 @@ def test_every_method_and_one_call_are_recorded(check, tmp_path):
 
 
 def test_a_method_that_does_not_fit_is_tried_with_half_and_leaves_the_next_alone(check, monkeypatch):
-    experiment = check.prepared(check.Case("fashion_mnist"), "smoke")
-    passes, model = [], experiment.model
+    experiment, own = check.prepared(check.Case("fashion_mnist"), "smoke"), Run._own_gradients
 
-    def full(method):
-        if method == "teacher":
-            return model(method)
-        passes.append(experiment.recipe["student"]["train"].get("micro_batch", 0))
-        if not 0 < passes[-1] <= 4:
+    def crowded(run, *arguments):
+        if run.samples_a_pass > 4 and run.averages.keys() == {0.999, 0.9999}:  # the students'
             raise torch.OutOfMemoryError
-        return model(method)
+        return own(run, *arguments)
 
-    monkeypatch.setattr(experiment, "model", full)
+    monkeypatch.setattr(Run, "_own_gradients", crowded)
     record = check.training(experiment, "traflow", "")
-    assert (
-        passes == [0, 8, 4] and record.training["refused"] == [16, 8] and record.training["micro_batch"] == 4
-    )
-    assert not experiment.recipe["student"]["train"].get("micro_batch")
+    assert record.training["refused"] == [16, 8] and record.training["micro_batch"] == 4
+    monkeypatch.setattr(Run, "_own_gradients", own)
+    record = check.training(experiment, "compact", "")
+    assert record.training["refused"] == [] and record.training["micro_batch"] == 0
 
 
 def test_one_failure_costs_the_others_nothing_and_minutes_end_it(check, capsys):

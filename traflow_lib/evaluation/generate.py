@@ -1,5 +1,6 @@
 """Images to measure, as files hold them: generated from a checkpoint, of a data set, or in a folder."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from ..batch import labelled
 from ..data import images, sample_files
 from ..data.image_set import Images
 from ..files.checksums import file_sha256
+from ..files.chunks import Chunks
 from ..files.processes import processes
 from ..jump import JumpMap
 from ..pairs import draw, sample_start
@@ -84,9 +86,11 @@ def generated(
         "seed": seed,
     } | ({"batch": batch} if adaptive else {})
 
+    chunks = Chunks(batch)
+
     def pixels(start: int, stop: int) -> tuple[Tensor, int]:
-        x, calls = generator(seed, nfe, start, stop)
-        return extractor.pixels(x), calls
+        x, calls = zip(*chunks.of(partial(generator, seed, nfe), start, stop))
+        return extractor.pixels(torch.cat(x)), max(calls)
 
     return collect(pixels, n, facts, extractor, batch=batch, **options)
 

@@ -155,7 +155,8 @@ class Experiment:
             def loss_fn(net, target, progress, draws: Draws) -> LossTerms:
                 n = draws.local(train.batch)
                 x0, label = self.draw(n, draws)
-                x0, label = (None if one is None else to_device(one, self.device) for one in (x0, label))
+                x0 = to_device(x0, self.device)
+                label = None if label is None else to_device(label, self.device)
                 noise, t = draws.normal_like(x0), to_like(draws.uniform(n), x0)
                 return LossTerms(velocity_loss(labelled(net, label), x0, noise, t), {})
 

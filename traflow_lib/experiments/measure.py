@@ -1,6 +1,6 @@
 """All metrics of one experiment, on one shared set of noise, saved as records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -15,11 +15,12 @@ from ..evaluation.records import Record
 from ..evaluation.transport import mmd, sliced_wasserstein2, wasserstein2
 from ..files import paths
 from ..files.checks import finite
+from ..files.chunks import Chunks, chunk
 from ..files.locks import exclusively
 from ..files.tensors import save_tensors
 from ..jump import JumpMap
 from ..nets.precision import DTYPES
-from ..pairs import chunk, draw, sample_start
+from ..pairs import draw, sample_start
 from ..solvers import solve
 from ..teachers import VelocityField
 from . import settings
@@ -34,6 +35,7 @@ class Measure:
         self.experiment, self.settings = experiment, experiment.recipe["evaluate"]
         # a data set without classes has no classifier, and a toy needs none
         self.has_ruler, self.ruler = "classifier" in experiment.recipe, Ruler(experiment)
+        self.chunks = Chunks(chunk(experiment.shape))
         self._geometries: dict[tuple[str, int], dict[str, float]] = {}
         # the noise and, of a class-conditional teacher, its classes
         self.noise, self.label = sample_start(
@@ -80,28 +82,33 @@ class Measure:
         field, precision = self.experiment.teacher(), self.settings.get("adaptive_precision")
         if precision and solver["method"] == "dopri5":
             field = VelocityField(field.net, precision)
-        chunks = self._chunks(len(self.noise))
-        parts = [solve(labelled(field, label), noise, **solver) for _, noise, label in chunks]
-        return finite(torch.cat([part.x.cpu() for part in parts])), max(part.nfe for part in parts)
+
+        def solved(start: int, stop: int) -> tuple[Tensor, int]:
+            noise, label = self._noise(start, stop)
+            solution = solve(labelled(field, label), noise, **solver)
+            return solution.x.cpu(), solution.nfe
+
+        x, nfe = zip(*self.chunks.of(solved, 0, len(self.noise)))
+        return finite(torch.cat(x)), max(nfe)
 
     @torch.no_grad()
     def sample(self, jump: JumpMap, steps: int, sampler: str = "jumps") -> Tensor:
         """The student's samples from the shared noise by pairs.draw, in the recipe's precision."""
         device, precision = self.experiment.device.type, self.experiment.precision
-        parts: list[Tensor] = []
-        with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
-            for start, noise, label in self._chunks(len(self.noise)):
-                made = draw(JumpMap(jump.net, label), sampler, self.settings["seed"], start, noise, steps)
-                parts.append(made.float().cpu())
-        return finite(torch.cat(parts))
 
-    def _chunks(self, n: int, size: int | None = None) -> Iterator[tuple[int, Tensor, Tensor | None]]:
-        """Chunks of the first n of the shared noise on the device: starts, noise, and classes if any."""
-        size, device = size or chunk(self.experiment.shape), self.experiment.device
-        for start in range(0, n, size):
-            part = slice(start, min(start + size, n))
-            label = None if self.label is None else self.label[part].to(device)
-            yield start, self.noise[part].to(device), label
+        def drawn(start: int, stop: int) -> Tensor:
+            noise, label = self._noise(start, stop)
+            student = JumpMap(jump.net, label)
+            return draw(student, sampler, self.settings["seed"], start, noise, steps).float().cpu()
+
+        with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
+            return finite(torch.cat([*self.chunks.of(drawn, 0, len(self.noise))]))
+
+    def _noise(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+        """A part of the shared noise on the device, and its classes if any."""
+        device = self.experiment.device
+        label = None if self.label is None else self.label[start:stop].to(device)
+        return self.noise[start:stop].to(device), label
 
     def metrics(self, x: Tensor) -> dict[str, float]:
         """The distances of samples x [N, ...] made from the shared noise."""
@@ -144,7 +151,7 @@ class Measure:
             return {}
         if (method, seed) not in self._geometries:
             n = min(self.settings.get("n_geometry", 1000), len(self.noise))
-            ((_, noise, label),) = self._chunks(n, size=n)
+            noise, label = self._noise(0, n)
             jump = JumpMap(self.experiment.student(method, seed, 8).net, label)
             self._geometries[method, seed] = {
                 "self_consistency": self_consistency(jump, noise),

@@ -69,7 +69,7 @@ class CTM(OnStates):
             u = s
         x_u = earlier_state(line, teacher, t, u, self.solver, self.intervals)
         losses = {"consistency": soft_consistency(self.distance, student, target, line.at(t), x_u, t, u, s)}
-        weights = {"consistency": 1.0}
+        weights: dict = {"consistency": 1.0}
         if self.denoising:
             losses["denoising"] = denoising(self.distance, student, batch, t)
             weights = gradient_norm_weights(losses, "consistency", student.net.last_layer, None)

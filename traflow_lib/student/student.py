@@ -12,9 +12,10 @@ from .. import nets, objectives
 from ..data import sample_files
 from ..evaluation.features import Extractor, to_uint8
 from ..files.checks import finite
+from ..files.chunks import Chunks, chunk
 from ..jump import JumpMap
 from ..nets.target_time import TargetTime, with_target_time
-from ..pairs import chunk, draw, sample_start
+from ..pairs import draw, sample_start
 from ..teachers import load_network, save_network
 from ..teachers.adapter import Velocity, as_velocity
 from ..teachers.checkpoints import read_header
@@ -54,15 +55,15 @@ class Student:
         student draws random ones. ValueError for what is out of range, and for samples that are no numbers.
         """
         n, calls, seed = whole("n", n, 1), whole("calls", calls, 1), whole("seed", seed, 0)
-        device, parts = next(self.net.parameters()).device, []
+        device = next(self.net.parameters()).device
         asked, how = self._labels(label, n), objectives.sampler(self.header.get("settings", {}))
-        for start in range(0, n, chunk(self.shape)):
-            stop = min(start + chunk(self.shape), n)
-            noise, drawn = sample_start(seed, start, stop, self.shape, self.classes, device)
-            label = drawn if asked is None else asked[start:stop].to(device)
-            x = draw(JumpMap(self.net.eval(), label), how, seed, start, noise, calls)
-            parts.append(x.float().cpu())
-        return finite(torch.cat(parts))
+
+        def drawn(start: int, stop: int) -> Tensor:
+            noise, label = sample_start(seed, start, stop, self.shape, self.classes, device)
+            label = label if asked is None else asked[start:stop].to(device)
+            return draw(JumpMap(self.net.eval(), label), how, seed, start, noise, calls).float().cpu()
+
+        return finite(torch.cat([*Chunks(chunk(self.shape)).of(drawn, 0, n)]))
 
     def _labels(self, label: int | Tensor | None, n: int) -> Tensor | None:
         if label is None:

@@ -32,7 +32,8 @@ class Interrupted(SystemExit):
 class Trained:
     """net: the network with its first moving average; averages: all of them by decay.
 
-    statistics: steps, seconds (over all resumes), parameters, and on a GPU its peak memory.
+    statistics: steps, seconds (over all resumes), parameters, on a GPU its peak memory, and samples_a_pass if
+    fewer than asked had to go through at once.
     """
 
     net: nn.Module
@@ -52,6 +53,8 @@ def fit(
     watch: Callable | None = None,
 ) -> Trained:
     """Train `net` in place, on the device where it is; it resumes exactly and loses no good state.
+
+    A batch that does not fit into a GPU's memory is taken in more passes, which give the same gradient.
 
     With several processes (torchrun, accelerate launch) each takes its part of a batch.
 
@@ -92,7 +95,7 @@ def fit(
             bar.update()
             last, asked = step == config.steps, run.any_process(termination.asked)
             saving = step % config.save_every == 0 or last or asked
-            due = bool(watch) and config.watch_every and (step % config.watch_every == 0 or last)
+            due = watch and config.watch_every and (step % config.watch_every == 0 or last)
             if not (saving or due or lines.due(step)):
                 continue
             numbers = run.read()
@@ -109,7 +112,7 @@ def fit(
                 asked_at = f"{title}: asked to end at step {step} of {config.steps}"
                 log.warning(f"{asked_at}; the same command goes on from {file}")
                 raise Interrupted(143)
-            if due and first:
+            if watch and due and first:
                 with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                     lines.watched(step, watch(step, run.averages))
     statistics = {
@@ -117,6 +120,8 @@ def fit(
         "seconds": round(time.perf_counter() - start, 3),
         "parameters": sum(p.numel() for p in net.parameters()),
     }
+    if run.passes != config.passes(run.accelerator.num_processes):
+        statistics["samples_a_pass"] = run.samples_a_pass
     if device.type == "cuda":
         statistics["peak_memory_gib"] = round(torch.cuda.max_memory_allocated(device) / 2**30, 3)
     return Trained(run.averages[config.decays[0]], run.averages, statistics)

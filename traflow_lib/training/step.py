@@ -3,11 +3,13 @@
 import copy
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from ..files.chunks import give_back
 from ..files.processes import mean_over_processes, processes
 from ..nets.precision import DTYPES
 from ..randomness import Draws
@@ -24,13 +26,15 @@ class Run:
         torch.manual_seed(seed + self.accelerator.process_index)  # of dropout, other in each process
         self.generator = torch.Generator().manual_seed(seed)  # of the batches, the same in all
         self.net = net.to(memory_format=torch.channels_last) if config.channels_last else net
-        self.weights, self.unread = list(net.parameters()), []
+        self.weights: list[Tensor] = list(net.parameters())
+        self.unread: list[dict] = []  # numbers of the steps since `read`, on their device
         self.averages = {decay: _copy(net) for decay in config.decays}
         self.target_decay = getattr(loss_fn, "target_decay", None)
         self.target = _copy(net) if self.target_decay else self.averages[config.decays[-1]]
         make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
         self.optimizer = make(net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
+        self.passes = config.passes(self.accelerator.num_processes)
 
     def parts(self) -> dict:
         """What a checkpoint holds, by name."""
@@ -54,7 +58,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr_at(step)
         self.optimizer.zero_grad(set_to_none=True)
-        terms = self._own_gradients(step / self.config.steps)
+        terms = self._fitting_gradients(step / self.config.steps)
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.weights, self.config.clip or math.inf)
         self.unread.append({"loss": terms.pop("loss"), "gradient_norm": norm, **terms})
@@ -78,17 +82,39 @@ class Run:
             return asked
         return mean_over_processes(torch.tensor(float(asked), device=self.device)).item() > 0
 
-    def _own_gradients(self, progress: float) -> dict[str, Tensor | float]:
-        """Add up the gradients of one batch; returns this process's loss and the objective's terms."""
-        accelerator, config = self.accelerator, self.config
-        passes, state = config.passes(accelerator.num_processes), self.generator.get_state()
-        parts, device = passes * accelerator.num_processes, accelerator.device.type
+    @property
+    def samples_a_pass(self) -> int:
+        """Samples that this process gives the networks at once."""
+        return self.config.batch // self.accelerator.num_processes // self.passes
+
+    def _fitting_gradients(self, progress: float) -> dict[str, Tensor | float]:
+        """_own_gradients in as many passes as the GPU's memory asks for: with more, the sum is the same."""
+        state, config = self.generator.get_state(), self.config
+        while True:
+            size = self.samples_a_pass
+            try:
+                return self._own_gradients(progress, state)
+            except torch.OutOfMemoryError:
+                # the other processes would wait for this one's gradients
+                if size == 1 or self.accelerator.num_processes > 1:
+                    raise
+            self.optimizer.zero_grad(set_to_none=True)
+            self.passes = replace(config, micro_batch=size // 2).passes(1)
+            give_back(f"passes of {size} samples", self.samples_a_pass)
+
+    def _own_gradients(self, progress: float, state: Tensor) -> dict[str, Tensor | float]:
+        """Add up the gradients of one batch; returns this process's loss and the objective's terms.
+
+        state: of the generator, from which the batch is drawn.
+        """
+        accelerator, passes = self.accelerator, self.passes
+        parts, device, precision = passes * accelerator.num_processes, self.device.type, self.config.precision
         averages: dict[str, Tensor | float] = {}
         for turn in range(passes):
             self.generator.set_state(state)  # every turn draws the whole batch and takes its part
             draws = Draws(self.generator, accelerator.process_index * passes + turn, parts)
             with nullcontext() if turn == passes - 1 else accelerator.no_sync(self.objective):
-                with torch.autocast(device, DTYPES[config.precision], enabled=config.precision != "fp32"):
+                with torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"):
                     loss, terms = self.objective(progress, draws)
                 self.scaler.scale(loss / passes).backward()
             for name, value in {"loss": loss.detach(), **terms}.items():
