@@ -1,4 +1,4 @@
-"""What does not fit into a GPU's memory is taken in halves, in sampling and training, with the same result."""
+"""What does not fit into a GPU's memory is halved, in sampling and in training, with the same result."""
 
 from dataclasses import replace
 
