@@ -27,8 +27,9 @@ class Log:
 
     def add(self, step: int, seconds: float, values: list[dict[str, float]]) -> None:
         """The values of the steps up to `step`, since the last time."""
-        self.since += values
-        if step % self.config.log_every == 0 and self.file:
+        if self.file:
+            self.since += values
+        if self.file and step % self.config.log_every == 0:
             averages = {name: sum(one[name] for one in self.since) / len(self.since) for name in values[-1]}
             if self.timed:
                 samples = (step - self.timed[0]) * self.config.batch
