@@ -135,6 +135,20 @@ def test_half_mirrored_data_are_as_far_from_the_data_as_they_are_lopsided():
     assert near < 1e-6 < far
 
 
+def test_class_agreement_is_the_share_of_pictures_of_the_class_that_the_teachers_has():
+    """Of real images in the place of samples, some exchanged for a picture of another class."""
+    measure = Measure(Experiment(recipes.load("fashion_mnist", "smoke")))
+    classes = measure.ruler.classes(measure.real)
+    assert measure.ruler.scores(measure.real, classes)["class_agreement"] == 1
+    assert len(classes.unique()) > 1
+    other = (classes != classes[0]).nonzero()[0]
+    exchanged = measure.real.clone()
+    same = (classes == classes[0]).nonzero()[:7, 0]
+    exchanged[same] = measure.real[other]
+    expected = pytest.approx(1 - len(same) / len(classes))
+    assert measure.ruler.scores(exchanged, classes)["class_agreement"] == expected
+
+
 @pytest.mark.parametrize("profile", ["gpu", "paper"])
 @pytest.mark.parametrize("name", IMAGES)
 def test_shipped_settings_are_whole(name, profile):
