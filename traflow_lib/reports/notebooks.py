@@ -113,7 +113,7 @@ def durations(profile: str) -> str:
 def store(profile: str) -> list[Path]:
     """Copy executed notebooks over the sources, outputs included.
 
-    What papermill added stays out, and so do warnings on stderr.
+    What papermill added stays out, and so do warnings on stderr. What a cell printed is one output.
     """
     import nbformat
 
@@ -133,10 +133,21 @@ def store(profile: str) -> list[Path]:
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         for count, cell in enumerate(code, start=1):
             cell.execution_count = count
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = _joined([output for output in cell.outputs if output.get("name") != "stderr"])
             for output in cell.outputs:
                 if "execution_count" in output:
                     output.execution_count = count
         nbformat.write(notebook, _source(name))
         stored.append(_source(name))
     return stored
+
+
+def _joined(outputs: list) -> list:
+    """Outputs in which what was printed is whole where the kernel sent it in pieces."""
+    joined: list = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream":
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
