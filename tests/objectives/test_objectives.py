@@ -268,7 +268,6 @@ def test_a_training_step_reads_no_number_until_the_log_asks_for_it(name):
         run.take(0)
         run.take(1)
     assert bool(reads.found) == (name in COUNTED), reads.found
-    with Reads() as reads:
-        numbers = run.read()
+    numbers = run.read()
     assert len(numbers) == 2 and all(math.isfinite(one[term]) for one in numbers for term in one)
     assert not run.unread

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ..nets.cnn import Classifier
 from ..objectives.base import LossTerms
-from ..randomness import Draws
+from ..randomness import Draws, to_device
 
 
 def classification_loss(images: Tensor, labels: Tensor, batch: int):
@@ -15,8 +15,9 @@ def classification_loss(images: Tensor, labels: Tensor, batch: int):
         index = draws.integers(0, len(images), draws.local(batch))
         down, right = torch.randint(-1, 2, (2,), generator=draws.generator).tolist()
         padded = nn.functional.pad(images[index], (1, 1, 1, 1), value=-1)
-        moved = torch.roll(padded, (down, right), (2, 3))[..., 1:-1, 1:-1].to(net.scale.device)
-        return LossTerms(nn.functional.cross_entropy(net(moved), labels[index].to(moved.device)), {})
+        device = net.scale.device
+        moved = to_device(torch.roll(padded, (down, right), (2, 3))[..., 1:-1, 1:-1], device)
+        return LossTerms(nn.functional.cross_entropy(net(moved), to_device(labels[index], device)), {})
 
     return loss_fn
 

@@ -27,18 +27,19 @@ class Chunks:
         torch.OutOfMemoryError where not even one row fits.
         """
         while start < stop:
-            end, found = min(start + self.size, stop), []
+            end = min(start + self.size, stop)
             try:
-                found.append(compute(start, end))
+                found = compute(start, end)
             except torch.OutOfMemoryError:
                 if end - start == 1:
                     raise
-            if found:
+            else:
+                yield found
                 start = end
-                yield found[0]
-            else:  # outside the handler, which keeps alive what the failed call had made
-                self.size = (end - start + 1) // 2
-                give_back(f"{end - start} samples at a time", self.size)
+                continue
+            # outside the handler, which keeps alive what the failed call had made
+            self.size = (end - start + 1) // 2
+            give_back(f"{end - start} samples at a time", self.size)
 
 
 def give_back(what: str, instead: int) -> None:

@@ -70,11 +70,10 @@ class Run:
         For this the host waits until the GPU is there.
         """
         steps, self.unread = self.unread, []
-        names = [(index, name) for index, step in enumerate(steps) for name in step]
-        own = [torch.as_tensor(steps[i][name], dtype=torch.float32, device=self.device) for i, name in names]
-        for (index, name), value in zip(names, mean_over_processes(torch.stack(own)).tolist()):
-            steps[index][name] = value
-        return steps
+        values = [value for step in steps for value in step.values()]
+        own = [torch.as_tensor(value, dtype=torch.float32, device=self.device) for value in values]
+        means = iter(mean_over_processes(torch.stack(own)).tolist())
+        return [{name: next(means) for name in step} for step in steps]
 
     def any_process(self, asked: bool) -> bool:
         """Whether any process was asked to end."""
@@ -132,10 +131,10 @@ class Run:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         warm = (1 + step) / (10 + step)
-        decays = dict(zip(self.averages.values(), self.averages))
+        followers = [(average, decay) for decay, average in self.averages.items()]
         if self.target_decay:
-            decays[self.target] = self.target_decay(step / self.config.steps)
-        for average, decay in decays.items():
+            followers.append((self.target, self.target_decay(step / self.config.steps)))
+        for average, decay in followers:
             torch._foreach_lerp_(list(average.parameters()), self.weights, 1 - min(decay, warm))
 
 
