@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
 from .batch import Batch, labelled
@@ -20,7 +18,7 @@ from .files.checksums import fingerprint, tensor_sha256
 from .files.chunks import Chunks, chunk
 from .files.log import log
 from .files.parts import in_parts
-from .files.tensors import save_tensors
+from .files.tensors import load_tensors, read_facts, save_tensors
 from .jump import JumpMap
 from .randomness import Draws, to_device
 from .solvers import solve
@@ -126,19 +124,24 @@ class PairCache:
     @classmethod
     def load(cls, file: Path) -> "PairCache":
         """Read what save wrote; ValueError names a file that is damaged or holds something else."""
-        try:
-            return cls(**load_file(file))
-        except (SafetensorError, TypeError) as error:
-            raise ValueError(f"{file} is no whole file of pairs ({error}); delete it") from None
+        tensors = load_tensors(file)
+        if not {"x1", "x0"} <= set(tensors) <= {"x1", "x0", "path", "label"}:
+            raise ValueError(f"{file} holds {', '.join(sorted(tensors)) or 'nothing'}, no pairs; delete it")
+        counts = {len(value) if value.ndim else 0 for value in tensors.values()}
+        if len(counts) > 1 or tensors["x1"].shape != tensors["x0"].shape:
+            raise ValueError(f"{file} holds pairs of unequal shapes or numbers; delete it")
+        return cls(**tensors)
 
     @staticmethod
     def facts(file: Path) -> dict:
         """What save was told; ValueError names a file that is damaged."""
         try:
-            with safe_open(file, "pt") as content:
-                return json.loads((content.metadata() or {}).get("facts", "{}"))
-        except SafetensorError as error:
-            raise ValueError(f"{file} is no whole file of pairs ({error}); delete it") from None
+            facts = json.loads(read_facts(file).get("facts", "{}"))
+        except (json.JSONDecodeError, RecursionError):
+            facts = None
+        if not isinstance(facts, dict):
+            raise ValueError(f"{file} is no file of pairs: its header says nothing of them; delete it")
+        return facts
 
 
 class OnlinePairs:

@@ -215,7 +215,7 @@ def test_pairs_that_are_damaged_or_do_not_fit_are_named(tmp_path):
     file = next((tmp_path / "cut").glob("pairs-*"))
     file.write_bytes(file.read_bytes()[:-9])
     for options in ({}, {"pairs": tmp_path / "cut"}):
-        with pytest.raises(ValueError, match=r"pairs-.*.safetensors is no whole file of pairs .*; delete it"):
+        with pytest.raises(ValueError, match="pairs-.*.safetensors is not a whole safetensors file .*delete"):
             quickly(teacher, tmp_path / "cut", **options)
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from .. import nets
 from ..data import images
 from ..files.inert_pickle import read_torch
 from ..files.log import log
+from ..files.tensors import load_tensors
 from ..nets.target_time import with_target_time
 from ..student import distill
 from ..teachers.adapter import as_velocity
@@ -110,6 +110,6 @@ def _built(teacher: str, weights: Path | None) -> nn.Module:
     if weights is not None:
         if not weights.is_file():
             raise FileNotFoundError(f"there are no weights {weights}")
-        tensors = load_file(weights) if weights.suffix == ".safetensors" else read_torch(weights)
+        tensors = load_tensors(weights) if weights.suffix == ".safetensors" else read_torch(weights)
         nets.load_exactly(net, tensors, weights.name)
     return net

@@ -1,12 +1,27 @@
 """CIFAR-10's batches: pickles, read without running anything they name."""
 
+import gzip
 import io
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..files.checks import require_ratio
 from ..files.inert_pickle import Unpickler
 from .readers import Chunk, labels_of, reading, require, rows_of_colour
+
+
+class Bounded(gzip.GzipFile):
+    """A .gz that is never asked for more than it may hold, whatever lengths are written in it."""
+
+    def __init__(self, file: Path):
+        super().__init__(file)
+        self.packed = file.stat().st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next `size` bytes."""
+        require_ratio(self.tell() + (size or 0), self.packed)
+        return super().read(size)
 
 
 def _contents(source: Path, names: list[str]) -> dict[str, bytes]:
@@ -14,8 +29,9 @@ def _contents(source: Path, names: list[str]) -> dict[str, bytes]:
     if source.is_dir():
         return {name: (source / name).read_bytes() for name in names}
     found = {}
-    with tarfile.open(source, "r:gz") as archive:
+    with Bounded(source) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
         for member in archive:
+            require_ratio(member.offset_data + member.size, unpacked.packed)
             name, stream = Path(member.name).name, archive.extractfile(member)
             if stream and name in names:
                 found[name] = stream.read()

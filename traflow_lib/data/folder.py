@@ -20,6 +20,7 @@ from .readers import Chunk, Unusable, each, reading, require
 
 # Pillow's formats that hold no pixels of their own, or that other programs would have to draw
 NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+PIXELS = 90_000_000  # as many as Pillow takes without a warning
 # how a PNG lays out the pixels of which Pillow finds the transparent ones
 KEYED = {"1", "L", "RGB"}
 # formats whose 16-bit numbers Pillow may give as 32-bit ones (mode I)
@@ -77,7 +78,7 @@ def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _below(entry, (*above, place))
-        elif entry.is_file() or entry.is_symlink():
+        elif entry.is_file() or not entry.exists():  # a link to nothing is named, a device never read
             yield entry
 
 
@@ -86,6 +87,8 @@ def _decoded(files: list[Path], size: int | None) -> Iterator[Chunk]:
 
     def is_grey(file: Path) -> bool:
         with Image.open(file, formats=_formats()) as image:
+            if image.width * image.height > PIXELS:
+                raise Unusable(f"has {image.width}x{image.height} pixels, more than {PIXELS:,}; shrink it")
             return _is_grey(image)
 
     grey = all(chain(*each(is_grey, files)))

@@ -7,6 +7,7 @@ foreign file is a ValueError that names it. Nothing in a file is ever executed.
 import gzip
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from ..files.checks import require_ratio, require_unpacked
 
 Chunk = tuple[np.ndarray, np.ndarray | None]
 BLOCK = 256  # images decoded at a time
@@ -66,15 +69,17 @@ def rows_of_colour(values: np.ndarray, size: int) -> np.ndarray:
 
 def _idx(file: Path, dimensions: int) -> np.ndarray:
     """LeCun's idx, gzipped: two zero bytes, type 8 (byte), number of dimensions, their sizes, the values."""
-    content = gzip.decompress(file.read_bytes())
+    with gzip.open(file) as stream:
+        head = stream.read(4)
+        require(
+            head == bytes([0, 0, 8, dimensions]),
+            f"its first bytes are {head.hex()}, not 000008{dimensions:02x}",
+        )
+        sizes = np.frombuffer(stream.read(4 * dimensions), ">u4", dimensions).tolist()
+        require_ratio(math.prod(sizes), file.stat().st_size)
+        values = np.frombuffer(stream.read(math.prod(sizes) + 1), np.uint8)
     require(
-        content[:4] == bytes([0, 0, 8, dimensions]),
-        f"its first bytes are {content[:4].hex()}, not 000008{dimensions:02x}",
-    )
-    sizes = np.frombuffer(content, ">u4", dimensions, 4)
-    values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
-    require(
-        len(values) == sizes.prod(dtype=np.int64),
+        len(values) == math.prod(sizes),
         f"{len(values):,} values found where its head says {' x '.join(map(str, sizes))}",
     )
     return values.reshape(sizes)
@@ -105,6 +110,7 @@ def npz(files: list[Path], size: int, classes: int, order: Path | None = None) -
             rank = np.argsort(np.argsort([synsets[number] for number in range(1, classes + 1)]))
     for file in files:
         with reading(file), np.load(file, allow_pickle=False) as content:
+            require_unpacked(content.zip)
             pixels = rows_of_colour(content["data"], size)
             labels = rank[labels_of(content["labels"], len(pixels), 1, classes)]
         yield pixels, labels
@@ -158,7 +164,10 @@ def encoded(
 ) -> Iterator[Chunk]:
     """The named jpeg or png files, all of (width, height) `size`, in a folder or .zip, after shrink()."""
     with reading(source):
-        place = source if source.is_dir() else zipfile.Path(source)
+        place: Path | zipfile.Path = source
+        if not source.is_dir():
+            place = zipfile.Path(source)
+            require_unpacked(place.root)
 
     def decode(name: str) -> np.ndarray:
         with Image.open(io.BytesIO(place.joinpath(name).read_bytes())) as image:
@@ -175,6 +184,7 @@ def encoded(
 def zip_of_png(file: Path, size: int, classes: int | None = None) -> Iterator[Chunk]:
     """EDM's and ADM's archive: png files in the order of their names, labels 0..classes-1 in dataset.json."""
     with reading(file), zipfile.ZipFile(file) as archive:
+        require_unpacked(archive)
         names = sorted(name for name in archive.namelist() if name.lower().endswith(".png"))
         labels = None
         if classes:

@@ -13,8 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..files.checks import require_unpacked
 from ..files.checksums import tensor_sha256
 from ..files.inert_pickle import read_torch
+from ..files.whole import whole
 from .arrays import ImageArray
 from .folder import ImageFolder
 from .image_set import Images
@@ -34,18 +36,20 @@ def check_name(file: Path, points: bool) -> None:
 
 def write(file: Path, x: Tensor, pixels: Tensor | None, label: Tensor | None = None) -> None:
     """Samples x [N, ...] as the file's name says; pixels: the same as uint8, None of points; label: [N]."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if file.suffix == ".pt":
-        torch.save(x, file)
-    elif file.suffix == ".npz":
-        array = x if pixels is None else pixels.permute(0, 2, 3, 1)
-        np.savez(file, array.numpy(), *([] if label is None else [label.numpy()]))
-    elif pixels is not None and file.suffix == ".png":
-        sheet(pictures(pixels), math.ceil(len(pixels) ** 0.5)).save(file)
-    elif pixels is not None:
-        file.mkdir(exist_ok=True)
-        for number, picture in enumerate(pictures(pixels)):
-            picture.save(file / f"{number:06d}.png")
+    with whole(file) as part:
+        if file.suffix == ".pt":
+            with part.open("wb") as stream:
+                torch.save(x, stream)
+        elif file.suffix == ".npz":
+            array = x if pixels is None else pixels.permute(0, 2, 3, 1)
+            with part.open("wb") as stream:
+                np.savez(stream, array.numpy(), *([] if label is None else [label.numpy()]))
+        elif pixels is not None and file.suffix == ".png":
+            sheet(pictures(pixels), math.ceil(len(pixels) ** 0.5)).save(part, "png")
+        elif pixels is not None:
+            part.mkdir()
+            for number, picture in enumerate(pictures(pixels)):
+                picture.save(part / f"{number:06d}.png")
 
 
 def pictures(pixels: Tensor) -> list[Image.Image]:
@@ -77,6 +81,7 @@ def read(place: Path) -> Images:
             array = np.load(place, allow_pickle=False)
             if place.suffix == ".npz":
                 with array:
+                    require_unpacked(array.zip)
                     found = {name: array[name] for name in array.files}
                 images = [one for one in found.values() if one.dtype == np.uint8 and one.ndim in (3, 4)]
                 kinds = ", ".join(f"{name} {one.dtype} {list(one.shape)}" for name, one in found.items())

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..files import paths
@@ -19,7 +18,7 @@ from ..files.locks import exclusively
 from ..files.log import log
 from ..files.parts import in_parts
 from ..files.processes import processes
-from ..files.tensors import save_tensors
+from ..files.tensors import load_tensors, save_tensors
 from .features import Extractor
 from .frechet import mean_and_cov
 
@@ -109,5 +108,5 @@ def _is_whole(file: Path) -> bool:
 
 
 def _read(file: Path, facts: dict) -> Features:
-    tensors = load_file(file)
+    tensors = load_tensors(file)
     return Features(nfe=int(tensors.pop("nfe")), facts=facts, **tensors)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import nets
 from ..files.checks import finite
 from ..files.checksums import file_sha256
+from ..files.inert_pickle import read_torch
+from ..files.tensors import load_tensors
 from .inception import Inception
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -110,7 +111,7 @@ def _network(
 
 def _tensors(file: Path) -> dict[str, Tensor]:
     safe = file.suffix == ".safetensors"
-    return load_file(file) if safe else torch.load(file, map_location="cpu", weights_only=True)
+    return load_tensors(file) if safe else read_torch(file)
 
 
 def torchvision_network(model: str, file: Path, device: torch.device) -> Extractor:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
-from ..files.tensors import save_tensors
+from ..files.tensors import load_tensors, read_facts, save_tensors
 
 CHUNK = 10_000
 
@@ -73,10 +72,12 @@ class Statistics:
 
     @classmethod
     def load(cls, file: Path) -> "Statistics":
-        """Read what save wrote."""
-        with safe_open(file, "pt") as content:
-            mean, cov, facts = content.get_tensor("mean"), content.get_tensor("cov"), content.metadata()
-            return cls(mean, cov, int(facts["n"]), facts["sha256"])
+        """Read what save wrote; ValueError names a file that is damaged or holds something else."""
+        found, facts = load_tensors(file), read_facts(file)
+        try:
+            return cls(found["mean"], found["cov"], int(facts["n"]), facts["sha256"])
+        except (KeyError, ValueError):
+            raise ValueError(f"{file} holds no statistics; delete it") from None
 
 
 def feature_distance(a: Tensor, b: Tensor) -> float:

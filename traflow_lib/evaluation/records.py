@@ -69,6 +69,11 @@ class Record:
                     f"{name} is {value!r}; it must be {' or '.join(option.__name__ for option in allowed)}"
                 )
         where = f"record of {self.method} on {self.dataset}"
+        if not all(type(seed) is int for seed in self.seeds):
+            raise ValueError(f"{where}: seeds are {self.seeds}; whole numbers expected")
+        for name in ("recipe", "profile"):  # they name its file
+            if Path(getattr(self, name)).name != getattr(self, name):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; a name without a folder expected")
         if not self.metrics:
             raise ValueError(f"{where}: it holds no metric")
         for name, values in self.metrics.items():
@@ -177,14 +182,19 @@ def _line(record: Record) -> str:
 def read(file: Path) -> list[Record]:
     """The records of one file; a line that is none raises ValueError naming file and line."""
     known, found = {f.name for f in fields(Record)}, []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is no text in UTF-8 ({error}); replace it") from None
+    for number, line in enumerate(lines, start=1):
         try:
             content = json.loads(line)
             if set(content) - known:
                 raise ValueError(f"unknown fields {sorted(set(content) - known)}")
             found.append(Record(**content))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{file.name}, line {number}, is not a result record: {error}") from None
+        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            told = f"{file.name}, line {number}, is not a result record: {error}"
+            raise ValueError(f"{told}; mend or delete that line") from None
     return found
 
 

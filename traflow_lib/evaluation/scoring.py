@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from ..files.checks import Block, first_fault
+from ..files.checks import Block, brief, first_fault
 from ..solvers import Method
 from .feature_cache import BATCH
 from .inception import Mode
@@ -45,4 +45,4 @@ class Scoring(Block):
             return cls(**settings)
         except ValidationError as error:
             keys, value, message = first_fault(error, settings)
-            raise ValueError(f"{'.'.join(map(str, keys))} is {value!r}: {message}") from None
+            raise ValueError(f"{'.'.join(map(str, keys))} is {brief(value)}: {message}") from None

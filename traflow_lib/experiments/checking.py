@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from .. import nets, objectives
-from ..files.checks import first_fault
+from ..files.checks import brief, first_fault
 from ..training.config import TrainConfig
 from .schema import Block, Recipe, block_in, options_of
 
@@ -100,4 +100,4 @@ def _at(recipe: dict, key: str) -> str:
 
 
 def _refuse(recipe: dict, key: str, value: Any, allowed: str) -> NoReturn:
-    raise ValueError(f"{_at(recipe, key)} is {value!r}: {allowed}")
+    raise ValueError(f"{_at(recipe, key)} is {brief(value)}: {allowed}")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..batch import labelled
@@ -17,7 +16,7 @@ from ..files import paths
 from ..files.checks import finite
 from ..files.chunks import Chunks, chunk
 from ..files.locks import exclusively
-from ..files.tensors import save_tensors
+from ..files.tensors import load_tensors, save_tensors
 from ..jump import JumpMap
 from ..nets.precision import DTYPES
 from ..pairs import draw, sample_start
@@ -54,7 +53,7 @@ class Measure:
             if not file.exists():
                 x, nfe = self.solve(**self.settings["reference"])
                 save_tensors(file, {"x": x, "nfe": torch.tensor(nfe)})
-        kept = load_file(file)
+        kept = load_tensors(file)
         return kept["x"], int(kept["nfe"])
 
     @property

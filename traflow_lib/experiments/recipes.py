@@ -13,6 +13,7 @@ from . import checking
 from .schema import PROFILES
 
 FOLDER = Path(__file__).parents[1] / "recipes"
+DEPTH = 50
 EQUAL_TIME = "@time"  # suffix of a method trained for equal time instead of equal steps
 
 
@@ -48,7 +49,19 @@ def load(name: str, profile: str, teacher: Path | str | None = None, precision: 
 
 @cache
 def _content(file: Path) -> dict:
-    return yaml.load(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        text, depth = file.read_text(encoding="utf-8"), 0
+        for event in yaml.parse(text, loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEPTH:  # blocks in blocks exhaust the stack of the parser in C
+                raise ValueError(f"its blocks lie more than {DEPTH} deep in each other")
+        content = yaml.load(text, loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file.name} is no recipe: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("profiles"), dict):
+        raise ValueError(f"{file.name} is no recipe: it has no block `profiles`")
+    return content
 
 
 def merge(base: dict, change: dict) -> dict:

@@ -1,6 +1,8 @@
-"""Checks of what comes in: blocks of settings, pydantic's complaints, samples that are no numbers."""
+"""Checks of what comes in: settings, pydantic's complaints, archives, samples that are no numbers."""
 
+import reprlib
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -31,6 +33,32 @@ def first_fault(error: ValidationError, block: Any) -> tuple[list, Any, str]:
             value = None
     message = fault["msg"].removeprefix("Value error, ")
     return keys, value, message[0].lower() + message[1:]
+
+
+class _Brief(reprlib.Repr):
+    def __init__(self):
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 100
+        self.maxlist = self.maxtuple = self.maxdict = 10
+        self.maxlevel = 3
+
+
+brief = _Brief().repr  # of a value in a message: YAML's references can make one of any size
+
+UNPACKED, RATIO = 2**26, 100  # bytes that any archive may unpack to, and how many times its own size
+
+
+def require_ratio(unpacked: int, packed: int) -> None:
+    """ValueError where something packed holds so much that it was made to fill memory or disk."""
+    if unpacked > max(UNPACKED, RATIO * packed):
+        raise ValueError(f"it unpacks to {unpacked:,} bytes, more than {RATIO} times its own {packed:,}")
+
+
+def require_unpacked(archive: ZipFile) -> None:
+    """The same of a zip."""
+    assert archive.fp
+    packed = archive.fp.seek(0, 2)
+    require_ratio(sum(info.file_size for info in archive.infolist()), packed)
 
 
 class NotFinite(ValueError):

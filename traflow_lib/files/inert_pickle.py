@@ -1,10 +1,15 @@
-"""Read pickles as data: arrays and plain containers are built, nothing else that a file names is run."""
+"""Read pickles as data: arrays and plain containers are built, nothing else that a file names is run.
+
+Nor does a file take more memory or time than its size says.
+"""
 
 import io
 import pickle
 import re
+import struct
+import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from .checks import require_unpacked
 
 
 class Refused(ValueError):
@@ -52,6 +59,8 @@ def _one_line(path: Path) -> Iterator[None]:
         yield
     except Refused as error:
         raise ValueError(f"{path.name} is refused: {error}") from None
+    except FileNotFoundError:
+        raise
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to call for
         reason = (str(error).strip() or "it ends too early").splitlines()[0]
         raise ValueError(
@@ -60,8 +69,18 @@ def _one_line(path: Path) -> Iterator[None]:
 
 
 def _weights(source) -> Any:
+    if zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            require_unpacked(archive)
+            if damaged := archive.testzip():  # torch does not look at the checksums
+                raise ValueError(f"{damaged} in it was damaged")
+    if hasattr(source, "seek"):
+        source.seek(0)
     try:
-        return torch.load(source, map_location="cpu", weights_only=True)
+        found = torch.load(source, map_location="cpu", weights_only=True)
+        for tensor in _tensors_in(found, set()):
+            _require_stored(tensor.untyped_storage(), tensor.nbytes)
+        return found
     except pickle.UnpicklingError as error:
         if named := re.search(r"GLOBAL (\S+)", str(error)):
             raise Refused(named[1]) from None
@@ -77,9 +96,50 @@ def _persistent_object(meta: dict) -> PickledObject:
     return record
 
 
+def _tensors_in(content: Any, seen: set[int]) -> Iterator[Tensor]:
+    if id(content) in seen:
+        return
+    seen.add(id(content))
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, (dict, list, tuple)):
+        for part in content.values() if isinstance(content, dict) else content:
+            yield from _tensors_in(part, seen)
+
+
+def _require_stored(storage, size: int) -> None:
+    """ValueError where a tensor repeats what is stored, and so may be of any size."""
+    storage = getattr(storage, "_untyped_storage", storage)
+    if size > storage.nbytes():
+        raise ValueError(f"a tensor of {size:,} bytes is made of {storage.nbytes():,} that are stored")
+
+
 def _tensor(storage, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
     # as_strided, unlike torch's own rebuilding, never makes a storage longer than the file gave it
-    return torch.empty(0, dtype=storage.dtype).set_(storage).as_strided(size, stride, offset)
+    tensor = torch.empty(0, dtype=storage.dtype).set_(storage).as_strided(size, stride, offset)
+    _require_stored(storage, tensor.nbytes)
+    return tensor
+
+
+def _require_plain(keys: Iterable) -> None:
+    """ValueError unless keys are plain: tuples of tuples can be made that take years to hash."""
+    for key in keys:
+        if not isinstance(key, Hashable) or isinstance(key, (tuple, frozenset)):
+            raise ValueError(f"a key is a {type(key).__name__}")
+
+
+def _set(items: Iterable = ()) -> set:
+    _require_plain(items := list(items))
+    return set(items)
+
+
+def _dict(kind: type) -> Any:
+    def make(items: Any = ()) -> dict:
+        items = list(items.items() if isinstance(items, dict) else items)
+        _require_plain(key for key, _ in items)
+        return kind(items)
+
+    return make
 
 
 def _latin1(text: str, _: str) -> bytes:
@@ -91,13 +151,13 @@ def _latin1(text: str, _: str) -> bytes:
 KNOWN: dict[str, Any] = {
     "torch.nn.modules.container.ModuleDict": PickledObject,
     "dnnlib.util.EasyDict": PickledObject,
-    "collections.OrderedDict": OrderedDict,
-    "builtins.dict": dict,
-    "builtins.set": set,
+    "collections.OrderedDict": _dict(OrderedDict),
+    "builtins.dict": _dict(dict),
+    "builtins.set": _set,
     "builtins.object": PickledObject,
     "copyreg._reconstructor": lambda *_: PickledObject(),
     "_codecs.encode": _latin1,
-    "numpy.ndarray": np.ndarray,
+    "numpy.ndarray": PickledObject,
     "numpy.dtype": np.dtype,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
@@ -106,14 +166,63 @@ KNOWN: dict[str, Any] = {
 }
 for _core in ("numpy.core", "numpy._core"):  # a module's name before and since numpy 2
     KNOWN[f"{_core}.multiarray.scalar"] = PickledObject
-    # arrays tell their functions themselves
-    KNOWN[f"{_core}.multiarray._reconstruct"] = np.zeros(1).__reduce__()[0]
+    # an array's shape and numbers are its state; a call could ask for any size
+    KNOWN[f"{_core}.multiarray._reconstruct"] = lambda *_: np.empty(0)
+    # arrays tell this function themselves
     KNOWN[f"{_core}.numeric._frombuffer"] = np.zeros(1).__reduce_ex__(5)[0]
+# opcodes of frozen sets, and of buffers outside the file
+NOT_READ = {code[0] for code in (pickle.FROZENSET, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)}
 OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names up to protocol 2
 
 
-class Unpickler(pickle.Unpickler):
-    """Builds what stands for the names in KNOWN; another name is Refused before anything is called."""
+class Unpickler(pickle._Unpickler):
+    """Builds what stands for the names in KNOWN; another name is Refused before anything is called.
+
+    Python's own, as the one in C fills memory for a memo of any number, and so do its bytearrays.
+    """
+
+    def load_build(self) -> None:
+        """State of an object; a class, a function or a tensor that is given one would be changed for all."""
+        if not isinstance(self.stack[-2], (PickledObject, OrderedDict, np.ndarray, np.dtype)):
+            raise ValueError(f"a {type(self.stack[-2]).__name__} is given a state")
+        super().load_build()
+
+    def load_dict(self) -> None:
+        """Keys and values since the last mark, in a new dict."""
+        _require_plain(self.stack[::2])
+        super().load_dict()
+
+    def load_bytearray8(self) -> None:
+        """Bytes that are there; Python's own makes room for as many as are announced."""
+        (size,) = struct.unpack("<Q", self.read(8))
+        content = self.read(size)
+        if len(content) < size:
+            raise EOFError("bytes are missing")
+        self.append(bytearray(content))
+
+    def load_setitem(self) -> None:
+        """A key and its value."""
+        _require_plain(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        """Keys and values since the last mark."""
+        _require_plain(self.stack[::2])
+        super().load_setitems()
+
+    def load_additems(self) -> None:
+        """Members of a set since the last mark."""
+        _require_plain(self.stack)
+        super().load_additems()
+
+    dispatch = {code: load for code, load in pickle._Unpickler.dispatch.items() if code not in NOT_READ} | {
+        pickle.BUILD[0]: load_build,
+        pickle.DICT[0]: load_dict,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.ADDITEMS[0]: load_additems,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a name in the file."""

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
+from .log import log
 from .processes import processes
-from .tensors import save_tensors
+from .tensors import load_tensors, save_tensors
 
 Part = dict[str, Tensor]
 
@@ -36,13 +36,25 @@ def in_parts(
     mine = list(parts)[everyone.process_index :: everyone.num_processes]
     hidden = everyone.process_index > 0 or not sys.stderr.isatty()  # as training's bar
     for rows in tqdm(mine, desc=folder.stem, unit=" parts", disable=hidden, leave=False):
-        if parts[rows].exists():
+        if _kept(parts[rows]):
             found += rows[1] - rows[0]
         else:
             save_tensors(parts[rows], compute(*rows))
     everyone.wait_for_everyone()
     if everyone.is_main_process:
-        finish([load_file(part) for part in parts.values()])
+        finish([load_tensors(part) for part in parts.values()])
         shutil.rmtree(folder)
     everyone.wait_for_everyone()
     return found
+
+
+def _kept(part: Path) -> bool:
+    """Whether a part is there and whole; a damaged one is computed again."""
+    if not part.exists():
+        return False
+    try:
+        load_tensors(part)
+    except ValueError as error:
+        log.warning(f"{error}: it is computed again")
+        return False
+    return True

@@ -1,5 +1,7 @@
 """Networks, and the ways in which a student gets its teacher's weights."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
@@ -42,18 +44,22 @@ def sample_shape(config: dict) -> tuple:
 
 
 def check_exactly(
-    shapes: dict[str, torch.Size], tensors: dict[str, torch.Tensor], source: str, optional: str | None = None
+    shapes: Mapping[str, torch.Size],
+    tensors: Mapping[str, torch.Tensor | torch.Size],
+    source: str,
+    optional: str | None = None,
 ) -> None:
-    """Check that `tensors` have exactly these names and shapes; ValueError names those that have not.
+    """Check that `tensors`, or their shapes, are exactly these; ValueError names those that are not.
 
     Tensors of a part called `optional` may be missing.
     """
-    missing = [name for name in shapes if name not in tensors and optional not in name.split(".")]
+    found = {name: getattr(value, "shape", value) for name, value in tensors.items()}
+    missing = [name for name in shapes if name not in found and optional not in name.split(".")]
     wrong = [f"{name} is missing" for name in missing]
-    wrong += [f"{name} is not part of the network" for name in tensors if name not in shapes]
+    wrong += [f"{name} is not part of the network" for name in found if name not in shapes]
     for name, shape in shapes.items():
-        if name in tensors and tensors[name].shape != shape:
-            wrong.append(f"{name} has shape {[*tensors[name].shape]} instead of {[*shape]}")
+        if name in found and found[name] != shape:
+            wrong.append(f"{name} has shape {[*found[name]]} instead of {[*shape]}")
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ValueError(f"{source} does not fit the network: {'; '.join(wrong[:3])}{more}")
@@ -63,7 +69,12 @@ def load_exactly(
     net: nn.Module, tensors: dict[str, torch.Tensor], source: str, optional: str | None = None
 ) -> None:
     """Load tensors that check_exactly() accepts; on an error nothing is changed."""
-    check_exactly({name: value.shape for name, value in net.state_dict().items()}, tensors, source, optional)
+    own = net.state_dict()
+    check_exactly({name: value.shape for name, value in own.items()}, tensors, source, optional)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() != own[name].is_floating_point():
+            kinds = f"{tensor.dtype} instead of {own[name].dtype}"
+            raise ValueError(f"{source} does not fit the network: {name} is {kinds}")
     net.load_state_dict(tensors, strict=False)
 
 

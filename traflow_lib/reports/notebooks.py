@@ -32,7 +32,13 @@ def _source(name: str) -> Path:
 
 
 def _content(file: Path) -> dict:
-    return json.loads(file.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} is no whole notebook ({error}); run or fetch it again") from None
+    if not isinstance(content, dict) or not isinstance(content.get("metadata"), dict):
+        raise ValueError(f"{file} is no notebook; run or fetch it again")
+    return content
 
 
 def run(name: str, profile: str, seed: int | None = None, teacher: Path | None = None) -> Path:

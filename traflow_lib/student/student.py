@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import nets, objectives
@@ -13,6 +12,7 @@ from ..data import sample_files
 from ..evaluation.features import Extractor, to_uint8
 from ..files.checks import finite
 from ..files.chunks import Chunks, chunk
+from ..files.tensors import load_tensors
 from ..jump import JumpMap
 from ..nets.target_time import TargetTime, with_target_time
 from ..pairs import draw, sample_start
@@ -129,7 +129,7 @@ def load(file: str | Path, network: nn.Module | Callable[[], nn.Module] | None =
     if not isinstance(net, nn.Module):
         raise ValueError(f"network={network!r} is, or makes, {type(net).__name__}, not a torch module")
     net = _wrapped(net, config.get("target_time"))
-    nets.load_exactly(net, load_file(file), file.name)
+    nets.load_exactly(net, load_tensors(file), file.name)
     return Student(net.eval(), tuple(header["shape"]), header["classes"], header, file)
 
 

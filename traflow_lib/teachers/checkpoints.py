@@ -3,45 +3,53 @@
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from .. import nets
 from ..files.checksums import file_sha256
-from ..files.tensors import save_tensors
+from ..files.tensors import load_tensors, read_facts, read_shapes, save_tensors
 from . import releases
 from .velocity import VelocityField
 
+LARGEST = 65_536  # side of a sample
 
-def save_network(file: Path, net: nn.Module, config: dict, **header) -> None:
+
+def save_network(file: str | Path, net: nn.Module, config: dict, **header) -> None:
     """Write weights with the `net` block that builds them and other facts, which are JSON-able."""
     facts = {"network": config, **header}
-    save_tensors(file, net.state_dict(), {key: json.dumps(value) for key, value in facts.items()})
+    save_tensors(Path(file), net.state_dict(), {key: json.dumps(value) for key, value in facts.items()})
 
 
-def read_header(file: Path) -> dict:
+def read_header(file: str | Path) -> dict:
     """The facts stored beside the weights; a file that is not a checkpoint of this kit raises ValueError."""
+    file = Path(file)
     if file.is_dir():
         raise ValueError(f"{file} is a folder; name the file in it, such as student.safetensors")
     try:
-        with safe_open(file, "pt") as content:
-            header = content.metadata() or {}
+        facts = read_facts(file)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no checkpoint {file}") from None
-    except SafetensorError as error:
-        raise ValueError(f"{file.name} is not a whole safetensors file: {error}") from None
-    if "network" not in header:
+    if "network" not in facts:
         raise ValueError(f"{file.name} was not written by this kit: its header names no network")
-    return {key: json.loads(value) for key, value in header.items()}
+    try:
+        header = {key: json.loads(value) for key, value in facts.items()}
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{file.name} has a damaged header ({error}); replace it") from None
+    for key in ("network", "settings", "training", "source"):
+        if not isinstance(header.get(key, {}), dict):
+            raise ValueError(f"{file.name} has a damaged header: its {key} is {str(header[key])[:40]!r}")
+    return header
 
 
-def load_network(file: Path) -> tuple[nn.Module, dict]:
+def load_network(file: str | Path) -> tuple[nn.Module, dict]:
     """The network in a checkpoint of the kit or a release (RectifiedFlow .pth, EDM .pkl), and its header.
 
     A release's header holds the configuration found and the source. ValueError, in one line, where a file
     does not fit or is not whole.
     """
+    file = Path(file)
     if not file.exists():
         raise FileNotFoundError(f"there is no checkpoint {file}")
     if file.suffix in releases.READERS:
@@ -54,10 +62,36 @@ def load_network(file: Path) -> tuple[nn.Module, dict]:
                 f"{file.name} holds the weights of a network of your own: in Python, "
                 "traflow_lib.load(file, network=...) makes a student of them"
             )
-        tensors = load_file(file)
+        _require_fit(header, read_shapes(file), file.name)
+        tensors = load_tensors(file)
     net = nets.build(header["network"], s_input=header.get("s_input", False))
     nets.load_exactly(net, tensors, file.name)
     return net.eval(), header
+
+
+def _require_fit(header: dict, shapes: dict[str, torch.Size], source: str) -> None:
+    """ValueError unless the header's network has tensors of these shapes, before memory is taken for any."""
+    count = 0
+
+    def counted(*_) -> None:
+        nonlocal count
+        count += 1
+        if count > len(shapes) + 1000:  # one of a thousand million layers would never be built
+            raise ValueError(f"it has far more than the {len(shapes)} tensors of the file")
+
+    hook = register_module_parameter_registration_hook(counted)
+    try:
+        with torch.device("meta"):
+            net = nets.build(header["network"], s_input=header.get("s_input", False))
+        sample = nets.sample_shape(header["network"])
+    except Exception as error:  # whatever a network makes of sizes that cannot be
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{source} does not fit the network that its header names: {reason}") from None
+    finally:
+        hook.remove()
+    if not all(isinstance(side, int) and 0 < side <= LARGEST for side in sample):
+        raise ValueError(f"{source} says that a sample has the shape {sample}; sides are 1 to {LARGEST}")
+    nets.check_exactly({name: value.shape for name, value in net.state_dict().items()}, shapes, source)
 
 
 def load_teacher(path: str | Path, precision: str = "fp32") -> VelocityField:
@@ -73,13 +107,14 @@ def load_teacher(path: str | Path, precision: str = "fp32") -> VelocityField:
     return VelocityField(load_network(path)[0], precision)
 
 
-def import_teacher(file: Path, out: Path | None = None) -> Path:
+def import_teacher(file: str | Path, out: str | Path | None = None) -> Path:
     """Rewrite a release's checkpoint in this kit's format, with its SHA-256 in the header; the new file."""
+    file = Path(file)
     if file.suffix not in releases.READERS:
         raise ValueError(
             f"{file.name} is no checkpoint of a release: their files end in {', '.join(releases.READERS)}"
         )
     net, header = load_network(file)
-    out = out or file.with_suffix(".safetensors")
+    out = Path(out or file.with_suffix(".safetensors"))
     save_network(out, net, header["network"], source=header["source"] | {"sha256": file_sha256(file)})
     return out

@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..files.tensors import load_tensors
 from ..flow import expand
 from ..nets import load_exactly
 from ..nets.edm import velocity_of_denoiser
@@ -92,5 +92,5 @@ def load_unet(folder: Path) -> EpsilonVelocity:
             f"{folder.name} predicts '{settings['prediction_type']}': only prediction_type epsilon is read"
         )
     unet = UNet2DModel.from_config(config)
-    load_exactly(unet, load_file(files[1]), folder.name)
+    load_exactly(unet, load_tensors(files[1]), folder.name)
     return EpsilonVelocity(_Sample(unet), DDPMScheduler.from_config(settings).alphas_cumprod)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ..files.checks import first_fault
+from ..files.checks import brief, first_fault
 from ..nets.precision import Precision
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -59,7 +59,7 @@ class TrainConfig:
             return cls(**options)
         except ValidationError as error:
             (name, *_), value, message = first_fault(error, options)
-            raise ValueError(f"training option {name} is {value!r}: {message}") from None
+            raise ValueError(f"training option {name} is {brief(value)}: {message}") from None
 
     def passes(self, processes: int) -> int:
         """Passes that each of `processes` takes a batch in; ValueError if it cannot be split evenly."""
