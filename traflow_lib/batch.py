@@ -116,6 +116,8 @@ def sample_times(
     With `intervals` = K they are moved to the grid 0, 1/K .. 1 (t up, s down, u to the nearest), where stored
     paths have states. draws: of the training step, torch's own generator if None.
     """
+    if law not in LAWS:
+        raise ValueError(f"law is {law!r}: one of {', '.join(LAWS)}")
     draws = draws or Draws()
     if law == "three":
         s, u, t = draws.take(lambda n, of: torch.rand(3, n, generator=of), n, dim=1).sort(dim=0).values

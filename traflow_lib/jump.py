@@ -34,7 +34,9 @@ class JumpMap(nn.Module):
         return self._average(x, per_sample(t, x), per_sample(s, x))
 
     def forward(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> Tensor:
-        """G(x_t, t, s) = x_t + (s - t) F(x_t, t, s)."""
+        """G(x_t, t, s) = x_t + (s - t) F(x_t, t, s); ValueError where times that are numbers lie wrongly."""
+        if isinstance(t, (int, float)) and isinstance(s, (int, float)) and not 0 <= s <= t <= 1:
+            raise ValueError(f"t is {t} and s {s}: a jump goes to an earlier time, 0 <= s <= t <= 1")
         t, s = per_sample(t, x), per_sample(s, x)
         return x + expand(s - t, x) * self._average(x, t, s)
 
@@ -63,8 +65,8 @@ class JumpMap(nn.Module):
         With `renoise` it is a consistency model's sampler: jump to 0 every time and go back up to the next
         time with fresh noise [B, ...], which renoise() gives once a call.
         """
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps}")
+        if not isinstance(steps, int) or steps < 1:
+            raise ValueError(f"steps must be at least 1, a whole number, got {steps!r}")
         times = torch.linspace(1, 0, steps + 1).tolist()
         path = [noise]
         for t, s in zip(times[:-1], times[1:]):

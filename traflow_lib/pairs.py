@@ -195,6 +195,8 @@ def make_pairs(  # noqa: PLR0913 - what decides the pairs, and where they are ke
         facts: what the file is to say of them.
         solver: as in solvers.solve (method=, steps= or tol=).
     """
+    if n < 1 or seed < 0:
+        raise ValueError(f"n is {n} and seed {seed}: at least 1 pair, and a seed of at least 0")
     batch = batch or chunk(shape)
     chunks = Chunks(batch)
 

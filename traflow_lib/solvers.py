@@ -4,6 +4,7 @@ Fixed grids (Euler, midpoint, Heun, RK4) are written out because few-step behavi
 about; the adaptive dopri5 is torchdiffeq's.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,13 +62,14 @@ def solve(
     steps= then only sets how many intervals the kept path has). ValueError on a wrong combination.
     """
     if method == "dopri5":
-        if tol is None:
-            raise ValueError("dopri5 needs tol=, for example tol=1e-5")
+        if not isinstance(tol, int | float) or not 0 < tol < math.inf:
+            raise ValueError(f"dopri5 needs tol=, a number above 0, for example tol=1e-5; it is {tol!r}")
         return _dopri5(velocity, x, t0, t1, tol, steps or 1, keep_path)
     if method not in CALLS_PER_STEP:
         raise ValueError(f"unknown solver '{method}'; there are {', '.join([*CALLS_PER_STEP, 'dopri5'])}")
-    if tol is not None or steps is None or steps < 1:
-        raise ValueError(f"{method} needs steps= (at least 1) and takes no tol=")
+    if tol is not None or not isinstance(steps, int) or steps < 1:
+        given = f"they are {steps!r} and {tol!r}"
+        raise ValueError(f"{method} needs steps= (at least 1) and takes no tol=; {given}")
     times = torch.linspace(t0, t1, steps + 1, dtype=x.dtype, device=x.device)
     path = [x]
     for t, t_next in zip(times[:-1], times[1:]):

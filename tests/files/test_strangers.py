@@ -104,6 +104,16 @@ PICKLES = {
     "persistent id": opcodes(text("storage"), b"Q"),
     "state for a class": opcodes(b"cdnnlib.util\nEasyDict\n", b"N}", text("name"), b"K\x01s\x86b"),
     "state for a function": opcodes(b"c_codecs\nencode\n", b"N}", text("__name__"), text("x"), b"s\x86b"),
+    "name of several lines": opcodes(text("os\nos"), text("sys\ntem"), b"\x93"),
+    # found by fuzzing: numpy crashes
+    "state for a type": opcodes(
+        b"cnumpy\ndtype\n",
+        text("f8"),
+        b"\x89\x88\x87R(K\x03",
+        text("<"),
+        b"}J\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb",
+    ),
+    "type of objects": opcodes(b"cnumpy\ndtype\n", text("O8"), b"\x89\x88\x87R"),
     "memo bomb": opcodes(b"]r\xff\xff\xff\x7f"),
     "bytearray bomb": opcodes(b"\x96" + struct.pack("<Q", 40 * GIGA)),
     "bytes bomb": opcodes(b"\x8e" + struct.pack("<Q", 2**62)),

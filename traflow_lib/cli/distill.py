@@ -1,6 +1,7 @@
 """The command distill: students of a recipe, or of your own teacher."""
 
 import importlib
+import inspect
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from ..files.log import log
 from ..files.tensors import load_tensors
 from ..nets.target_time import with_target_time
 from ..student import distill
+from ..student.given import whole
 from ..teachers.adapter import as_velocity
 from ..teachers.convention import PREDICTS
 from .options import Methods, Precision, Profile, Resume, experiments, option, recipe_help
@@ -63,6 +65,7 @@ def run(
     --size 64. mypackage may register methods of its own. The same command goes on with a training that was
     interrupted.
     """
+    seed = [whole("--seed", number, 0) for number in seed or []]
     if recipe:
         if weights or pairs or last_layer or size is not None:
             raise ValueError(
@@ -82,8 +85,11 @@ def run(
     source = None  # a checkpoint
     if ":" in teacher:
         source = as_velocity(_built(teacher, weights), noise_at, predicts, scale=scale)
-    elif last_layer:
-        raise ValueError(f"--last-layer goes with --teacher MODULE:FUNCTION; that of {teacher} is known")
+    else:
+        _require_defaults(
+            teacher, weights=weights, noise_at=noise_at, predicts=predicts, scale=scale, layer=layer,
+            last_layer=last_layer,
+        )  # fmt: skip
     train = {"batch": batch, "lr": lr} | ({"precision": precision} if precision else {})
     given: dict | str | Path | None = {"n": int(pairs)} if pairs and pairs.isdecimal() else pairs
     for name in method or ["traflow"]:
@@ -96,6 +102,15 @@ def run(
             if not isinstance(given, str | Path):
                 given = folder  # where they are solved, for the students that follow, too
             log.info(f"{name}, seed {number} in {folder / 'student.safetensors'}")
+
+
+def _require_defaults(teacher: str, **given) -> None:
+    """ValueError for an option that a checkpoint does not need."""
+    usual = inspect.signature(run).parameters
+    for name, value in given.items():
+        if value != usual[name].default:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option} goes with --teacher MODULE:FUNCTION; that of {teacher} is known")
 
 
 def _built(teacher: str, weights: Path | None) -> nn.Module:

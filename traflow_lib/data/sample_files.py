@@ -70,6 +70,8 @@ def sheet(pictures: list[Image.Image], columns: int) -> Image.Image:
 
 def read(place: Path) -> Images:
     """The images in a folder or a file of ARRAYS (of .npz the uint8 ones); ValueError names what is none."""
+    if not place.exists():
+        raise FileNotFoundError(f"there is no file or folder {place}")
     if place.suffix not in ARRAYS or place.is_dir():
         return ImageFolder(place)
     if place.suffix == ".pt":

@@ -27,6 +27,8 @@ def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> fl
     trace of the root is the sum of their roots: one Cholesky factorisation and one symmetric eigenvalue
     problem instead of a general matrix square root.
     """
+    if mu1.shape != mu2.shape:
+        raise ValueError(f"features of {mu1.numel()} numbers each are compared with {mu2.numel()} of others")
     moments = [torch.as_tensor(a).double().cpu().numpy() for a in (mu1, cov1, mu2, cov2)]
     if not all(np.isfinite(a).all() for a in moments):
         raise ValueError(

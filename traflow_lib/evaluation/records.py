@@ -71,9 +71,7 @@ class Record:
         where = f"record of {self.method} on {self.dataset}"
         if not all(type(seed) is int for seed in self.seeds):
             raise ValueError(f"{where}: seeds are {self.seeds}; whole numbers expected")
-        for name in ("recipe", "profile"):  # they name its file
-            if Path(getattr(self, name)).name != getattr(self, name):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; a name without a folder expected")
+        require_name("recipe", self.recipe), require_name("profile", self.profile)
         if not self.metrics:
             raise ValueError(f"{where}: it holds no metric")
         for name, values in self.metrics.items():
@@ -109,6 +107,12 @@ def _field_types() -> dict[str, tuple[type, ...]]:
     }
     plain = {name: tuple(get_origin(option) or option for option in kinds) for name, kinds in options.items()}
     return {name: (*kinds, int) if float in kinds else kinds for name, kinds in plain.items()}
+
+
+def require_name(what: str, name: str) -> None:
+    """ValueError unless a recipe's or profile's name can be that of a file."""
+    if not name or Path(name).name != name:
+        raise ValueError(f"{what} is {name!r}; a name without a folder expected")
 
 
 def file_of(profile: str, recipe: str) -> Path:

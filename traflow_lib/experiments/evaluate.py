@@ -31,6 +31,7 @@ def evaluate(
     Raises:
         ValueError, FileNotFoundError, ImportError: in one line, what is wrong or missing.
     """
+    records.require_name("profile", profile)
     target, main = Path(target), processes().is_main_process
     split = settings.split or ("train" if "train" in images.splits(dataset) else "all")
     extractor = load(settings.extractor, dataset, settings.mode)
@@ -43,6 +44,10 @@ def evaluate(
         name = target.resolve().name if target.is_dir() else target.stem
     else:
         generator, sets = Generator(target, settings.solver, settings.tol), []
+        wanted = tuple(images.shape(dataset))
+        if generator.shape != wanted:
+            made = f"{target.name} makes images of the shape {generator.shape}"
+            raise ValueError(f"{made}, and {dataset} has {wanted}; name a data set of that shape")
         models, shape = [Model(generator.net, generator.header, target)], generator.shape
         name = generator.name
         for calls in settings.nfe if generator.sampler != "dopri5" else [0]:

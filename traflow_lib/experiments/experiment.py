@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .. import nets
 from ..batch import labelled
 from ..data import images, toys
 from ..evaluation.classifier import accuracy, classification_loss
@@ -71,6 +72,9 @@ class Experiment:
             return None
         file = paths.data() / "teachers" / block["file"]
         header = self.models.imported(file).header
+        if (found := nets.sample_shape(header["network"])) != tuple(self.shape):
+            whose = f"{self.dataset} has {tuple(self.shape)}"
+            raise ValueError(f"the teacher {file.name} makes samples of the shape {found}; {whose}")
         return {"net": header["network"], "sha256": header["source"]["sha256"], "file": file}
 
     @property

@@ -25,6 +25,7 @@ class Refused(ValueError):
     """The file names something that only running its code would give."""
 
     def __init__(self, name: str):
+        name = " ".join(name.split())[:100]
         super().__init__(f"it holds {name}, which is code to run and not data")
 
 
@@ -128,6 +129,14 @@ def _require_plain(keys: Iterable) -> None:
             raise ValueError(f"a key is a {type(key).__name__}")
 
 
+def _dtype(name: str, *_) -> np.dtype:
+    """The type of an array of numbers."""
+    found = np.dtype(name if isinstance(name, str) else "O")
+    if found.hasobject or found.fields:
+        raise ValueError("an array is of objects")
+    return found
+
+
 def _set(items: Iterable = ()) -> set:
     _require_plain(items := list(items))
     return set(items)
@@ -158,7 +167,7 @@ KNOWN: dict[str, Any] = {
     "copyreg._reconstructor": lambda *_: PickledObject(),
     "_codecs.encode": _latin1,
     "numpy.ndarray": PickledObject,
-    "numpy.dtype": np.dtype,
+    "numpy.dtype": _dtype,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
     "torch.storage._load_from_bytes": lambda content: _weights(io.BytesIO(content)),
@@ -175,7 +184,10 @@ NOT_READ = {code[0] for code in (pickle.FROZENSET, pickle.NEXT_BUFFER, pickle.RE
 OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names up to protocol 2
 
 
-class Unpickler(pickle._Unpickler):
+_Python: Any = pickle._Unpickler  # of which typeshed knows little
+
+
+class Unpickler(_Python):
     """Builds what stands for the names in KNOWN; another name is Refused before anything is called.
 
     Python's own, as the one in C fills memory for a memo of any number, and so do its bytearrays.
@@ -183,8 +195,13 @@ class Unpickler(pickle._Unpickler):
 
     def load_build(self) -> None:
         """State of an object; a class, a function or a tensor that is given one would be changed for all."""
-        if not isinstance(self.stack[-2], (PickledObject, OrderedDict, np.ndarray, np.dtype)):
-            raise ValueError(f"a {type(self.stack[-2]).__name__} is given a state")
+        whose, state = self.stack[-2:]
+        if isinstance(whose, np.dtype):  # numpy itself crashes on others
+            known = isinstance(state, tuple) and len(state) == 8 and state[1] in ("<", ">", "|")
+            if not known or state[2:] != (None, None, None, -1, -1, 0):
+                raise ValueError("an array is of an unknown type")
+        elif not isinstance(whose, (PickledObject, OrderedDict, np.ndarray)):
+            raise ValueError(f"a {type(whose).__name__} is given a state")
         super().load_build()
 
     def load_dict(self) -> None:
@@ -215,7 +232,7 @@ class Unpickler(pickle._Unpickler):
         _require_plain(self.stack)
         super().load_additems()
 
-    dispatch = {code: load for code, load in pickle._Unpickler.dispatch.items() if code not in NOT_READ} | {
+    dispatch = {code: load for code, load in _Python.dispatch.items() if code not in NOT_READ} | {
         pickle.BUILD[0]: load_build,
         pickle.DICT[0]: load_dict,
         pickle.SETITEM[0]: load_setitem,

@@ -14,12 +14,14 @@ from .whole import whole
 CHECKSUM = "checksum"  # its key in the header
 
 
-def save_tensors(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+def save_tensors(
+    file: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
     """Write beside the place and rename; folders are made. The header gets a checksum of all.
 
     ValueError where a folder has that name, OSError where it cannot be written.
     """
-    if file.is_dir():
+    if (file := Path(file)).is_dir():
         raise ValueError(f"{file} is a folder; name a file")
     # the tensors of a channels-last network are not contiguous
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -56,7 +58,9 @@ def _head(file: Path) -> tuple[dict[str, str], dict[str, torch.Size]]:
         with safe_open(file, "pt") as content:
             shapes = {name: torch.Size(content.get_slice(name).get_shape()) for name in content.keys()}
             return content.metadata() or {}, shapes
-    except SafetensorError as error:
+    except FileNotFoundError:
+        raise
+    except (SafetensorError, OSError) as error:
         raise ValueError(f"{file} is not a whole safetensors file ({error}); delete or replace it") from None
 
 
@@ -65,5 +69,5 @@ def _checksum(tensors: dict[str, Tensor], facts: dict[str, str]) -> str:
     layout = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in sorted(tensors)]
     digest = sha256(json.dumps([facts, layout], sort_keys=True).encode())
     for name in sorted(tensors):
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -13,11 +13,12 @@ TORCH_SAYS = ("PytorchStreamWriter", "file write failed", "unexpected pos")
 
 
 @contextmanager
-def whole(file: Path) -> Iterator[Path]:
+def whole(file: str | Path) -> Iterator[Path]:
     """A place beside `file` to write a file or folder to, which takes its name when the block has ended.
 
     Folders above are made. What could not be written leaves nothing and is an OSError that names the file.
     """
+    file = Path(file).absolute()
     part = file.with_name(f"{file.name}.part{os.getpid()}")  # several processes may write one file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -31,12 +32,13 @@ def whole(file: Path) -> Iterator[Path]:
             raise
         reason = getattr(error, "strerror", None) or "the disk is full, or the file may not grow"
         free = f"{shutil.disk_usage(_existing(file)).free / 1e6:,.0f} MB are free there"
-        told = f"{file} could not be written ({reason}; {free}): make room or set TRAFLOW_RUNS elsewhere"
+        told = f"{file} could not be written ({reason}; {free}): free some room there, or take another place"
         raise OSError(told) from None
     finally:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _existing(file: Path) -> Path:

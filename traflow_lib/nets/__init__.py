@@ -13,6 +13,7 @@ from .edm import EDM
 from .mlp import MLP
 from .target_time import with_target_time as with_target_time
 
+SIZES = {"size", "channels", "width", "depth", "blocks", "dim"}
 KINDS = {"mlp": MLP, "ddpmpp": DDPMpp, "adm": ADM, "edm": EDM, "classifier": Classifier}
 
 
@@ -22,10 +23,15 @@ def build(config: dict, s_input: bool = False) -> nn.Module:
     s_input adds the zero-initialised input for the target time s: to the network inside, if there is a `net`
     among the arguments.
     """
+    if not isinstance(config, dict):
+        raise ValueError(f"a network is described by a dict with its kind, not by {config!r}")
     arguments = dict(config)
     kind = arguments.pop("kind", None)
     if kind not in KINDS:
         raise ValueError(f"unknown network '{kind}'; there are {', '.join(KINDS)}")
+    for name in SIZES & set(arguments):
+        if not isinstance(arguments[name], int) or arguments[name] < 1:
+            raise ValueError(f"network '{kind}': {name} is {arguments[name]!r}, a whole number of at least 1")
     if "net" in arguments:
         arguments["net"], s_input = build(arguments["net"], s_input), False
     try:
@@ -35,8 +41,10 @@ def build(config: dict, s_input: bool = False) -> nn.Module:
 
 
 def sample_shape(config: dict) -> tuple:
-    """The shape of one sample of the network a `net` block describes."""
+    """The shape of one sample of the network a `net` block describes; ValueError where it makes none."""
     inner = config.get("net", config)
+    if inner["kind"] == "classifier":
+        raise ValueError("this network is a classifier, which makes no samples; name a teacher or a student")
     if inner["kind"] == "mlp":
         return (inner.get("dim", 2),)
     size = inner.get("size", 64 if inner["kind"] == "adm" else 32)

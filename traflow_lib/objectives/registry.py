@@ -41,6 +41,10 @@ def get(name: str, **options) -> Objective:
     if name not in _METHODS:
         raise ValueError(f"unknown objective '{name}'; there are {', '.join(names())}")
     kind, preset = _METHODS[name]
+    for field in fields(kind):
+        value = options.get(field.name, field.default)
+        if isinstance(field.default, float) and not isinstance(value, int | float):
+            raise ValueError(f"objective '{name}': {field.name} is {value!r}; it must be a number")
     try:
         return kind(**preset | options)
     except TypeError as error:

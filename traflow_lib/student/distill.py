@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .. import objectives
+from .. import nets, objectives
 from ..data.images import as_images
 from ..files.checks import finite
 from ..files.checksums import fingerprint
@@ -73,6 +73,8 @@ def distill(  # noqa: PLR0913 - what decides a student
     if objective.needs_data and data is None:
         raise ValueError(f"{type(objective).__name__} with these options learns from real data: give some")
     shape, seed = given.shape_of(data, shape), given.whole("seed", seed, 0)
+    if config and (made := nets.sample_shape(config)) != shape:
+        raise ValueError(f"the teacher makes samples of the shape {made}, but these are of {shape}")
     settings = TrainConfig.of({"steps": steps, "batch": 128} | (train or {}))
     source, device = getattr(field, "net", None), processes().device
     classes = getattr(source, "classes", 0)

@@ -48,6 +48,8 @@ def evaluation(student, data, calls: Iterable[int], n: int, extractor: Extractor
     found = images.as_images(data)
     if isinstance(calls, Integral):
         raise ValueError(f"calls is {calls}: a tuple of them, ({calls},) for instance")
+    if not (calls := tuple(calls)):
+        raise ValueError("calls is empty: at least one number of network calls, (1,) for instance")
     if tuple(found.shape[1:]) != student.shape:
         raise ValueError(f"the data have samples of {tuple(found.shape[1:])}, the student of {student.shape}")
     see = extractor or random_network(student.shape[0], next(student.net.parameters()).device)

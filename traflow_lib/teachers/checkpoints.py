@@ -83,7 +83,8 @@ def _require_fit(header: dict, shapes: dict[str, torch.Size], source: str) -> No
     try:
         with torch.device("meta"):
             net = nets.build(header["network"], s_input=header.get("s_input", False))
-        sample = nets.sample_shape(header["network"])
+        is_classifier = header["network"].get("kind") == "classifier"
+        sample = () if is_classifier else nets.sample_shape(header["network"])
     except Exception as error:  # whatever a network makes of sizes that cannot be
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{source} does not fit the network that its header names: {reason}") from None
@@ -104,7 +105,9 @@ def load_teacher(path: str | Path, precision: str = "fp32") -> VelocityField:
         from .diffusers_unet import load_unet  # needs the optional diffusers
 
         return VelocityField(load_unet(path), precision)
-    return VelocityField(load_network(path)[0], precision)
+    net, header = load_network(path)
+    nets.sample_shape(header["network"])  # a classifier is none
+    return VelocityField(net, precision)
 
 
 def import_teacher(file: str | Path, out: str | Path | None = None) -> Path:

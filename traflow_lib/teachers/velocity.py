@@ -15,6 +15,8 @@ class VelocityField:
     """
 
     def __init__(self, net: nn.Module, precision: str = "fp32"):
+        if precision not in DTYPES:
+            raise ValueError(f"precision is {precision!r}: one of {', '.join(DTYPES)}")
         self.net, self.precision = net.eval(), precision
 
     @torch.no_grad()
