@@ -15,6 +15,7 @@ from typing import get_args, get_origin, get_type_hints
 from filelock import FileLock
 
 from ..files import paths
+from ..files.whole import whole
 from .provenance import provenance
 
 # samplers without a number of steps; "training" holds what a step of it costs
@@ -126,13 +127,21 @@ def save(record: Record, folder: Path | None = None) -> Path:
     return write([record], folder or paths.results() / "records")
 
 
-def beside_others(record: Record) -> Record:
-    """The record as it is filed, so that it takes no other result's place.
+def save_beside_others(record: Record) -> Record:
+    """Put the record into this machine's own so that it takes no other result's place; as it is filed.
 
     Metrics that were measured before of the same images stay in it. Where its key is that of other pixels or
     settings, its method gets a name of its own.
     """
     file = paths.results() / "records" / record.file
+    with _alone(file):  # from reading the others on: two processes may have one name for two results
+        record = _beside_others(record, file)
+        record.provenance = record.provenance or provenance()
+        _write([record], file)
+    return record
+
+
+def _beside_others(record: Record, file: Path) -> Record:
     known = {other.key: other for other in read(file)} if file.exists() else {}
     for method in (record.method, f"{record.method}-{record.hash[:6]}"):
         record = replace(record, method=method)
@@ -150,16 +159,23 @@ def write(new: list[Record], folder: Path) -> Path:
 
     Each takes the place of one with its key, and of those that have some of its seeds only.
     """
-    file = folder / new[0].file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(file.with_suffix(".lock")):
-        known = {record.key: record for record in read(file)} if file.exists() else {}
-        known |= {record.key: record for record in new}
-        known = _most_seeds(known)
-        part = file.with_suffix(".part")
-        part.write_text("".join(_line(known[key]) + "\n" for key in sorted(known)), encoding="utf-8")
-        part.replace(file)
+    with _alone(file := folder / new[0].file):
+        _write(new, file)
     return file
+
+
+def _alone(file: Path) -> FileLock:
+    """The lock of a file of records."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(file.with_suffix(".lock"))
+
+
+def _write(new: list[Record], file: Path) -> None:
+    known = {record.key: record for record in read(file)} if file.exists() else {}
+    known |= {record.key: record for record in new}
+    known = _most_seeds(known)
+    with whole(file) as part:
+        part.write_text("".join(_line(known[key]) + "\n" for key in sorted(known)), encoding="utf-8")
 
 
 def _most_seeds(known: dict[str, Record]) -> dict[str, Record]:

@@ -64,7 +64,7 @@ def evaluate(
     for sampler, calls, seeds, found in sets:
         values = [scores(fake, real, extractor, settings.metrics) for fake in found]
         spreads = errors(found[0], real, extractor, settings.metrics) if len(found) == 1 else {}
-        record = records.beside_others(
+        record = records.save_beside_others(
             Record(
                 recipe=f"evaluate-{extractor.name}-{extractor.mode}-{split}-{settings.n}",
                 profile=profile,
@@ -90,7 +90,6 @@ def evaluate(
         )
         for metric in values[0]:
             log.info(line(record, metric))
-        records.save(record)
         done.append(record)
     if price:
         peak = price["peak_memory_mb"]

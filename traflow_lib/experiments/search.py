@@ -19,6 +19,7 @@ from ..evaluation.geometry import paired_rmse
 from ..files import paths
 from ..files.checks import NotFinite
 from ..files.log import log, quiet
+from ..files.whole import appending
 from ..jump import JumpMap
 from ..training.loop import TrainingDiverged
 from . import recipes
@@ -122,7 +123,8 @@ def tried(experiment: Experiment, method: str) -> list[Trial]:
     measure, found = Measure(experiment), []
     for folder in (paths.committed("trials"), paths.results() / "trials"):
         file = folder / f"{experiment.recipe['recipe']}.jsonl"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        lines = text[: text.rfind("\n") + 1].splitlines()  # a last one without its end is a killed process's
         found += [line for line in map(json.loads, lines) if line not in found]
     trials = [Trial(**line) for line in found if line["method"] == method]
     return [one for one in trials if one.hash == measure.hash(named(method, one.settings), [one.seed])]
@@ -197,7 +199,7 @@ def _trial(measure: Measure, method: str, settings: dict, seed: int) -> Trial:
     trial = Trial(method, settings, seed, errors, measure.hash(name, [seed]), commit)
     file = paths.results() / "trials" / f"{recipe['recipe']}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(file.with_suffix(".lock")), file.open("a", encoding="utf-8") as lines:
+    with FileLock(file.with_suffix(".lock")), appending(file) as lines:
         lines.write(json.dumps(asdict(trial)) + "\n")
     return trial
 

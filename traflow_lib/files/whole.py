@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from safetensors import SafetensorError
 
@@ -39,6 +40,14 @@ def whole(file: str | Path) -> Iterator[Path]:
             shutil.rmtree(part, ignore_errors=True)
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def appending(file: Path) -> TextIO:
+    """A file of lines, opened to add some; a last line without its end, a killed process's, is dropped."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.exists() and not (content := file.read_bytes()).endswith(b"\n"):
+        os.truncate(file, content.rfind(b"\n") + 1)
+    return file.open("a", encoding="utf-8")
 
 
 def _existing(file: Path) -> Path:

@@ -43,7 +43,7 @@ def get(name: str, **options) -> Objective:
     kind, preset = _METHODS[name]
     for field in fields(kind):
         value = options.get(field.name, field.default)
-        if isinstance(field.default, float) and not isinstance(value, int | float):
+        if isinstance(field.default, float) and not isinstance(value, int | float | None):
             raise ValueError(f"objective '{name}': {field.name} is {value!r}; it must be a number")
     try:
         return kind(**preset | options)

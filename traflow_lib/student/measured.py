@@ -88,4 +88,4 @@ def _file(student, result: Evaluation, about: dict, made: dict[int, Tensor], rea
     for facts, value in lines:
         known = about | facts | {"profile": "students", "split": "all", "seeds": [0]}
         name = fingerprint([known.get(key) for key in DECIDING])
-        records.save(records.beside_others(Record(**known, metrics={result.metric: [value]}, hash=name)))
+        records.save_beside_others(Record(**known, metrics={result.metric: [value]}, hash=name))

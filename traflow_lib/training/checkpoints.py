@@ -1,14 +1,15 @@
 """The checkpoints of a training, written whole or not at all."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate.utils import gather_object
 
+from ..files.inert_pickle import read_torch
 from ..files.log import log
 from ..files.processes import processes
+from ..files.whole import whole
 
 
 @dataclass
@@ -39,23 +40,22 @@ class Checkpoints:
             content = {name: part.state_dict() for name, part in self.parts.items()}
             content |= {"step": step, "seconds": seconds, "identity": self.identity}
             content |= {"draws": self.generator.get_state(), "dropout": dropout}
-            part = file.with_suffix(".part")
-            with open(part, "wb") as stream:
+            with whole(file) as part, part.open("wb") as stream:
                 torch.save(content, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(file)
             for old in self.files()[self.keep :]:
                 old.unlink()
         return file
 
     def load(self) -> tuple[int, float]:
         """Restore the newest whole checkpoint; returns its step and seconds, (0, 0.0) if there is none."""
+        if processes().is_main_process:
+            for part in self.folder.glob("checkpoint-*.part*"):  # of a killed process
+                part.unlink()
         for file in self.files():
             try:
-                content = torch.load(file, weights_only=True, map_location="cpu")
-            except Exception as error:  # whatever a damaged zip or pickle raises
-                log.warning(f"{file} is damaged ({type(error).__name__}); trying the one before it")
+                content = read_torch(file)
+            except ValueError as error:
+                log.warning(f"{file} is damaged ({error}); trying the one before it")
                 continue
             if content["identity"] != self.identity:
                 raise ValueError(

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from ..files.processes import processes
+from ..files.whole import appending
 from .config import TrainConfig
 
 
@@ -17,7 +18,7 @@ class Log:
         self.config, first = config, processes().is_main_process
         self.since: list[dict[str, float]] = []  # values of the steps since the last line
         self.timed: tuple[int, float] | None = None  # the step and seconds from which speed is counted
-        self.file = open(folder / "log.jsonl", "a", encoding="utf-8") if first else None
+        self.file = appending(folder / "log.jsonl") if first else None
         self.board = _tensorboard(folder) if config.tensorboard and first else None
 
     def due(self, step: int) -> bool:
@@ -70,5 +71,12 @@ def _tensorboard(folder: Path):
 
 def read_log(folder: Path, watched: bool = False) -> list[dict]:
     """The lines of a run's log.jsonl, or what was watched; of a repeated step the later one counts."""
-    lines = (json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
-    return list({line["step"]: line for line in lines if ("watch" in line) == watched}.values())
+    file, found = folder / "log.jsonl", {}
+    for number, text in enumerate(file.read_bytes().splitlines(), start=1):
+        try:
+            line = json.loads(text)
+            if ("watch" in line) == watched:
+                found[line["step"]] = line
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise ValueError(f"{file}, line {number}, is no line of a log; delete that line") from None
+    return list(found.values())
