@@ -129,9 +129,9 @@ def _require_plain(keys: Iterable) -> None:
             raise ValueError(f"a key is a {type(key).__name__}")
 
 
-def _dtype(name: str, *_) -> np.dtype:
-    """The type of an array of numbers."""
-    found = np.dtype(name if isinstance(name, str) else "O")
+def _dtype(name: str | bytes, *_) -> np.dtype:
+    """The type of an array of numbers; Python 2 wrote its name in bytes."""
+    found = np.dtype(name if isinstance(name, str | bytes) else "O")
     if found.hasobject or found.fields:
         raise ValueError("an array is of objects")
     return found
@@ -181,6 +181,7 @@ for _core in ("numpy.core", "numpy._core"):  # a module's name before and since 
     KNOWN[f"{_core}.numeric._frombuffer"] = np.zeros(1).__reduce_ex__(5)[0]
 # opcodes of frozen sets, and of buffers outside the file
 NOT_READ = {code[0] for code in (pickle.FROZENSET, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)}
+ORDERS = ("<", ">", "|", b"<", b">", b"|")  # of an array's bytes
 OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names up to protocol 2
 
 
@@ -197,7 +198,7 @@ class Unpickler(_Python):
         """State of an object; a class, a function or a tensor that is given one would be changed for all."""
         whose, state = self.stack[-2:]
         if isinstance(whose, np.dtype):  # numpy itself crashes on others
-            known = isinstance(state, tuple) and len(state) == 8 and state[1] in ("<", ">", "|")
+            known = isinstance(state, tuple) and len(state) == 8 and state[1] in ORDERS
             if not known or state[2:] != (None, None, None, -1, -1, 0):
                 raise ValueError("an array is of an unknown type")
         elif not isinstance(whose, (PickledObject, OrderedDict, np.ndarray)):
