@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from ..files import paths
 from ..files.checksums import file_sha256
+from ..files.whole import whole
 from .image_set import Images
 from .readers import Chunk
 
@@ -57,17 +58,14 @@ def _write(chunks: Iterable[Chunk], folder: Path) -> None:
 
 def _build(chunks: Iterable[Chunk], folder: Path) -> dict[str, str]:
     """Write the chunks beside `folder`, rename that when it is complete, and give the files' checksums."""
-    part = folder.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
-    part.mkdir(parents=True)
-    try:
+    for old in folder.parent.glob(f"{folder.name}.part*"):  # of a process that was killed
+        shutil.rmtree(old, ignore_errors=True)
+    with whole(folder) as part:
+        part.mkdir()
         _write(chunks, part)
         digests = {file.name: file_sha256(file) for file in sorted(part.glob("*.npy"))}
         (part / "cache.json").write_text(json.dumps(digests) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)  # a damaged one
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return digests
 
 
