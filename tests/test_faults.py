@@ -311,6 +311,8 @@ class Faults:
                 self.interrupted(job, name, folder)
             if kind in ("checkpoint", "pairs"):  # else nobody reads them again
                 (folder / "out" / "student.safetensors").unlink()
+            if kind in ("model", "reference"):
+                shutil.rmtree(folder / "results")
             file = self.dice.choice(sorted(folder.glob(job.files[kind])))
             content = bytearray(file.read_bytes())
             place = self.dice.randrange(len(content))

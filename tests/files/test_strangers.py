@@ -509,6 +509,7 @@ RECIPES = {
                         + ["profiles: {smoke: {net: *a39}}"]),
     "a list": "- 1\n- 2",
     "no profiles": "net: {kind: mlp}",
+    "like no profile": "profiles: {smoke: {like: nowhere}}",  # found by fuzzing
     "half": "profiles: {smoke: ",
     "no text": "\udcff",
 }  # fmt: skip

@@ -112,7 +112,7 @@ def _field_types() -> dict[str, tuple[type, ...]]:
 
 def require_name(what: str, name: str) -> None:
     """ValueError unless a recipe's or profile's name can be that of a file."""
-    if not name or Path(name).name != name:
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
         raise ValueError(f"{what} is {name!r}; a name without a folder expected")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from .. import objectives
+from ..files.checks import brief
 from . import checking
 from .schema import PROFILES
 
@@ -37,7 +38,10 @@ def load(name: str, profile: str, teacher: Path | str | None = None, precision: 
     if unknown := set(profiles) - PROFILES.keys():
         raise ValueError(f"recipe {name} has a profile '{min(unknown)}'; there are {', '.join(PROFILES)}")
     change = dict(profiles[profile] or {})
-    base = merge(recipe, profiles[change.pop("like")]) if "like" in change else recipe
+    like = change.pop("like", profile)
+    if not isinstance(profiles.get(like) or {}, dict) or like not in profiles:
+        raise ValueError(f"recipe {name}, profile {profile}: like is {brief(like)}, no profile of it")
+    base = merge(recipe, profiles[like] or {}) if like != profile else recipe
     recipe = merge(base, change) | {"recipe": name, "profile": profile}
     if precision:
         recipe["precision"] = precision
