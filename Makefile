@@ -50,7 +50,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@rm $(VENV)/.unfinished
 	@pwd -P > $@
 
-reproduce: setup ## run all notebooks by papermill (PROFILE=laptop, ON=local or slurm), build the tables, compare with the committed numbers
+reproduce: setup ## run all notebooks by papermill (PROFILE=laptop), build the tables, compare with the committed numbers
 	@$(BIN)/python -m traflow_lib data fashion_mnist || echo "going on without: notebook 07 shows the committed models and statistics"
 	@bash .ci/timed notebooks 0 $(BIN)/python -m snakemake --profile profiles/$(ON) --config profile=$(PROFILE)
 	@$(BIN)/python -m traflow_lib tables

@@ -49,7 +49,6 @@ def test_what_is_installed_is_what_is_locked():
         "clean-fid",
         "filelock",
         "snakemake",
-        "snakemake-executor-plugin-slurm",
     ):
         (pin,) = [pin for pin in pins() if pin.lower().startswith(f"{name}==")]
         assert version(name).split("+")[0] == pin.split("==")[1], "run make setup"
