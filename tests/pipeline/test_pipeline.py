@@ -40,16 +40,7 @@ def test_every_pin_is_exact_and_names_no_place():
 def test_what_is_installed_is_what_is_locked():
     from importlib.metadata import version
 
-    for name in (
-        "torch",
-        "numpy",
-        "scipy",
-        "papermill",
-        "nbval",
-        "clean-fid",
-        "filelock",
-        "snakemake",
-    ):
+    for name in ("torch", "numpy", "scipy", "papermill", "nbval", "clean-fid", "filelock", "snakemake"):
         (pin,) = [pin for pin in pins() if pin.lower().startswith(f"{name}==")]
         assert version(name).split("+")[0] == pin.split("==")[1], "run make setup"
 
