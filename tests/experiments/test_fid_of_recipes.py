@@ -3,7 +3,8 @@
 import pytest
 
 from traflow_lib.evaluation import records
-from traflow_lib.experiments import fid, recipes
+from traflow_lib.experiments import evaluate, recipes
+from traflow_lib.experiments.evaluate import fid, fid_settings
 from traflow_lib.experiments.experiment import Experiment
 from traflow_lib.files import paths
 
@@ -22,7 +23,7 @@ def experiment(tmp_path, monkeypatch):
 @pytest.mark.slow  # clean-fid's resizing and the stand-in Inception take most of a minute
 def test_teacher_and_students_under_one_protocol(experiment, stand_in, said):
     pytest.importorskip("cleanfid")
-    found = fid.run(experiment, ["teacher", "distill"])
+    found = fid(experiment, ["teacher", "distill"])
     assert [(record.method, record.sampler) for record in found] == [
         ("teacher", "dopri5"),
         ("distill", "jumps"),
@@ -36,7 +37,7 @@ def test_teacher_and_students_under_one_protocol(experiment, stand_in, said):
         assert (record.n_generated, record.n_reference) == (24, 40)
     assert len(records.load(paths.results() / "records" / "smoke")) == 6
     said.clear()
-    again = fid.run(experiment, ["teacher", "distill"])
+    again = fid(experiment, ["teacher", "distill"])
     assert [record.metrics for record in again] == [record.metrics for record in found] and any(
         "from the cache" in line for line in said
     )
@@ -44,9 +45,9 @@ def test_teacher_and_students_under_one_protocol(experiment, stand_in, said):
 
 def test_without_weights_or_a_fid_block_it_says_so_and_goes_on(experiment, monkeypatch, tmp_path, said):
     monkeypatch.setenv("TRAFLOW_INCEPTION", str(tmp_path))
-    assert fid.run(experiment) == [] and said[0].startswith("not run: FID. TRAFLOW_INCEPTION is")
+    assert fid(experiment) == [] and said[0].startswith("not run: FID. TRAFLOW_INCEPTION is")
     del experiment.recipe["fid"]
-    assert fid.run(experiment) == [] and "another ruler" in said[-1]
+    assert fid(experiment) == [] and "another ruler" in said[-1]
 
 
 def test_students_outside_the_contest_are_measured_as_the_ablation_block_says():
@@ -55,21 +56,23 @@ def test_students_outside_the_contest_are_measured_as_the_ablation_block_says():
         "fid": {"n": 50000, "split": "train", "metrics": ["fid"]},
         "ablation": {"n": 6000, "metrics": ["fid", "sfid"]},
     }
-    assert fid.settings(recipe, "traflow-5000") == {"n": 6000, "split": "train", "metrics": ["fid", "sfid"]}
-    assert fid.settings(recipe, "traflow") == fid.settings(recipe, "teacher") == recipe["fid"]
+    assert fid_settings(recipe, "traflow-5000") == {"n": 6000, "split": "train", "metrics": ["fid", "sfid"]}
+    assert fid_settings(recipe, "traflow") == fid_settings(recipe, "teacher") == recipe["fid"]
     del recipe["ablation"]
-    assert fid.settings(recipe, "traflow-5000") == recipe["fid"]
+    assert fid_settings(recipe, "traflow-5000") == recipe["fid"]
 
 
 def test_each_number_of_calls_is_measured_with_the_network_that_was_trained_for_it(experiment, monkeypatch):
     """Progressive distillation has one for each; of other methods one file answers for all."""
-    monkeypatch.setattr(fid.inception, "weights", lambda name: None)
+    monkeypatch.setattr(evaluate.inception, "weights", lambda name: None)
     asked = []
-    monkeypatch.setattr(fid, "evaluate", lambda file, data, how, **named: asked.append((file, how.nfe)) or [])
+    monkeypatch.setattr(
+        evaluate, "evaluate", lambda file, data, how, **named: asked.append((file, how.nfe)) or []
+    )
     rounds = [{"options": {"steps": n}, "calls": n, "share": 0.5} for n in (2, 1)]
     progressive = {"objective": "progressive", "stages": rounds}
     change = {"students": {"progressive": progressive}, "methods": ["progressive", "distill"]}
     recipe = recipes.merge(experiment.recipe, change)
-    fid.run(Experiment(recipe), ["progressive", "distill"])
+    fid(Experiment(recipe), ["progressive", "distill"])
     (first, one), (second, two), (both, one_and_two) = asked
     assert [one, two, one_and_two] == [[1], [2], [1, 2]] and len({first, second, both}) == 3

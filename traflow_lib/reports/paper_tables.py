@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from ..experiments import fid, recipes
+from ..experiments import recipes
+from ..experiments.evaluate import fid_settings
 from . import tables
 from .cells import Cell, Table, one, quoted, recorded
 from .paper_cells import NOTEBOOKS, OURS, QUOTED, found, matching, ours, quotation, title_of, unfilled
@@ -96,7 +97,7 @@ def ablation(measured: list[dict], text: dict) -> Table:
 
 def _ablation_command(profile: str, students: list[str], quoting: list[Published]) -> str:
     """The command that measures a table's students, and which cells the recipe's settings cannot fill."""
-    asked = fid.settings(recipes.load("imagenet64", profile), students[0])
+    asked = fid_settings(recipes.load("imagenet64", profile), students[0])
     methods = " ".join(f"--method {student}" for student in students)
     command = f"`python -m traflow_lib bench --recipe imagenet64 --profile {profile} {methods}`"
     measured = {*asked["metrics"], *(("precision", "recall") if "pr" in asked["metrics"] else ())}

@@ -6,7 +6,7 @@ import typing
 from typing import Annotated, Any, Literal
 
 from .. import nets, objectives
-from ..evaluation.scoring import Scoring
+from ..evaluation.scores import Scoring
 from ..experiments import schema
 from ..training.config import TrainConfig
 from .rendering import template

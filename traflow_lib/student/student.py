@@ -93,7 +93,7 @@ class Student:
         """Frechet distance of n samples to n pictures, as files hold them, by the number of calls.
 
         data: pictures as distill takes them. extractor: what makes the features; unless given, a network of
-        random weights, which needs no classes and no download (evaluation.random_network). Beside it the
+        random weights (features.random_network), which needs no classes and no download. Beside it the
         distance of two halves of the pictures, n / 2 each: as few samples make every distance too large, with
         some hundred pictures a student may score below it. A student in a file leaves records of both in
         runs/results/records/students. ValueError for samples of another shape, or too few pictures.
