@@ -104,7 +104,7 @@ def fid_settings(recipe: dict, method: str) -> dict:
 
 
 def fid(experiment: Experiment, methods: list[str] | None = None) -> list[Record]:
-    """Records of FID and its kin: of the teacher (by dopri5) and every method (first seed), or of those named.
+    """Records of FID and its kin: of the teacher (by dopri5) and the methods (first seed), or of those named.
 
     Empty, after a line that says why, if the recipe has no `fid` block or Inception's weights are not here.
     """
