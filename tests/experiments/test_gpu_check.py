@@ -120,7 +120,7 @@ def test_full_float32_leaves_the_settings_as_they_were():
     assert torch.backends.cudnn.allow_tf32 == before
 
 
-WORKER = shlex.join([sys.executable, str(Path(__file__).parents[1] / "gpu_worker.py")])
+WORKER = shlex.join([sys.executable, str(Path(__file__).parents[1] / "worker.py")])
 
 
 def make_gpu(

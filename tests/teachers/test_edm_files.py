@@ -3,22 +3,16 @@ velocity, and what is refused.
 """
 
 import builtins
-import gzip
-import json
 import os
-from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_files import RunsCode, Stored, edm_network, fill, write_pickle
-from edm_reference import layout, network
+from checkpoint_files import RunsCode, Stored, edm_network, fill, layout, network, schemas, write_pickle
 
 from traflow_lib import nets
 from traflow_lib.teachers import load_network, load_teacher, releases
 
-SCHEMAS = json.loads(
-    gzip.decompress((Path(__file__).parents[1] / "schemas" / "edm_schemas.json.gz").read_bytes())
-)
+SCHEMAS = schemas()
 TINY = {
     "SongUNet": {
         "size": 16,
