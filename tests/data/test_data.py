@@ -200,16 +200,16 @@ def test_names():
             images.load(name)
 
 
-def test_labels_of_faces_are_three_of_their_attributes():
-    found = [faces.attributes(index) for index in range(200)]
-    worth = [
-        sum(each[name] << bit for bit, name in enumerate(("Smiling", "Eyeglasses", "Wearing_Hat")))
-        for each in found
-    ]
+def test_labels_of_faces_are_three_of_their_features():
+    found = [faces.Look(index) for index in range(200)]
+    worth = [face.smiling + 2 * face.glasses + 4 * bool(face.hat) for face in found]
     assert stand_ins.labels("faces", np.arange(200)).tolist() == worth
-    for name in found[0]:
-        assert 0 < sum(each[name] for each in found) < 200, name
-    assert not any(each["Bald"] and (each["Wearing_Hat"] or each["Bangs"]) for each in found)
+    for name in ("bangs", "open_mouth", "rosy", "earrings", "lipstick", "tie"):
+        assert 0 < sum(getattr(face, name) for face in found) < 200, name
+    assert {face.beard for face in found} == {None, "full", "goatee", "mustache"}
+    assert {face.style for face in found} == {*faces.STYLES, "bald"}
+    assert {face.hair_name for face in found} == {*faces.HAIR, "rose"}
+    assert not any(face.style == "bald" and (face.hat or face.bangs) for face in found)
 
 
 def test_both_eyes_lie_inside_the_face_and_level():

@@ -7,8 +7,10 @@ from . import tables
 from .cells import DASH, NOT_RUN, Cell, Table, recorded
 
 PROFILES = ("laptop", "hour", "gpu")
-RECIPES = ("04_traflow_2d", "bench_2d", "06_digits", "bench_digits", "fashion_mnist")
-RECIPES += ("cifar10", "celeba64", "ffhq64", "imagenet64")
+RECIPES = [
+    *("04_traflow_2d", "bench_2d", "06_digits", "bench_digits", "fashion_mnist"),
+    *("cifar10", "celeba64", "ffhq64", "imagenet64"),
+]
 # of recipe 05_ablations: name, title, and a regular expression of the students that are compared
 ABLATIONS = (
     (

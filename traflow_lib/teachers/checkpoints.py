@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import nets
+from ..batch import class_labels
 from ..files.checksums import file_sha256
 from ..files.tensors import save_tensors
 from ..flow import per_sample
@@ -29,22 +30,11 @@ class VelocityField:
     @torch.no_grad()
     def __call__(self, x: Tensor, t: float | Tensor, label: int | Tensor | None = None) -> Tensor:
         """v(x, t): x [B, ...], t a scalar or [B], label a class or int64 [B] -> [B, ...]."""
-        classes = {} if label is None else {"label": self._checked(label, x)}
+        known = getattr(self.net, "classes", 0)
+        classes = {} if label is None else {"label": class_labels(label, known, len(x)).to(x.device)}
         with torch.autocast(x.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
             t = per_sample(t, x)
             return self.net(x, t, t, **classes).to(x.dtype)
-
-    def _checked(self, label: int | Tensor, x: Tensor) -> Tensor:
-        """The label as integers [B]."""
-        label, classes = torch.as_tensor(label, device=x.device), getattr(self.net, "classes", 0)
-        if not classes:
-            raise ValueError("this network is not class-conditional: leave label out")
-        of_x = not label.is_floating_point() and label.shape in ((), (len(x),))
-        if not of_x or label.min() < 0 or label.max() >= classes:
-            raise ValueError(
-                f"label must be an integer from 0 to {classes - 1} or one for each of the {len(x)} samples"
-            )
-        return label.long().expand(len(x))
 
 
 def save_network(file: Path, net: nn.Module, config: dict, **header) -> None:
