@@ -26,7 +26,7 @@ PLACES := $(foreach name,ROOT RESULTS RUNS DATA INCEPTION,$(if $(TRAFLOW_$(name)
 $(foreach name,$(PLACES),$(eval override $(name) := $$(call from_here,$$($(name)))))
 export OMP_WAIT_POLICY PYTHONUTF8 $(PLACES)
 
-.PHONY: help setup reproduce gpu gpu-check test lint-check test-unit test-notebooks test-slow lab coursework bench lint clean
+.PHONY: help setup reproduce gpu gpu-check test lint-check test-unit test-notebooks test-slow lab coursework demo demo-test bench lint clean
 .NOTPARALLEL:
 
 help:
@@ -95,6 +95,18 @@ coursework: setup ## the lecturer's pack in runs/coursework: assignments for nbg
 		echo "coursework: installing nbgrader in $(VENV), 25 MB to fetch"; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-build-isolation -e '.[coursework]'; }
 	@$(BIN)/python -m course coursework
+
+demo: setup ## the page that draws in a browser, from a file, without network: runs/demo/index.html (needs npm; installs onnx into .venv)
+	@$(BIN)/python -c 'import onnx, onnxruntime, onnxscript' 2> /dev/null || { \
+		echo "demo: installing onnx, onnxscript and onnxruntime in $(VENV), 50 MB to fetch"; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-build-isolation -e '.[demo]'; }
+	@$(BIN)/python demo/build.py
+
+demo-test: demo ## try that page in Chromium (installs playwright into .venv)
+	@$(BIN)/python -c 'import playwright' 2> /dev/null || { \
+		echo "demo-test: installing playwright in $(VENV), 50 MB to fetch"; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-build-isolation -e '.[browser]'; }
+	TRAFLOW_DEMO="$(or $(TRAFLOW_RUNS),$(CURDIR)/runs)/demo" $(BIN)/python -m pytest tests/demo -q -rs -s
 
 bench: setup ## search for every method's settings, then train and measure the comparisons of several seeds (CPU hours, resumable; recorded results are skipped)
 	for recipe in bench_2d bench_digits; do $(BIN)/python -m traflow_lib search --recipe $$recipe || exit 1; done
