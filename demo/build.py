@@ -1,9 +1,9 @@
 """`make demo`: the page that draws in a browser, in runs/demo, from the committed checkpoints.
 
 Networks go to ONNX as the average velocity F(x, t, s) of a student and the velocity v(x, t) of a teacher,
-with weights in float16 and all arithmetic in float32; the page itself adds (s - t) F. Every file is checked
-against PyTorch before it is written. The runtime is onnxruntime-web from npm. All is kept in scripts, which a
-page may load from a file where it may fetch nothing.
+with weights in 16 or 8 bits and all arithmetic in float32; the page itself adds (s - t) F. Every file is
+checked against PyTorch before it is written. The runtime is onnxruntime-web from npm. All is kept in
+scripts, which a page may load from a file where it may fetch nothing.
 """
 
 import base64
@@ -31,7 +31,7 @@ from traflow_lib.files import paths
 HERE = Path(__file__).resolve().parent
 RUNTIME = "onnxruntime-web@1.30.0"
 SCRIPTS = ("flow.js", "pictures.js", "plane.js")
-LIMITS = {"float32": 1e-3, "float16": 1e-2}  # largest difference to PyTorch, whose outputs are of size 1
+LIMITS = {32: 1e-3, 16: 1e-2, 8: 0.2}  # by the bits of a weight: the largest difference to PyTorch's outputs
 MOST_MB = 10  # of all networks together
 SMALL = 64  # tensors below this many numbers stay as they are
 
@@ -40,6 +40,7 @@ SMALL = 64  # tensors below this many numbers stay as they are
 class Entry:
     """One choice of the page: the teacher of a recipe and its student of seed 0.
 
+    bits: of a stored weight; 8 where 16 would make the page too large, for half a grey level a pixel.
     labels: the names of the classes of a class-conditional teacher. A toy's student is trained if it is not
     there yet; pictures whose checkpoints are not committed are left out.
     """
@@ -50,6 +51,7 @@ class Entry:
     profile: str
     dataset: str
     method: str = "traflow"
+    bits: int = 16
     labels: tuple[str, ...] = ()
 
 
@@ -60,6 +62,7 @@ ENTRIES = [
         "fashion_mnist",
         "images",
         "fashion_mnist",
+        bits=8,
     ),
     Entry(
         "Digits",
@@ -74,6 +77,7 @@ ENTRIES = [
         "imagenet64",
         "images",
         "objects32",
+        bits=8,
         labels=tuple(objects.KINDS),
     ),
     Entry("Checkerboard", "Points on a checkerboard.", "04_traflow_2d", "laptop", "checkerboard"),
@@ -100,22 +104,34 @@ def exported(net: torch.nn.Module, shape: tuple, s_input: bool, classes: int = 0
     return model
 
 
-def in_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same network with its weights stored in float16, each cast to float32 when a session is made."""
-    halved = onnx.ModelProto()
-    halved.CopyFrom(model)
-    casts = []
-    for tensor in halved.graph.initializer:
+def compact(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
+    """The same network with smaller weights, which become float32 again when a session is made.
+
+    16: float16. 8: matrices and kernels as int8, each row (output channel) with a scale of its own.
+    """
+    small = onnx.ModelProto()
+    small.CopyFrom(model)
+    nodes, scales = [], []
+    for tensor in small.graph.initializer:
         if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < SMALL:
             continue
         name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
-        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        casts.append(onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *halved.graph.node]
-    del halved.graph.node[:]
-    halved.graph.node.extend(nodes)
-    del halved.graph.value_info[:]
-    return halved
+        widened = name
+        if bits == 8 and values.ndim > 1:
+            widened, rows = f"{name}.wide", tuple(range(1, values.ndim))
+            scale = np.maximum(np.abs(values).max(axis=rows, keepdims=True), 1e-12) / 127
+            stored = np.round(values / scale).astype(np.int8)
+            scales.append(onnx.numpy_helper.from_array(scale, f"{name}.scale"))
+            nodes.append(onnx.helper.make_node("Mul", [widened, f"{name}.scale"], [name]))
+        else:
+            stored = values.astype(np.float16)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(stored, f"{name}.small"))
+        nodes.insert(0, onnx.helper.make_node("Cast", [tensor.name], [widened], to=onnx.TensorProto.FLOAT))
+    nodes += small.graph.node
+    del small.graph.node[:], small.graph.value_info[:]
+    small.graph.node.extend(nodes)
+    small.graph.initializer.extend(scales)
+    return small
 
 
 @torch.no_grad()
@@ -143,23 +159,22 @@ def _inputs(n: int, shape: tuple, s_input: bool, classes: int) -> dict[str, torc
     return inputs
 
 
-def network(model, experiment: Experiment, s_input: bool, folder: Path) -> dict:
+def network(model, experiment: Experiment, s_input: bool, bits: int, folder: Path) -> dict:
     """Write one network as a script; what the page says of it."""
     about = (experiment.shape, s_input, experiment.classes)
     net, name = model.net.cpu(), f"{experiment.dataset}-{'student' if s_input else 'teacher'}"
     whole = exported(net, *about)
-    half = in_float16(whole)
-    for precision, exact in (("float32", whole), ("float16", half)):
-        found = difference(net, exact, *about)
-        if found > LIMITS[precision]:
-            raise ValueError(
-                f"{name} in {precision} is {found:.2g} from PyTorch; {LIMITS[precision]} is allowed"
-            )
-        print(f"demo: {name}, {precision}: at most {found:.1g} from PyTorch")
-    content = half.SerializeToString()
+    small = compact(whole, bits)
+    for stored, one in ((32, whole), (bits, small)):
+        found = difference(net, one, *about)
+        if found > LIMITS[stored]:
+            allowed = f"{LIMITS[stored]} is allowed"
+            raise ValueError(f"{name} with {stored} bits a weight is {found:.2g} from PyTorch; {allowed}")
+        print(f"demo: {name}, {stored} bits a weight: at most {found:.1g} from PyTorch")
+    content = small.SerializeToString()
     script(folder / f"{name}.js", "NETWORKS", name, base64.b64encode(content).decode())
     parameters = sum(weight.numel() for weight in net.parameters())
-    return {"name": name, "parameters": parameters, "bytes": len(content)}
+    return {"name": name, "bits": bits, "parameters": parameters, "bytes": len(content)}
 
 
 def script(file: Path, table: str, key: str, value) -> None:
@@ -180,8 +195,8 @@ def built(entry: Entry, folder: Path) -> dict | None:
     if missing and not experiment.toy:
         print(f"demo: {entry.title} is left out: no checkpoint of its {' and '.join(missing)}")
         return None
-    teacher = network(experiment.model("teacher"), experiment, False, folder)
-    student = network(experiment.model(entry.method, 0), experiment, True, folder)
+    teacher = network(experiment.model("teacher"), experiment, False, entry.bits, folder)
+    student = network(experiment.model(entry.method, 0), experiment, True, entry.bits, folder)
     known = {"title": entry.title, "about": entry.about, "shape": experiment.shape, "labels": entry.labels}
     points = experiment.data(600, seed=0).tolist() if experiment.toy else []
     return known | {"teacher": teacher, "student": student, "data": points}

@@ -18,7 +18,7 @@ const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const norm = (a) => Math.sqrt(dot(a, a));
 const mixed = (a, x, b, y) => a.map((value, i) => x * value + y * b[i]);
 
-/** A map of noises: (0, 0) is `centre`, (1, 0) and (0, 1) are as far from it as two noises are. All have its norm. */
+/** A map of noises as long as `centre`, at (0, 0); at (1, 0) and (0, 1) they are orthogonal to it. */
 function sphere(centre, right, up) {
   const size = norm(centre);
   const axes = [];
@@ -46,8 +46,8 @@ function slerp(a, b, w) {
 }
 
 /**
- * From t = 1 to t = 0 in even steps, one call each: x + (s - t) f(x, t, s). With a student's average velocity these
- * are its jumps, with a teacher's velocity Euler's method. Gives the state after each step as it comes.
+ * From t = 1 to t = 0 in even steps, one call each: x + (s - t) f(x, t, s). With a student's average velocity
+ * these are its jumps, with a teacher's velocity Euler's method. Gives the state after each step as it comes.
  */
 async function* carried(f, x, steps) {
   for (let step = 0; step < steps; step++) {
@@ -58,8 +58,9 @@ async function* carried(f, x, steps) {
 }
 
 /**
- * The exact teacher of a finite set of points in the plane, v(x, t) = E[x1 - x0 | x_t = x] = (x - E[x0 | x_t = x]) / t.
- * Given x_t = t x1 + (1 - t) x0 with Gaussian x1, the weight of a point p is exp(-|x - (1 - t) p|^2 / (2 t^2)).
+ * The exact teacher of a finite set of points in the plane, v(x, t) = E[x1 - x0 | x_t = x], which is
+ * (x - E[x0 | x_t = x]) / t. With x_t = t x1 + (1 - t) x0 and Gaussian x1, a point p has the weight
+ * exp(-|x - (1 - t) p|^2 / (2 t^2)) in that mean.
  * points and x are [x, y, x, y, ...]; times below 0.001 count as 0.001, as v has a pole at t = 0.
  */
 function pointVelocity(points, x, t) {
@@ -112,12 +113,13 @@ const networks = {
   async _session(name) {
     this._runtime ??= this._start();
     await Promise.all([this._runtime, this._script(`${name}.js`)]);
-    const session = await ort.InferenceSession.create(bytes(window.NETWORKS[name]), { executionProviders: ["wasm"] });
+    const content = bytes(window.NETWORKS[name]);
+    const session = await ort.InferenceSession.create(content, { executionProviders: ["wasm"] });
     delete window.NETWORKS[name];
     return session;
   },
 
-  /** f(x, t, s) of a network for a batch of n = x.length / (numbers in shape); label: a class, where it has classes. */
+  /** f(x, t, s) of a network on a batch x of samples of this shape; label(): a class, if it has classes. */
   async load(name, shape, label = () => 0) {
     const session = await (this._loaded[name] ??= this._session(name));
     const numbers = shape.reduce((a, b) => a * b);

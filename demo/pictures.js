@@ -1,7 +1,8 @@
-// Pictures: a map of noises to drag on, the student's call, the teacher's steps, a strip between noises, a grid.
+// Pictures: a map of noises to drag on, the student's call, the teacher's steps, a strip of noises, a grid.
 "use strict";
 
 const part = (id) => document.getElementById(id);
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const count = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 const pictures = (() => {
@@ -21,7 +22,9 @@ const pictures = (() => {
     const [channels, height, width] = model.shape;
     const image = new ImageData(width, height);
     for (let i = 0; i < height * width; i++) {
-      for (let c = 0; c < 3; c++) image.data[4 * i + c] = 127.5 * (x[i + (c % channels) * height * width] + 1);
+      for (let c = 0; c < 3; c++) {
+        image.data[4 * i + c] = 127.5 * (x[i + (c % channels) * height * width] + 1);
+      }
       image.data[4 * i + 3] = 255;
     }
     return image;
@@ -54,7 +57,7 @@ const pictures = (() => {
     },
   };
 
-  // The teacher goes on with a noise that was moved meanwhile, so that a long drag shows how far behind it is.
+  // The teacher goes on with a noise that was moved meanwhile: a long drag shows how far behind it is.
   const solving = {
     stale: true, states: null, done: 0, ms: 0,
     due: () => solving.states !== null || solving.stale,
@@ -190,7 +193,7 @@ const pictures = (() => {
   }
   pad.addEventListener("keydown", (event) => {
     const size = event.shiftKey ? 0.02 : 0.1;
-    const by = { ArrowLeft: [-size, 0], ArrowRight: [size, 0], ArrowUp: [0, size], ArrowDown: [0, -size] }[event.key];
+    const by = ARROWS[event.key]?.map((way) => way * size);
     if (by) move(u + by[0], v + by[1]);
     else if (event.key === "Home") move(0, 0);
     else return;

@@ -3,7 +3,7 @@
 
 const plane = (() => {
   // the plane is shown from -LIMIT to LIMIT; MOST: painted points
-  const [LIMIT, PARTICLES, FRAMES, ARROWS, MOST] = [3.2, 500, 60, 17, 400];
+  const [LIMIT, PARTICLES, FRAMES, LATTICE, MOST] = [3.2, 500, 60, 17, 400];
   const canvas = part("plane");
   const context = canvas.getContext("2d");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -67,7 +67,7 @@ const plane = (() => {
   }
 
   function arrows() {
-    const unit = 2 * LIMIT / ARROWS;
+    const unit = 2 * LIMIT / LATTICE;
     for (let i = 0; i < field.length; i += 2) {
       const speed = Math.hypot(field[i], field[i + 1]);
       // the way that a particle goes: against v, as t falls from noise to data
@@ -79,10 +79,10 @@ const plane = (() => {
     }
   }
 
-  const lattice = new Float32Array(2 * ARROWS * ARROWS).map((_, i) => {
+  const lattice = new Float32Array(2 * LATTICE ** 2).map((_, i) => {
     const index = Math.floor(i / 2);
-    const along = i % 2 ? Math.floor(index / ARROWS) : index % ARROWS;
-    return LIMIT * ((2 * along + 1) / ARROWS - 1);
+    const along = i % 2 ? Math.floor(index / LATTICE) : index % LATTICE;
+    return LIMIT * ((2 * along + 1) / LATTICE - 1);
   });
 
   function draw() {
@@ -92,7 +92,8 @@ const plane = (() => {
     if (field) arrows();
     dots(data, shade("--data"), model.data.length ? 1.8 : 3.2, model.data.length ? 0.6 : 0.9);
     if (states[frame]) {
-      const noisy = `color-mix(in srgb, ${shade("--noise")} ${Math.round(100 * time())}%, ${shade("--teacher-text")})`;
+      const share = `${Math.round(100 * time())}%`;
+      const noisy = `color-mix(in srgb, ${shade("--noise")} ${share}, ${shade("--teacher-text")})`;
       dots(pairs(states[frame]), noisy, 2.3, 0.8);
     }
     if (landed && part("landed").checked) dots(pairs(landed), shade("--student-text"), 2.1, 0.75);
@@ -183,7 +184,7 @@ const plane = (() => {
   }
 
   async function paintAt(point) {
-    if (model !== OWN) await plane.show(OWN, []);
+    if (model !== OWN) await choose(OWN, []);
     if (data.length === MOST) {
       part("plane-line").textContent = `${MOST} points are enough: clear them to begin anew.`;
       return;
@@ -214,7 +215,7 @@ const plane = (() => {
   for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (painting = false));
   canvas.addEventListener("keydown", (event) => {
     const size = event.shiftKey ? 0.05 : 0.2;
-    const by = { ArrowLeft: [-size, 0], ArrowRight: [size, 0], ArrowUp: [0, size], ArrowDown: [0, -size] }[event.key];
+    const by = ARROWS[event.key]?.map((way) => way * size);
     if (by) cross = cross.map((value, i) => Math.max(-LIMIT, Math.min(LIMIT, value + by[i])));
     else if (event.key === "Enter" || event.key === " ") clicked(cross);
     else return;
@@ -246,8 +247,9 @@ const plane = (() => {
     part("plane-line").textContent = "Paint some points: they are the data.";
     renewed();
   };
-  part("example").onclick = () => plane.show(OWN, examplePoints(++example));
-  const examplePoints = (index) => Array.from({ length: 120 }, (_, i) => EXAMPLES[index % EXAMPLES.length](i));
+  part("example").onclick = () => choose(OWN, examplePoints(++example));
+  const examplePoints = (index) =>
+    Array.from({ length: 120 }, (_, i) => EXAMPLES[index % EXAMPLES.length](i));
   addEventListener("resize", () => shown && draw());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && draw());
 

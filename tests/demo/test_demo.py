@@ -125,10 +125,11 @@ def case(name: str):
 def test_exported_networks_are_those_of_pytorch(build, name):
     net, *about = case(name)
     whole = build.exported(net, *about)
-    half = build.in_float16(whole)
     assert build.difference(net, whole, *about) < 1e-3
+    half, quarter = build.compact(whole, 16), build.compact(whole, 8)
     assert build.difference(net, half, *about) < 1e-2
-    assert half.ByteSize() < 0.7 * whole.ByteSize()
+    assert build.difference(net, quarter, *about) < 0.2
+    assert half.ByteSize() < 0.7 * whole.ByteSize() and quarter.ByteSize() < 0.75 * half.ByteSize()
 
 
 @pytest.fixture(scope="module")
@@ -176,12 +177,13 @@ def rest(page) -> dict:
     }""")
 
 
-def assert_drawn_by_pytorch(state: dict, name: str, calls: int) -> None:
-    """The page's picture is PyTorch's of the same noise, with weights in float16 (1e-2)."""
+def assert_drawn_by_pytorch(state: dict, name: str, calls: int, most: float, mean: float) -> None:
+    """The page's picture is PyTorch's of the same noise, to what its weights' rounding does to a pixel."""
     (file,) = paths.committed("checkpoints").glob(name)
     student = load(file)
     want = JumpMap(student.net).sample(torch.tensor(state["noise"]).view(1, *student.shape), calls)
-    torch.testing.assert_close(torch.tensor(state["picture"]), want.flatten(), atol=1e-2, rtol=0)
+    apart = (torch.tensor(state["picture"]) - want.flatten()).abs()
+    assert apart.max() < most and apart.mean() < mean
 
 
 CLOTHES = "fashion_mnist-traflow-seed0-e83e860d52.safetensors"
@@ -190,7 +192,7 @@ DIGITS = "digits-traflow-seed0-587dafc3db.safetensors"
 
 def test_dragging_draws_what_pytorch_draws(page):
     first = rest(page)
-    assert_drawn_by_pytorch(first, CLOTHES, 1)
+    assert_drawn_by_pytorch(first, CLOTHES, 1, most=0.2, mean=0.01)
     pad = page.locator("#pad")
     pad.scroll_into_view_if_needed()
     box = pad.bounding_box()
@@ -200,7 +202,7 @@ def test_dragging_draws_what_pytorch_draws(page):
     page.mouse.up()
     dragged = rest(page)
     assert abs(dragged["u"] - 0.6) < 0.02 and abs(dragged["v"] - 0.4) < 0.02
-    assert_drawn_by_pytorch(dragged, CLOTHES, 1)
+    assert_drawn_by_pytorch(dragged, CLOTHES, 1, most=0.2, mean=0.01)
     assert re.fullmatch(r"1 call, \d+ ms", page.inner_text("#student-line"))
     assert re.fullmatch(r"16 calls, \d+ ms", page.inner_text("#teacher-line"))
     pad.focus()
@@ -215,7 +217,7 @@ def test_digits_with_more_calls_and_other_noises(page):
     page.wait_for_function("pictures.state().picture?.length === 64")
     page.click("#calls label:has([value='2'])")
     state = rest(page)
-    assert_drawn_by_pytorch(state, DIGITS, 2)
+    assert_drawn_by_pytorch(state, DIGITS, 2, most=1e-2, mean=1e-2)
     page.locator("#grid button").nth(3).click()
     assert rest(page)["noise"] != state["noise"]
     page.click("#new-noise")
@@ -245,6 +247,15 @@ def test_points_go_the_teachers_way_and_the_students(page):
     page.wait_for_function("plane.state().sent.length === 1")
     end = page.evaluate("plane.state().sent[0].path.at(-1)")
     torch.testing.assert_close(torch.tensor(end), torch.tensor([1.28, 1.28]), atol=0.05, rtol=0)
+
+
+def test_a_browser_without_webassembly_says_so_in_a_line(browser):
+    page = browser.new_page()
+    page.add_init_script("delete window.WebAssembly")
+    page.goto(BUILT.as_uri())
+    page.wait_for_function("plane.state().frame > 2")
+    assert page.inner_text("#problem").startswith("This browser has no WebAssembly")
+    page.close()
 
 
 def test_a_call_takes_less_than_a_tenth_of_a_second(page):
