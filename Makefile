@@ -98,13 +98,13 @@ coursework: setup ## the lecturer's pack in runs/coursework: assignments for nbg
 
 demo: setup ## the page that draws in a browser, from a file, without network: runs/demo/index.html (needs npm; installs onnx into .venv)
 	@$(BIN)/python -c 'import onnx, onnxruntime, onnxscript' 2> /dev/null || { \
-		echo "demo: installing onnx, onnxscript and onnxruntime in $(VENV), 50 MB to fetch"; \
+		echo "demo: installing onnx, onnxscript and onnxruntime in $(VENV), 40 MB to fetch"; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-build-isolation -e '.[demo]'; }
 	@$(BIN)/python demo/build.py
 
 demo-test: demo ## try that page in Chromium (installs playwright into .venv)
 	@$(BIN)/python -c 'import playwright' 2> /dev/null || { \
-		echo "demo-test: installing playwright in $(VENV), 50 MB to fetch"; \
+		echo "demo-test: installing playwright in $(VENV), 55 MB to fetch"; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-build-isolation -e '.[browser]'; }
 	TRAFLOW_DEMO="$(or $(TRAFLOW_RUNS),$(CURDIR)/runs)/demo" $(BIN)/python -m pytest tests/demo -q -rs -s
 
