@@ -225,8 +225,7 @@ def page(folder: Path) -> None:
     """Write the page itself, in the colours of the kit's figures."""
     file = paths.root() / "traflow_lib" / "reports" / "palette.yaml"
     palette = yaml.safe_load(file.read_text(encoding="utf-8"))["methods"]
-    colours = {"noise": palette.get("noise", "#bbbbbb"), "student": palette["traflow"]}
-    colours |= {name: palette[name] for name in ("data", "teacher")}
+    colours = {name: palette[name] for name in ("noise", "data", "teacher")} | {"student": palette["traflow"]}
     declared = " ".join(f"--{name}: {colour};" for name, colour in colours.items())
     text = (HERE / "index.html").read_text(encoding="utf-8").replace("/* colours */", declared)
     (folder / "index.html").write_text(text, encoding="utf-8")

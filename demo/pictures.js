@@ -6,7 +6,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
 const count = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 const pictures = (() => {
-  const [MAP, STRIP, GRID] = [7, 12, 24];
+  const [MAP, STRIP, GRID, GAP] = [7, 12, 24, 2]; // pictures of each; GAP: pixels between those of the map
   let model, student, teacher; // what is drawn, F(x, t, s) and v(x, t)
   let noiseAt; // (u, v) -> noise, for u and v from -1 to 1
   let [seed, otherSeed, gridSeed] = [1, 501, 2000];
@@ -105,7 +105,8 @@ const pictures = (() => {
     (i, picture) => {
       const [, height, width] = model.shape;
       const place = part("pad").querySelector("canvas").getContext("2d");
-      place.putImageData(pixels(picture), (i % MAP) * width, Math.floor(i / MAP) * height);
+      const [column, row] = [i % MAP, Math.floor(i / MAP)];
+      place.putImageData(pixels(picture), column * (width + GAP) + GAP / 2, row * (height + GAP) + GAP / 2);
     });
   const strip = series(STRIP,
     (i) => slerp(noiseAt(u, v), normals(numbers(), otherSeed), i / (STRIP - 1)),
@@ -125,7 +126,7 @@ const pictures = (() => {
     working = true;
     try {
       for (let frame = performance.now(); ;) {
-        const waiting = (dragging ? [solving] : [solving, strip, map, grid]).find((job) => job.due());
+        const waiting = (dragging ? [solving] : [solving, map, strip, grid]).find((job) => job.due());
         if (!student || !(current.due() || waiting)) break;
         if (current.due()) await current.step();
         if (waiting) await waiting.step();
@@ -223,10 +224,12 @@ const pictures = (() => {
       const mine = ++epoch;
       [model, student] = [chosen, null];
       solving.states = null;
-      for (const id of ["student", "teacher"]) paint(part(id), new Float32Array(numbers()).fill(-1));
+      const black = new Float32Array(numbers()).fill(-1);
+      for (const one of document.querySelectorAll(".picture, .cells canvas")) paint(one, black);
       for (const id of ["student-line", "teacher-line"]) part(id).textContent = "loading";
       const [height, width] = model.shape.slice(1);
-      Object.assign(pad.querySelector("canvas"), { width: MAP * width, height: MAP * height });
+      const [wide, high] = [MAP * (width + GAP), MAP * (height + GAP)];
+      Object.assign(pad.querySelector("canvas"), { width: wide, height: high });
       part("label-choice").hidden = !model.labels.length;
       part("label").replaceChildren(...model.labels.map((name, i) => new Option(name, i)));
       const label = () => Number(part("label").value);
