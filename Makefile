@@ -24,9 +24,10 @@ PYTHONUTF8 = 1
 from_here = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
 PLACES := $(foreach name,ROOT RESULTS RUNS DATA INCEPTION,$(if $(TRAFLOW_$(name)),TRAFLOW_$(name)))
 $(foreach name,$(PLACES),$(eval override $(name) := $$(call from_here,$$($(name)))))
+RUNS := $(or $(TRAFLOW_RUNS),runs)
 export OMP_WAIT_POLICY PYTHONUTF8 $(PLACES)
 
-.PHONY: help setup reproduce gpu gpu-check test lint-check test-unit test-notebooks test-slow lab coursework bench lint clean
+.PHONY: help setup reproduce gpu gpu-check test lint-check test-unit test-notebooks test-slow lab coursework site bench lint clean
 .NOTPARALLEL:
 
 help:
@@ -95,6 +96,16 @@ coursework: setup ## the lecturer's pack in runs/coursework: assignments for nbg
 		echo "coursework: installing nbgrader in $(VENV), 25 MB to fetch"; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-build-isolation -e '.[coursework]'; }
 	@$(BIN)/python -m course coursework
+
+site: setup ## the course as a static site in runs/site: notebooks as they are stored, documents, API (Sphinx is installed into .venv)
+	@$(BIN)/python -c 'import myst_nb, furo, playwright' 2> /dev/null || { \
+		echo "site: installing Sphinx and what it needs in $(VENV), 30 MB to fetch"; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-build-isolation -e '.[site]'; }
+	@rm -rf "$(RUNS)/site" "$(RUNS)/site-cache"
+	@bash .ci/timed site 0 $(BIN)/python -m sphinx -q -W --keep-going -c docs -d "$(RUNS)/site-cache" . "$(RUNS)/site"
+	@rm -rf "$(RUNS)/site-cache" "$(RUNS)/jupyter_execute"
+	@bash .ci/timed "looking at it" 0 $(BIN)/python docs/check_site.py "$(RUNS)/site"
+	@echo "site: open $(RUNS)/site/index.html, or python3 -m http.server --directory $(RUNS)/site"
 
 bench: setup ## search for every method's settings, then train and measure the comparisons of several seeds (CPU hours, resumable; recorded results are skipped)
 	for recipe in bench_2d bench_digits; do $(BIN)/python -m traflow_lib search --recipe $$recipe || exit 1; done
