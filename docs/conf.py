@@ -41,6 +41,7 @@ include_patterns = [
 ]
 html_show_sphinx = False
 html_copy_source = False
+html_use_index = html_domain_indices = False  # the search finds names, too
 
 # notebooks as they are stored
 nb_execution_mode = "off"
@@ -68,7 +69,7 @@ body { --mystnb-stdout-border-color: var(--color-background-border); }
 div.cell details.hide > summary { background: var(--color-background-secondary) !important; border: 0; }
 .cell_output img { background: white; border-radius: .25rem; padding: .25rem; }
 .content td p { margin: 0; }
-@media (min-width: 75em) and (max-width: 82em), (min-width: 104em) { .content { width: 58em; } }
+@media (min-width: 75em) and (max-width: 82em), (min-width: 104em) { .main .content { width: 58em; } }
 </style>"""
 
 CONTENTS = """
@@ -137,6 +138,13 @@ def describe_figures(app, doctree):
             text = node.astext()
 
 
+def keep_numbers_whole(app, doctree):
+    """Let no line of a table end between a number and its spread."""
+    for entry in doctree.findall(nodes.entry):
+        for text in list(entry.findall(nodes.Text)):
+            text.parent.replace(text, nodes.Text(text.astext().replace(" ± ", "\u00a0±\u00a0")))
+
+
 def escape(app, what, name, it, options, lines):
     """Let a docstring's [B, *shape], |x| and cd@time stand as they are: they are no markup."""
     lines[:] = [re.sub(r"[*|@]", r"\\\g<0>", line) for line in lines]
@@ -160,6 +168,7 @@ def setup(app):
     """What Sphinx calls first."""
     app.connect("source-read", add_contents)
     app.connect("doctree-read", describe_figures)
+    app.connect("doctree-read", keep_numbers_whole)
     app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon
     app.connect("html-page-context", dress)
     app.connect("build-finished", finish)
