@@ -1,8 +1,8 @@
 """Reads the site as a browser does: python docs/check_site.py SITE [PICTURES]; every fault is one line.
 
 From files, the search from a server: no request leaves the site, every link leads somewhere, every figure
-has an alternative text, every formula is set, no page is wider than a screen or a phone, the search finds.
-With PICTURES, a folder, every page is kept as pictures there.
+has an alternative text, every formula and table is set, no page is wider than a screen or a phone, the search
+finds. With PICTURES, a folder, every page is kept as pictures there.
 """
 
 import shutil
@@ -27,6 +27,7 @@ LOOK = """async () => {
         names: all('[id]', e => e.id),
         undescribed: all('img:not([alt]), img[alt=""]', i => i.src),
         unseen: all('img', i => i).filter(i => i.complete && !i.naturalWidth).map(i => i.src),
+        unread: all('p', p => p.innerText.slice(0, 60)).filter(text => text.startsWith('|')),
         unset: all('mjx-merror, .math:not(:has(mjx-container))', e => e.innerText.slice(0, 60)),
     };
 }"""
@@ -70,7 +71,7 @@ def look(browser, site, pictures):
             continue
         page.goto(file.as_uri())
         found = pages[file] = page.evaluate(LOOK)
-        for what in ("undescribed", "unseen", "unset"):
+        for what in ("undescribed", "unseen", "unset", "unread"):
             faults += [f"{name}: {what}: {one}" for one in found[what]]
         for kind, width in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": 900})

@@ -67,8 +67,11 @@ body { --mystnb-source-margin-color: var(--color-brand-primary); --mystnb-source
 body { --mystnb-source-bg-color: var(--color-code-background); --mystnb-stdout-bg-color: transparent; }
 body { --mystnb-stdout-border-color: var(--color-background-border); }
 div.cell details.hide > summary { background: var(--color-background-secondary) !important; border: 0; }
+div.cell details.hide p.admonition-title { background: none !important; }
+div.cell details.hide p.admonition-title::before { background: var(--color-foreground-muted); }
 .cell_output img { background: white; border-radius: .25rem; padding: .25rem; }
 .content td p { margin: 0; }
+.content td a { overflow-wrap: anywhere; }
 @media (min-width: 75em) and (max-width: 82em), (min-width: 104em) { .main .content { width: 58em; } }
 </style>"""
 
