@@ -226,7 +226,7 @@ const pictures = (() => {
       solving.states = null;
       const black = new Float32Array(numbers()).fill(-1);
       for (const one of document.querySelectorAll(".picture, .cells canvas")) paint(one, black);
-      for (const id of ["student-line", "teacher-line"]) part(id).textContent = "loading";
+      for (const one of document.querySelectorAll("#pictures .line")) one.textContent = "loading";
       const [height, width] = model.shape.slice(1);
       const [wide, high] = [MAP * (width + GAP), MAP * (height + GAP)];
       Object.assign(pad.querySelector("canvas"), { width: wide, height: high });
