@@ -1,7 +1,7 @@
 """The page of `make demo`: its mathematics by Node, its networks by ONNX, and all of it in a browser.
 
-Node, onnx and Playwright are no part of the locked packages: what needs one of them is skipped without it.
-`make demo-test` installs the last two, builds the page and runs everything.
+Node and onnx are no part of the locked packages: what needs one of them is skipped without it, and
+the browser without a page. `make demo-test` installs onnx, builds the page and runs everything.
 """
 
 import json
@@ -134,9 +134,7 @@ def test_exported_networks_are_those_of_pytorch(build, name):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed; see make demo-test"
-    )
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM:
         pytest.skip("there is no Chromium")
     if not BUILT.exists():
