@@ -27,7 +27,7 @@ LOOK = """async () => {
         names: all('[id]', e => e.id),
         undescribed: all('img:not([alt]), img[alt=""]', i => i.src),
         unseen: all('img', i => i).filter(i => i.complete && !i.naturalWidth).map(i => i.src),
-        unread: all('p', p => p.innerText.slice(0, 60)).filter(text => text.startsWith('|')),
+        unread: all('p', p => p.innerText.slice(0, 60)).filter(text => text.startsWith('| ')),
         unset: all('mjx-merror, .math:not(:has(mjx-container))', e => e.innerText.slice(0, 60)),
     };
 }"""

@@ -74,7 +74,7 @@ def test_the_course_opens_runs_and_shows_figures_in_jupyterlab(page):
     page.evaluate(RUN)
     found = page.evaluate(OUTPUTS)
     assert not [one for one in found if one["output_type"] == "error"]
-    assert sum("image/png" in one.get("data", {}) for one in found) == 2
+    assert sum("image/png" in one.get("data", {}) for one in found) >= 2
     assert any("exercise 00.1: not answered yet" in str(one.get("text")) for one in found)
     figure = shown.locator(".jp-OutputArea img").first
     figure.scroll_into_view_if_needed()
