@@ -26,6 +26,14 @@ RUN = "() => jupyterapp.commands.execute('notebook:run-all-cells')"
 OUTPUTS = """() => [...jupyterapp.shell.currentWidget.content.model.cells]
     .filter(cell => cell.type === 'code').flatMap(cell => cell.outputs.toJSON())"""
 
+TO_CONTROLS = """() => {
+    const notebook = jupyterapp.shell.currentWidget.content;
+    const widget = 'application/vnd.jupyter.widget-view+json';
+    const at = [...notebook.model.cells].findIndex(
+        cell => cell.type === 'code' && cell.outputs.toJSON().some(output => output.data?.[widget]));
+    return notebook.scrollToItem(at, 'start');
+}"""
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
@@ -80,3 +88,12 @@ def test_the_course_opens_runs_and_shows_figures_in_jupyterlab(page):
     figure.scroll_into_view_if_needed()
     assert figure.evaluate("image => image.naturalWidth") > 500
     page.screenshot(path=PICTURES / "00_quickstart-after.png")
+
+    page.evaluate(TO_CONTROLS)
+    picture = shown.locator(".widget-output img")
+    picture.wait_for()
+    before = picture.get_attribute("src")
+    shown.locator(".widget-slider .noUi-handle").press("ArrowRight")
+    shown.locator(".widget-slider .widget-readout >> text=2").wait_for()
+    playwright.expect(picture).not_to_have_attribute("src", before)
+    page.screenshot(path=PICTURES / "00_quickstart-moved.png")
