@@ -1,5 +1,5 @@
 # The dependency graph: every notebook that has the profile, side by side; the tables notebook reads the records of those before it.
-# make reproduce runs it here; docs/pipeline.md tells how Slurm and Kubernetes do.
+# make reproduce runs it here; docs/pipeline.md tells how other machines do.
 import glob
 import sys
 from pathlib import Path

@@ -14,7 +14,7 @@ app = application("Exercises of the course.")
 def _chosen(lessons: list[str]) -> list[str]:
     if unknown := set(lessons) - set(LESSONS):
         raise ValueError(f"no lesson {', '.join(sorted(unknown))}; there are {', '.join(LESSONS)}")
-    return [lesson for lesson in build.with_exercises() if lesson in (lessons or LESSONS)]
+    return [lesson for lesson in LESSONS if lesson in (lessons or LESSONS)]
 
 
 @app.command()

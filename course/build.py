@@ -22,11 +22,6 @@ SOLUTION = "### BEGIN SOLUTION\n{}\n### END SOLUTION"
 HIDDEN_TEST = "### BEGIN HIDDEN TESTS\n{}\n### END HIDDEN TESTS"
 
 
-def with_exercises() -> list[str]:
-    """The lessons that have exercises."""
-    return [lesson for lesson in LESSONS if exercises(lesson)]
-
-
 def cells(exercise: Exercise, solved: bool = False) -> list[dict]:
     """Text, the cell to complete (or completed), and its check."""
     hints = "".join(
@@ -56,10 +51,8 @@ def section(lesson: str, solved: bool = False) -> list[dict]:
 def write_into(file: Path, lesson: str) -> None:
     """Put the lesson's exercises into its notebook before the references, in place of those there.
 
-    A lesson without exercises stays as it is. ValueError if no cell begins with the references.
+    ValueError if no cell begins with the references.
     """
-    if not exercises(lesson):
-        return
     notebook = nbformat.read(file, as_version=4)
     others = [cell for cell in notebook.cells if TAG not in cell.metadata.get("tags", [])]
     places = [i for i, cell in enumerate(others) if cell.source.startswith("## References\n")]
@@ -85,7 +78,7 @@ def solutions(folder: Path) -> list[Path]:
     """A notebook a lesson with its exercises solved, below `folder`."""
     return [
         _write(folder / f"solutions_{lesson}.ipynb", f"# Solutions of lesson {lesson}", section(lesson, True))
-        for lesson in with_exercises()
+        for lesson in LESSONS
     ]
 
 

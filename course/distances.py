@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from traflow_lib.evaluation.kernel import kernel_distance
+from traflow_lib.evaluation.frechet import kernel_distance
 from traflow_lib.evaluation.precision_recall import precision_recall
 
 from .checking import asked, check_number, close, numbers

@@ -15,7 +15,7 @@ from traflow_lib import batch, flow, nets, objectives, solvers
 from traflow_lib.cli import main
 from traflow_lib.data import images, toys
 from traflow_lib.evaluation.frechet import feature_distance
-from traflow_lib.evaluation.scoring import Scoring
+from traflow_lib.evaluation.scores import Scoring
 from traflow_lib.evaluation.transport import mmd, sliced_wasserstein2, wasserstein2
 from traflow_lib.experiments import recipes
 from traflow_lib.files import paths

@@ -1,6 +1,6 @@
 """TraFlow-lab: turn a slow pre-trained rectified flow into a generator of one or two network calls.
 
-Your teacher, your pictures, a student:
+Your teacher, your pictures, a student::
 
     from traflow_lib import ImageFolder, as_velocity, distill, load, with_target_time
 

@@ -95,6 +95,17 @@ def labelled(velocity, label: Tensor | None):
     return velocity if label is None else Labelled(velocity, label)
 
 
+def class_labels(label: int | Tensor, classes: int, n: int) -> Tensor:
+    """A class, or one for each of n samples, as int64 [n]; ValueError unless there are such classes."""
+    label = torch.as_tensor(label)
+    if not classes:
+        raise ValueError("this network knows no classes: leave label out")
+    of_samples = not label.is_floating_point() and label.shape in ((), (n,))
+    if not of_samples or label.min() < 0 or label.max() >= classes:
+        raise ValueError(f"label must be an integer from 0 to {classes - 1}, or one for each of {n} samples")
+    return label.long().expand(n)
+
+
 def rows(field, part: slice | Tensor):
     """A jump map or velocity for a part of its batch: its classes, if it has any, are those of the part.
 

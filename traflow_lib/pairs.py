@@ -49,16 +49,14 @@ def sample_start(
     return sample_noise(seed, start, stop, shape).to(device), label
 
 
-def draw(
-    jump: JumpMap, sampler: str, seed: int, start: int, noise: Tensor, steps: int, keep_path: bool = False
-) -> Tensor:
-    """A student's samples (or path) from the noise [B, ...] of the samples start, start + 1, ... of a seed.
+def draw(jump: JumpMap, sampler: str, seed: int, start: int, noise: Tensor, steps: int) -> Tensor:
+    """A student's samples from the noise [B, ...] of the samples start, start + 1, ... of a seed.
 
     sampler: "jumps", or "renoised", whose fresh noise depends on (seed, i) too (see JumpMap.sample).
     """
     span = seed, start, start + len(noise), tuple(noise.shape[1:])
     fresh = (sample_noise(*span, call).to(noise) for call in count(1))
-    return jump.sample(noise, steps, keep_path, partial(next, fresh) if sampler == "renoised" else None)
+    return jump.sample(noise, steps, renoise=partial(next, fresh) if sampler == "renoised" else None)
 
 
 class PairCache:

@@ -10,9 +10,8 @@ import torch
 from traflow_lib.data import images
 from traflow_lib.evaluation import features, scores
 from traflow_lib.evaluation.feature_cache import Features
-from traflow_lib.evaluation.features import to_uint8
+from traflow_lib.evaluation.features import RandomNetwork, random_network, to_uint8
 from traflow_lib.evaluation.frechet import feature_distance, frechet_distance, mean_and_cov
-from traflow_lib.evaluation.random_network import RandomNetwork, random_network
 from traflow_lib.experiments import recipes
 from traflow_lib.experiments.experiment import Experiment
 from traflow_lib.experiments.extractors import CLASSIFIERS, load

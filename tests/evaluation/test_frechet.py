@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from traflow_lib.evaluation import frechet
-from traflow_lib.evaluation.frechet import feature_distance, frechet_distance, mean_and_cov
-from traflow_lib.evaluation.kernel import kernel_distance
+from traflow_lib.evaluation.frechet import feature_distance, frechet_distance, kernel_distance, mean_and_cov
 from traflow_lib.evaluation.uncertainty import bootstrap, fd_infinity
 
 pytestmark = pytest.mark.filterwarnings(

@@ -9,8 +9,7 @@ import torch
 
 from traflow_lib.cli import main
 from traflow_lib.evaluation import inception
-from traflow_lib.evaluation.frechet import feature_distance
-from traflow_lib.evaluation.kernel import kernel_distance
+from traflow_lib.evaluation.frechet import feature_distance, kernel_distance
 from traflow_lib.experiments.extractors import load
 from traflow_lib.files.checksums import file_sha256
 

@@ -118,13 +118,6 @@ def test_hints_are_markdown():
         assert all(f"</summary>\n\n{hint}\n\n</details>" in text.source for hint in exercise.hints)
 
 
-def test_a_lesson_without_exercises_stays_as_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "exercises", lambda _: [])
-    file = Path(shutil.copy(NOTEBOOKS[0], tmp_path))
-    build.write_into(file, "00")
-    assert file.read_bytes() == NOTEBOOKS[0].read_bytes()
-
-
 def test_a_notebook_without_references_is_refused(tmp_path):
     file = tmp_path / "00_bare.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Bare")]), file)
@@ -132,7 +125,7 @@ def test_a_notebook_without_references_is_refused(tmp_path):
         build.write_into(file, "00")
 
 
-@pytest.mark.parametrize("number", build.with_exercises())
+@pytest.mark.parametrize("number", course.LESSONS)
 @pytest.mark.parametrize("solved", [False, True], ids=["unsolved", "solved"])
 def test_running_all_prints_what_is_stored(number, solved):
     """One after another in one kernel, as Run All does; nbval compares the same."""
@@ -184,7 +177,7 @@ def assert_unsolved(notebook, number):
     assert all(not cell.get("outputs") for cell in notebook.cells)
 
 
-@pytest.mark.parametrize("number", build.with_exercises())
+@pytest.mark.parametrize("number", course.LESSONS)
 def test_an_assignment_has_solutions_tests_and_points_and_without_them_is_unsolved(number, tmp_path):
     notebook = read(build.assignment(tmp_path / "a.ipynb", number))
     nbformat.validate(notebook)
@@ -267,7 +260,7 @@ def test_the_commands_write_notebooks_and_solutions_and_refuse_an_unknown_lesson
     assert capsys.readouterr().out == f"{NOTEBOOKS[0].name}\n"
     assert "exercises" in [cell["id"] for cell in read(tmp_path / "notebooks" / NOTEBOOKS[0].name).cells]
     assert run(monkeypatch, "solutions", tmp_path / "solved") == 0
-    assert [file.stem[-2:] for file in sorted((tmp_path / "solved").iterdir())] == build.with_exercises()
+    assert [file.stem[-2:] for file in sorted((tmp_path / "solved").iterdir())] == course.LESSONS
     capsys.readouterr()
     assert run(monkeypatch, "write", "--lesson", "77") == 2
     assert capsys.readouterr().err.startswith("error: no lesson 77; there are 00, 01")

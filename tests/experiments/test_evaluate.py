@@ -10,8 +10,7 @@ from traflow_lib.cli import main
 from traflow_lib.evaluation import generate, records
 from traflow_lib.evaluation.features import to_uint8
 from traflow_lib.evaluation.frechet import feature_distance
-from traflow_lib.evaluation.scores import scores
-from traflow_lib.evaluation.scoring import Scoring
+from traflow_lib.evaluation.scores import Scoring, scores
 from traflow_lib.experiments import evaluate, recipes
 from traflow_lib.experiments.experiment import Experiment
 from traflow_lib.experiments.extractors import load

@@ -14,7 +14,8 @@ import torch
 from traflow_lib.evaluation import records
 from traflow_lib.files import paths
 from traflow_lib.nets.precision import full_float32
-from traflow_lib.reports import gpu_page
+from traflow_lib.reports import tables
+from traflow_lib.reports.published import published
 from traflow_lib.training.log import read_log
 from traflow_lib.training.step import Run
 
@@ -69,8 +70,47 @@ def test_one_failure_costs_the_others_nothing_and_minutes_end_it(check, capsys):
     assert "this: FAILED, ZeroDivisionError" in printed and "that: not run" in printed
 
 
-def test_the_page_is_written_from_the_records():
-    assert paths.root().joinpath("docs", "gpu.md").read_text(encoding="utf-8") == gpu_page.page()
+def row_of(record: records.Record) -> list[str]:
+    """A line of docs/gpu.md, after the heading that it stands below."""
+    facts, metrics = record.training, record.metrics
+    measured = [metrics.get(name) for name in ("images_per_second", "peak_memory_gib")]
+    measured = [tables.number(values[0]) if values else "" for values in measured]
+    if record.sampler == "jumps":
+        error = f"{metrics['relative_error'][0]:.1e}"
+        if exact := metrics.get("relative_error_without_tf32"):
+            error += f" (without TF32 {exact[0]:.1e})"
+        network = f"{record.dataset}, profile {record.profile}"
+        size = tables.number(record.parameters / 1e6)
+        return [
+            "One call of the network, and its rounding",
+            network,
+            size,
+            facts["precision"],
+            *measured,
+            error,
+        ]
+    if record.profile == "paper":
+        told = published("cifar10", metric="throughput")
+        (value,) = [row.value for row in told if f"{record.method} loss" in row.method]
+        return ["Beside the paper", record.method, value, *measured]
+    passes = str(facts["micro_batch"] or facts["batch"])
+    if facts["refused"]:
+        passes += f" ({', '.join(map(str, facts['refused']))} did not fit)"
+    heading = f"{record.dataset}, profile {record.profile}"
+    return [heading, record.method, str(facts["batch"]), passes, *measured]
+
+
+def test_the_numbers_of_the_page_are_those_of_the_records():
+    shown, heading = [], ""
+    for line in paths.root().joinpath("docs", "gpu.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            heading = line.lstrip("# ")
+        elif line.startswith("| ") and not line.startswith(("| ---", "| loss", "| method", "| network")):
+            shown.append([heading, *line.removeprefix("| ").removesuffix(" |").split(" | ")])
+    files = [paths.committed("records", profile, "gpu-check.jsonl") for profile in ("gpu", "paper")]
+    measured = [record for file in files for record in records.read(file)]
+    told = [record for record in measured if (record.profile, record.method) != ("paper", "teacher")]
+    assert sorted(shown) == sorted(map(row_of, told))
 
 
 def test_full_float32_leaves_the_settings_as_they_were():
@@ -80,7 +120,7 @@ def test_full_float32_leaves_the_settings_as_they_were():
     assert torch.backends.cudnn.allow_tf32 == before
 
 
-WORKER = shlex.join([sys.executable, str(Path(__file__).parents[1] / "gpu_worker.py")])
+WORKER = shlex.join([sys.executable, str(Path(__file__).parents[1] / "worker.py")])
 
 
 def make_gpu(

@@ -8,8 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from checkpoint_files import edm_network, fill, rectified_flow_content, write_pickle
-from edm_reference import layout
+from checkpoint_files import edm_network, fill, layout, rectified_flow_content, write_pickle
 from image_files import cifar, picture_of
 
 from traflow_lib import cli, nets, objectives

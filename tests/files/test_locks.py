@@ -21,12 +21,12 @@ from traflow_lib.files import parts
 from traflow_lib.files.tensors import save_tensors
 from traflow_lib.pairs import make_pairs, sample_noise
 
-WORKER = Path(__file__).parents[1] / "lock_worker.py"
+WORKER = Path(__file__).parents[1] / "worker.py"
 KINDS = {"network": "toy teacher", "pairs": "teacher pairs of 8gaussians", "features": "features of numbers"}
 
 
 class Worker:
-    """A running lock_worker; what it says is in a file, so that it can be read while it runs."""
+    """A running worker; what it says is in a file, so that it can be read while it runs."""
 
     def __init__(self, kind: str, folder: Path, name: str, **environment: str):
         self.file = folder / f"{name}.txt"

@@ -3,20 +3,15 @@
 (Values are compared with the description in test_edm_files.)
 """
 
-import gzip
-import json
-from pathlib import Path
-
 import pytest
 import torch
+from checkpoint_files import schemas
 from helpers import randomise
 
 from traflow_lib import nets
 from traflow_lib.nets.adm import ADM, positional_embedding
 
-SCHEMA = json.loads(
-    gzip.decompress((Path(__file__).parents[1] / "schemas" / "edm_schemas.json.gz").read_bytes())
-)["edm_imagenet64_cond_adm"]
+SCHEMA = schemas()["edm_imagenet64_cond_adm"]
 SMALL = {
     "kind": "adm",
     "size": 8,

@@ -4,22 +4,19 @@ DDPM++ is also recomputed from a bare state dict, step by step as the official r
 without the library's modules.
 """
 
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from checkpoint_files import schemas
 from helpers import NETS, randomise
 
 from traflow_lib import nets
 from traflow_lib.nets.ddpmpp import DDPMpp, positional_embedding
 from traflow_lib.nets.mlp import time_features
 
-SCHEMA = json.loads(
-    (Path(__file__).parents[1] / "schemas" / "rectified_flow_cifar10_schema.json").read_text()
-)
+SCHEMA = schemas()["rectified_flow_cifar10"]
 SMALL = {"channels": 1, "multipliers": [1, 2], "blocks": 1, "attention": [4]}
 
 

@@ -10,8 +10,7 @@ import copy
 
 import pytest
 import torch
-from helpers import gaussian
-from method_helpers import EulerEnd, LinearStudent, Straight
+from helpers import EulerEnd, LinearStudent, Straight, gaussian
 
 from traflow_lib import objectives
 from traflow_lib.jump import JumpMap

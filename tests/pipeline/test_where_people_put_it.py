@@ -178,7 +178,8 @@ def test_a_relative_place_is_the_same_folder_for_the_command_and_the_kernel(tmp_
 def test_make_tells_kernels_the_places_from_its_own_folder(kit, given, told):
     for set_here in ({}, {"TRAFLOW_RESULTS": given}):  # on make's command line, in the environment
         _, said = make(kit, "lab", *([] if set_here else [f"TRAFLOW_RESULTS={given}"]), **set_here)
-        assert said[-1] == [told.format(kit=kit), "-m", "jupyter", "lab", "--notebook-dir", "runs/course"]
+        asked = ["-m", "jupyter", "lab", "--notebook-dir", "runs/course"]
+        assert said[-1][:6] == [told.format(kit=kit), *asked]
 
 
 # moved and copied clones

@@ -134,7 +134,8 @@ def test_store_keeps_outputs_and_drops_papermills_traces(tmp_path, monkeypatch):
     ran = nbformat.read(notebooks.run("12_paper_tables", "smoke"), as_version=4)
     assert any("injected-parameters" in tags(cell) for cell in ran.cells)
     pieces = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in ("o", "k\n")]
-    ran.cells[-1] = nbformat.v4.new_code_cell("print('ok')", outputs=pieces)
+    controls = nbformat.v4.new_output("display_data", data={notebooks.WIDGET: {}, "text/plain": "a picture"})
+    ran.cells[-1] = nbformat.v4.new_code_cell("print('ok')", outputs=[*pieces, controls])
     nbformat.write(ran, notebooks.executed("12_paper_tables", "smoke"))
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "12_paper_tables.ipynb").write_text(
@@ -147,4 +148,5 @@ def test_store_keeps_outputs_and_drops_papermills_traces(tmp_path, monkeypatch):
     assert Path(stored).parent == tmp_path / "notebooks"
     counts = [cell.execution_count for cell in kept.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
-    assert [output.text for output in kept.cells[-1].outputs] == ["ok\n"]
+    printed, picture = kept.cells[-1].outputs
+    assert printed.text == "ok\n" and picture.data == {"text/plain": "a picture"}

@@ -15,9 +15,9 @@ from traflow_lib import cli
 from traflow_lib.evaluation import records
 from traflow_lib.experiments import recipes
 from traflow_lib.files import paths
-from traflow_lib.reports import cells, cost_tables, evidence, own_tables, paper_cells, paper_tables, rendering
+from traflow_lib.reports import cells, cost_tables, evidence, own_tables, paper_tables, rendering
 
-OURS = list(paper_cells.OURS.values())  # columns of what was measured here, gpu and paper
+OURS = list(paper_tables.OURS.values())  # columns of what was measured here, gpu and paper
 FID = {
     "dataset": "cifar10",
     "recipe": "evaluate-inception-clean-train-50000",
@@ -279,7 +279,7 @@ def test_the_papers_tables_are_published_csv_line_by_line():
         expected(row)
         for row in published_lines()
         if row["metric"] in {*NAMES, "precision", "recall"}
-        and row["dataset"] in paper_cells.NOTEBOOKS
+        and row["dataset"] in paper_tables.NOTEBOOKS
         and not row["table"].startswith("text")
     )
 

@@ -81,7 +81,7 @@ def test_what_is_out_of_range_is_named(options, message):
 
 def test_a_label_for_a_student_without_classes_and_broken_weights_are_refused():
     student = Student(ExactJump(), (2,))
-    with pytest.raises(ValueError, match="this student knows no classes"):
+    with pytest.raises(ValueError, match="this network knows no classes"):
         student.sample(4, label=0)
     student.net.scale.data.fill_(float("nan"))
     with pytest.raises(ValueError, match="4 of 4 samples are NaN or infinite"):

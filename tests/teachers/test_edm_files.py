@@ -3,22 +3,16 @@ velocity, and what is refused.
 """
 
 import builtins
-import gzip
-import json
 import os
-from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_files import RunsCode, Stored, edm_network, fill, write_pickle
-from edm_reference import layout, network
+from checkpoint_files import RunsCode, Stored, edm_network, fill, layout, network, schemas, write_pickle
 
 from traflow_lib import nets
 from traflow_lib.teachers import load_network, load_teacher, releases
 
-SCHEMAS = json.loads(
-    gzip.decompress((Path(__file__).parents[1] / "schemas" / "edm_schemas.json.gz").read_bytes())
-)
+SCHEMAS = schemas()
 TINY = {
     "SongUNet": {
         "size": 16,
@@ -155,13 +149,13 @@ def test_class_label_reaches_the_network(tmp_path):
 @pytest.mark.parametrize("label", [5, -1, 1.5, [1, 2, 3]], ids=str)
 def test_label_that_is_no_class_is_refused(tmp_path, label):
     with pytest.raises(
-        ValueError, match="label must be an integer from 0 to 4 or one for each of the 2 samples"
+        ValueError, match="label must be an integer from 0 to 4, or one for each of 2 samples"
     ):
         load_teacher(saved(tmp_path, "DhariwalUNet"))(torch.randn(2, 3, 16, 16), 0.4, label=label)
 
 
 def test_label_for_a_network_without_classes_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="not class-conditional"):
+    with pytest.raises(ValueError, match="knows no classes"):
         load_teacher(saved(tmp_path, "SongUNet"))(torch.randn(2, 3, 16, 16), 0.4, label=1)
 
 

@@ -2,22 +2,18 @@
 refused.
 """
 
-import json
 import os
-from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_files import RunsCode, fill, rectified_flow_content
+from checkpoint_files import RunsCode, fill, rectified_flow_content, schemas
 from test_nets import Reference
 
 from traflow_lib import nets
 from traflow_lib.nets.ddpmpp import DDPMpp
 from traflow_lib.teachers import load_network, load_teacher
 
-SCHEMA = json.loads(
-    (Path(__file__).parents[1] / "schemas" / "rectified_flow_cifar10_schema.json").read_text()
-)
+SCHEMA = schemas()["rectified_flow_cifar10"]
 TINY = {"width": 8, "multipliers": (1, 2), "blocks": 1, "attention": (16,)}
 
 

@@ -17,7 +17,7 @@ import torch
 
 from traflow_lib.training.log import read_log
 
-WORKER = Path(__file__).parents[1] / "train_worker.py"
+WORKER = Path(__file__).parents[1] / "worker.py"
 
 
 def start(folder, method, kill_at=-1, processes=1, **environment):
@@ -38,7 +38,7 @@ def start(folder, method, kill_at=-1, processes=1, **environment):
         own = {"RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else {}
         environment = {name: str(value) for name, value in environment.items()}
         variables = os.environ | {"OMP_NUM_THREADS": "1"} | together | own | environment
-        command = [sys.executable, WORKER, folder, method, str(kill_at)]
+        command = [sys.executable, WORKER, "train", folder, method, str(kill_at)]
         running.append(subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True))
     said = [process.communicate(timeout=120)[1] for process in running]
     return [process.returncode for process in running], said

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..evaluation.scores import METRICS
-from ..evaluation.scoring import Scoring
+from ..evaluation.scores import METRICS, Scoring
 from ..experiments.evaluate import evaluate
 from .options import option
 

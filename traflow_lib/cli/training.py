@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from ..experiments import bench, fid, recipes, search
+from ..experiments import bench, recipes, search
+from ..experiments.evaluate import fid
 from ..experiments.experiment import Experiment
 from ..files.log import log
 from .options import DataSet, Methods, Precision, Profile, Recipe, Resume, Teacher, experiments, option
@@ -43,7 +44,7 @@ def run_bench(
         else:
             bench.run(experiment, method, again=again)
             if "fid" in experiment.recipe:
-                fid.run(experiment, method)
+                fid(experiment, method)
 
 
 def run_search(recipe: Recipe, method: Methods = None) -> None:

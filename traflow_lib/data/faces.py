@@ -1,6 +1,7 @@
-"""What the stand-in faces show, under CelebA's names, and where; portraits.py draws them.
+"""What the stand-in faces show, and where; portraits.py draws them.
 
-Face i depends on i alone. Its class i % 8 is Smiling + 2 Eyeglasses + 4 Wearing_Hat; all else varies freely.
+Face i depends on i alone. Its class i % 8 is, in CelebA's words, Smiling + 2 Eyeglasses + 4 Wearing_Hat; all
+else varies freely.
 Coordinates are those of the head: its centre is the origin, the crown at about y = -1 and the chin at y = 1.
 """
 
@@ -82,29 +83,3 @@ class Look:
 
 def _contrast(a: Colour, b: Colour) -> int:
     return sum(abs(x - y) for x, y in zip(a, b))
-
-
-def attributes(index: int) -> dict[str, bool]:
-    """What face number index shows, under CelebA's names."""
-    face = Look(index)
-    haired = face.style != "bald"
-    return {
-        "Bald": not haired,
-        "Bangs": face.bangs,
-        "Black_Hair": haired and face.hair_name == "black",
-        "Blond_Hair": haired and face.hair_name == "blond",
-        "Brown_Hair": haired and face.hair_name in ("brown", "chestnut"),
-        "Eyeglasses": face.glasses,
-        "Goatee": face.beard == "goatee",
-        "Gray_Hair": haired and face.hair_name == "gray",
-        "Mouth_Slightly_Open": face.open_mouth,
-        "Mustache": face.beard in ("mustache", "full"),
-        "No_Beard": face.beard in (None, "mustache"),
-        "Rosy_Cheeks": face.rosy,
-        "Smiling": face.smiling,
-        "Wavy_Hair": face.style in ("curly", "wavy"),
-        "Wearing_Earrings": face.earrings,
-        "Wearing_Hat": face.hat is not None,
-        "Wearing_Lipstick": face.lipstick,
-        "Wearing_Necktie": face.tie,
-    }

@@ -2,12 +2,15 @@
 
 inception: clean-fid's, in three modes. cnn: the kit's classifier of the data set. torchvision:MODEL=FILE
 and timm:MODEL=FILE (DINOv2 and CLIP are among timm's): the input of the last layer, weights from a file.
+random: a network of random weights, a ruler for pictures that no classifier knows.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +21,7 @@ from ..files.inert_pickle import read_torch
 from ..files.tensors import load_tensors
 from .inception import Inception
 
+WIDTHS = (16, 32, 64, 128)  # channels of the layers of RandomNetwork
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # what a metric is called with Inception, if not the same
 KINDS = {"fd": "fid", "sfd": "sfid", "fd-infinity": "fid-infinity"}
@@ -139,3 +143,42 @@ def timm_network(model: str, file: Path, device: torch.device) -> Extractor:
     nets.load_exactly(net, found, file.name)
     settings = timm.data.resolve_model_data_config(net)
     return _network(model, net, file, settings["input_size"][-1], (settings["mean"], settings["std"]), device)
+
+
+class RandomNetwork(nn.Module):
+    """Strided 3x3 convolutions that nobody trained; a feature is the mean of one channel over the picture.
+
+    Weights are normal with variance 2 / fan-in (He et al. 2015), drawn by NumPy from `seed`, so they are the
+    same on every machine and with every version of torch. That such features tell sets of images apart is
+    shown by Naeem et al. 2020 (arXiv 2002.09797), who recommend them where trained ones mean little.
+    """
+
+    def __init__(self, channels: int, seed: int = 0):
+        super().__init__()
+        random, sizes = np.random.default_rng(seed), (channels, *WIDTHS)
+        self.layers = nn.ModuleList()
+        for into, out in zip(sizes, WIDTHS):
+            layer = nn.Conv2d(into, out, 3, stride=2, padding=1, bias=False)
+            weight = random.standard_normal(layer.weight.shape, dtype=np.float32) * (2 / (9 * into)) ** 0.5
+            layer.weight = nn.Parameter(torch.from_numpy(weight), requires_grad=False)
+            self.layers.append(layer)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Features [B, 240] of pixels [B, C, H, W] from 0 to 255."""
+        x, means = pixels.float().to(next(self.parameters()).device) / 127.5 - 1, []
+        for layer in self.layers:
+            x = layer(x).relu()
+            means.append(x.mean(dim=(2, 3)))
+        return torch.cat(means, dim=1)
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of its weights."""
+        weights = (weight.cpu().numpy().tobytes() for weight in self.parameters())
+        return hashlib.sha256(b"".join(weights)).hexdigest()
+
+
+def random_network(channels: int, device: torch.device | str, seed: int = 0) -> Extractor:
+    """The extractor `random-cnn-seed<seed>` for pictures of so many channels, at their own size."""
+    net = RandomNetwork(channels, seed).to(device)
+    return Extractor(f"random-cnn-seed{seed}", "native", net.sha256, 500, net)

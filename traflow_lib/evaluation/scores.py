@@ -1,22 +1,61 @@
 """The scores of one set of features against another, each under its full name, and how they are read."""
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
+from pydantic import Field, ValidationError
 from torch import Tensor
 
+from ..files.checks import Block, brief, first_fault
 from ..files.processes import processes
-from .feature_cache import Features
+from ..solvers import Method
+from .feature_cache import BATCH, Features
 from .features import Extractor
-from .frechet import frechet_distance, mean_and_cov
-from .kernel import kernel_distance
+from .frechet import frechet_distance, kernel_distance, mean_and_cov
+from .inception import Mode
 from .precision_recall import precision_recall
 from .records import Record, rows
 from .uncertainty import bootstrap, fd_infinity
 
 Metric = Literal["fid", "kid", "is", "pr", "sfid", "fid-infinity"]
 METRICS: tuple[str, ...] = get_args(Metric)
+Count = Annotated[int, Field(ge=1)]
+Several = Annotated[int, Field(ge=2)]
+
+
+class Scoring(Block):
+    """How images are scored, by FID and its kin; the command evaluate takes the same."""
+
+    n: Several = Field(50_000, description="images to generate a seed, or to take from a folder")
+    nfe: Annotated[list[Count], Field(min_length=1)] = Field([1], description="network calls a sample")
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        [0], description="of the noise; several give the spread"
+    )
+    split: str | None = Field(None, description="of the data set; train unless it has none")
+    n_reference: Several | None = Field(None, description="only the first so many images of the split")
+    metrics: Annotated[list[Metric], Field(min_length=1)] = Field(["fid"], description="which")
+    extractor: str = Field(
+        "inception",
+        description="one of inception, cnn (the kit's), random[:SEED] (of random weights), "
+        "torchvision:MODEL=FILE or timm:MODEL=FILE",
+    )
+    mode: Mode = Field("clean", description="how Inception's images are resized")
+    solver: Method | None = Field(None, description="instead of jumps")
+    tol: Annotated[float, Field(gt=0)] = Field(1e-5, description="of dopri5")
+    batch: Count = Field(BATCH, description="images at a time; several processes share the batches")
+    cost: bool = Field(
+        False, description="also latency, throughput and memory of a call; needs an idle machine"
+    )
+
+    @classmethod
+    def of(cls, **settings) -> "Scoring":
+        """The settings, checked; a ValueError says in one line which is wrong, and what is allowed."""
+        try:
+            return cls(**settings)
+        except ValidationError as error:
+            keys, value, message = first_fault(error, settings)
+            raise ValueError(f"{'.'.join(map(str, keys))} is {brief(value)}: {message}") from None
 
 
 def _statistics(real: Features, extractor: Extractor, subsets: int) -> dict[str, tuple]:

@@ -1,18 +1,18 @@
-"""The command evaluate: metrics of a checkpoint or of a folder of images, with all that they depend on."""
+"""Metrics of a checkpoint or of images, with all that they depend on, and FID as a recipe asks for it."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 from ..data import images, sample_files, stand_ins
-from ..evaluation import cost, records
+from ..evaluation import cost, inception, records
 from ..evaluation.generate import Generator, generated, of_folder, reference
 from ..evaluation.models import Model, recorded
 from ..evaluation.records import Record
-from ..evaluation.scores import errors, line, scores
-from ..evaluation.scoring import Scoring
+from ..evaluation.scores import Scoring, errors, line, scores
 from ..files.checksums import fingerprint
 from ..files.log import log
 from ..files.processes import processes
+from .experiment import Experiment
 from .extractors import load
 
 
@@ -100,3 +100,37 @@ def evaluate(
             f"batch {price['best_batch']} ({memory}), {price['parameters'] / 1e6:.3g}M parameters"
         )
     return done
+
+
+def fid_settings(recipe: dict, method: str) -> dict:
+    """The `fid` block for a method; outside the contest (the paper's ablations), as `ablation` changes it."""
+    return recipe["fid"] | ({} if method in ("teacher", *recipe["methods"]) else recipe.get("ablation", {}))
+
+
+def fid(experiment: Experiment, methods: list[str] | None = None) -> list[Record]:
+    """Records of FID and its kin: of the teacher (by dopri5) and the methods (first seed), or of those named.
+
+    Empty, after a line that says why, if the recipe has no `fid` block or Inception's weights are not here.
+    """
+    recipe = experiment.recipe
+    if "fid" not in recipe:
+        ruler = "another ruler, the classifier of its data set"
+        log.info(f"not run: FID; profile {recipe['profile']} has {ruler}")
+        return []
+    try:
+        inception.weights(inception.TORCHSCRIPT)
+    except FileNotFoundError as error:
+        log.info(f"not run: FID. {error}")
+        return []
+    found: list[Record] = []
+    for method in methods or ["teacher", *recipe["methods"]]:
+        own = {"nfe": recipe["evaluate"]["nfe"]}
+        if method == "teacher":
+            own = {"solver": "dopri5", "tol": recipe["evaluate"]["reference"]["tol"]}
+        how = Scoring.of(**own | fid_settings(recipe, method))
+        # progressive distillation has a network for each number of calls
+        files = {calls: experiment.model(method, recipe["seeds"][0], calls).file for calls in how.nfe}
+        for file in dict.fromkeys(files.values()):
+            these = how.model_copy(update={"nfe": [calls for calls in how.nfe if files[calls] == file]})
+            found += evaluate(file, experiment.dataset, these, method=method, profile=recipe["profile"])
+    return found

@@ -24,7 +24,7 @@ from ..solvers import solve
 from ..teachers import VelocityField
 from . import settings
 from .experiment import Experiment
-from .ruler import Ruler
+from .extractors import Ruler
 
 
 class Measure:

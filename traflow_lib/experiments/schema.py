@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model
 
 from .. import nets
-from ..evaluation.scoring import Scoring
+from ..evaluation.scores import Scoring
 from ..files.checks import Block
 from ..nets.precision import Precision
 from ..solvers import Method

@@ -131,7 +131,8 @@ def _require_plain(keys: Iterable) -> None:
 
 def _dtype(name: str | bytes, *_) -> np.dtype:
     """The type of an array of numbers; Python 2 wrote its name in bytes."""
-    found = np.dtype(name if isinstance(name, str | bytes) else "O")
+    word = name.decode("ascii") if isinstance(name, bytes) else name
+    found = np.dtype(word if isinstance(word, str) else "O")
     if found.hasobject or found.fields:
         raise ValueError("an array is of objects")
     return found

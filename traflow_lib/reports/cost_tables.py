@@ -8,8 +8,7 @@ from ..experiments import recipes
 from ..nets import sizes
 from ..training.config import TrainConfig
 from .cells import DASH, NOT_RUN, Cell, Table, one, quoted, recorded
-from .paper_cells import NOTEBOOKS, OURS, PROFILES, QUOTED, SAME, matching, quotation, unfilled
-from .paper_tables import TEXTS
+from .paper_tables import NOTEBOOKS, OURS, PROFILES, QUOTED, SAME, TEXTS, matching, quotation, unfilled
 from .published import SETTING, Published, published
 from .tables import number
 

@@ -10,6 +10,8 @@ from ..files import paths
 from ..files.log import log
 from . import tables
 
+WIDGET = "application/vnd.jupyter.widget-view+json"  # controls among a cell's outputs
+
 
 def names(profile: str | None = None) -> list[str]:
     """The numbered notebooks, in order; profile: only those that have it."""
@@ -149,9 +151,13 @@ def store(profile: str) -> list[Path]:
 
 
 def _joined(outputs: list) -> list:
-    """Outputs in which what was printed is whole where the kernel sent it in pieces."""
+    """Outputs in which what was printed is whole where the kernel sent it in pieces.
+
+    Of controls only their picture stays: no kernel is behind them any more.
+    """
     joined: list = []
     for output in outputs:
+        output.get("data", {}).pop(WIDGET, None)
         if joined and output.output_type == joined[-1].output_type == "stream":
             joined[-1].text += output.text
         else:

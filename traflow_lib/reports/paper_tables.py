@@ -3,20 +3,85 @@
 Tables 8 and 11 are in cost_tables. Table 1 compares the losses of methods; 7, 9 and 10 were not at hand.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from ..experiments import fid, recipes
+from ..evaluation.inception import MODES
+from ..experiments import recipes
+from ..experiments.evaluate import fid_settings
 from . import tables
-from .cells import Cell, Table, one, quoted, recorded
-from .paper_cells import NOTEBOOKS, OURS, QUOTED, found, matching, ours, quotation, title_of, unfilled
+from .cells import NOT_RUN, Cell, Table, one, quoted, recorded
 from .published import Published, published
 
 TEXTS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 SCOT = "SCoT (TraFlow v4)"
 METRICS = ("fid", "is", "recall")  # of the tables of quality, in this order
 PLACE = ("method", "sampler", "nfe", "kind")  # where a measurement stands in a table
+
+
+PROFILES = ("gpu", "paper")  # of ours, never in one column
+OURS = {profile: f"ours, profile {profile}" for profile in PROFILES}
+QUOTED = ["as printed", "its source says", "source", "evidence"]
+SAME = "same"
+NOTEBOOKS = {
+    "cifar10": "08_cifar10",
+    "celeba64": "09_celeba64",
+    "ffhq64": "10_ffhq64_imagenet64",
+    "imagenet64": "10_ffhq64_imagenet64",
+}
+
+
+def kind_of(metric: str) -> str | None:
+    """The "fid" of "fid-clean"; None of metrics without Inception, which no published one is like."""
+    kind, _, mode = metric.partition("-")
+    return kind if mode in MODES else None
+
+
+def title_of(metric: str) -> str:
+    """How the tables write a metric."""
+    return {"fid": "FID", "sfid": "sFID", "is": "IS"}.get(metric, metric)
+
+
+def found(measured: list[dict], dataset: str) -> dict[str, list[dict]]:
+    """What was measured on the real data set and may stand beside published numbers, by profile."""
+    real = matching(measured, dataset=dataset, stand_in=False)
+    kinds = [row | {"kind": kind} for row in real if (kind := kind_of(row["metric"]))]
+    return {profile: matching(kinds, profile=profile) for profile in PROFILES}
+
+
+def matching(rows: list[dict], **wanted) -> list[dict]:
+    """The rows whose fields have these values."""
+    return [row for row in rows if all(row[field] == value for field, value in wanted.items())]
+
+
+def ours(measured: dict[str, list[dict]], **wanted) -> dict:
+    """The columns OURS: what was `found` at each profile with these values, with metric and samples."""
+    cells = {}
+    for profile, rows in measured.items():
+        entries = []
+        for row in matching(rows, **wanted):
+            value, n = tables.number(row["value"], row["spread"]), f"{row['n_generated']:,}"
+            numbers = {row["metric"]: value, "n_generated": n}
+            entries.append(recorded(row, f"{value} ({row['metric']}, n = {n})", numbers))
+        first, *more = entries or [Cell(NOT_RUN)]
+        cells[OURS[profile]] = replace(first, more=tuple(more))
+    return cells
+
+
+def unfilled(rows: list[dict]) -> list[str]:
+    """The profiles in whose column of these rows something was not run."""
+    return [p for p in PROFILES if any(row.get(OURS[p]) == Cell(NOT_RUN) for row in rows)]
+
+
+def quotation(row: Published) -> dict:
+    """The columns QUOTED; what is inferred is in brackets."""
+    printed = quoted(row, "printed")
+    if row.reading == "inferred":
+        printed = replace(printed, text=f"({printed.text})")
+    own = SAME if row.printed and row.printed == row.value else quoted(row, "value")
+    return dict(zip(QUOTED, (printed, own, row.source, row.evidence)))
 
 
 def _order(row: Published) -> tuple:
@@ -96,7 +161,7 @@ def ablation(measured: list[dict], text: dict) -> Table:
 
 def _ablation_command(profile: str, students: list[str], quoting: list[Published]) -> str:
     """The command that measures a table's students, and which cells the recipe's settings cannot fill."""
-    asked = fid.settings(recipes.load("imagenet64", profile), students[0])
+    asked = fid_settings(recipes.load("imagenet64", profile), students[0])
     methods = " ".join(f"--method {student}" for student in students)
     command = f"`python -m traflow_lib bench --recipe imagenet64 --profile {profile} {methods}`"
     measured = {*asked["metrics"], *(("precision", "recall") if "pr" in asked["metrics"] else ())}

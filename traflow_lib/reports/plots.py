@@ -47,7 +47,7 @@ def save(figure: Figure, name: str, profile: str) -> Path:
     return file
 
 
-def _squares(titles: Iterable[str], height: float, columns: int) -> tuple[Figure, Iterable[Any]]:
+def squares(titles: Iterable[str], height: float, columns: int) -> tuple[Figure, Iterable[Any]]:
     """A figure of square panels of the plane, `columns` in a row, and its axes."""
     titles = list(titles)
     columns = min(columns, len(titles))
@@ -64,7 +64,7 @@ def _squares(titles: Iterable[str], height: float, columns: int) -> tuple[Figure
 
 def clouds(panels: dict[str, Tensor], height: float = 2.6, colours: dict[str, str] | None = None) -> Figure:
     """One scatter plot a named cloud [N, 2], side by side on the same square."""
-    figure, axes = _squares(panels, height, len(panels))
+    figure, axes = squares(panels, height, len(panels))
     for axis, (title, x) in zip(axes, panels.items()):
         shade = (COLOURS | (colours or {})).get(title, COLOURS["data"])
         axis.scatter(*x[:4000].T, s=1.2, alpha=0.4, linewidths=0, color=shade)
@@ -73,11 +73,11 @@ def clouds(panels: dict[str, Tensor], height: float = 2.6, colours: dict[str, st
 
 def trajectories(panels: dict[str, Tensor], height: float = 2.9) -> Figure:
     """Paths [T, B, 2] from noise (grey dots) to data (coloured dots), a panel each."""
-    figure, axes = _squares(panels, height, 6)
+    figure, axes = squares(panels, height, 6)
     for axis, (title, path) in zip(axes, panels.items()):
         path, shade = path[:, :60], COLOURS.get(title, COLOURS["data"])
         axis.plot(path[..., 0], path[..., 1], color=shade, alpha=0.45, linewidth=0.8)
-        axis.scatter(*path[0].T, s=6, color="#bbbbbb")
+        axis.scatter(*path[0].T, s=6, color=COLOURS["noise"])
         axis.scatter(*path[-1].T, s=6, color=shade)
     return figure
 
@@ -87,16 +87,18 @@ def image_rows(rows: dict[str, Tensor], columns: int = 12) -> Figure:
     width, height = columns * 0.62 + 3.0, len(rows) * 0.62 * 1.08
     figure, axes = plt.subplots(len(rows), 1, figsize=(width, height), squeeze=False)
     for axis, (title, x) in zip(axes[:, 0], rows.items()):
-        # a white line between images
-        tiles = torch.nn.functional.pad(x[:columns].float().clamp(-1, 1), (0, 1), value=1.0)
-        strip = torch.cat(list(tiles), dim=2).permute(1, 2, 0) / 2 + 0.5
-        if strip.shape[2] == 1:
-            strip = strip[..., 0]  # in grey
-        axis.imshow(strip, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.imshow(strip(x[:columns]), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axis.set(xticks=[], yticks=[])
         axis.set_ylabel(title, rotation=0, ha="right", va="center")
         sns.despine(ax=axis, left=True, bottom=True)
     return figure
+
+
+def strip(x: Tensor) -> Tensor:
+    """Images [N, C, H, W] in [-1, 1] side by side, as imshow takes them: [H, W'] or [H, W', 3] in [0, 1]."""
+    tiles = torch.nn.functional.pad(x.float().clamp(-1, 1), (0, 1), value=1.0)  # a white line between images
+    joined = torch.cat(list(tiles), dim=2).permute(1, 2, 0) / 2 + 0.5
+    return joined[..., 0] if joined.shape[2] == 1 else joined
 
 
 def against_nfe(rows: list[dict], metric: str, axis: plt.Axes, label: str | None = None) -> None:

@@ -11,6 +11,15 @@ from .cells import DASH, NOT_RUN, PROSE, Cell, Table
 
 PAGE = "index.html"
 DOCUMENT = "all_tables.tex"
+# the document of all tables, before and after the line that each of them has
+BEGIN = r"""\documentclass{article}
+\usepackage[a3paper,landscape,margin=12mm]{geometry}
+\usepackage{booktabs,longtable,array}
+\setlength{\tabcolsep}{3pt}
+\begin{document}
+\scriptsize
+"""
+END = "\\end{document}\n"
 LONG = 24  # characters: longer entries are broken into lines
 # what TeX reads as something else
 SPECIAL = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {sign: f"${sign}$" for sign in "<>|"}
@@ -62,7 +71,7 @@ def html(made: list[Table], to_records: str = "../records") -> str:
 
 @cache
 def template(name: str) -> Template:
-    """One of templates/: for HTML (what is put in is escaped), Markdown or TeX (whose brackets differ)."""
+    """One of templates/: for HTML (what is put in is escaped) or TeX (whose brackets differ)."""
     made = Environment(
         loader=PackageLoader(__package__),
         keep_trailing_newline=True,
@@ -85,7 +94,8 @@ def write(made: list[Table], folder: Path) -> list[Path]:
     for old in list(folder.rglob("*.tex")):  # which those of write_all lack
         for end in (".md", ".csv", ".tex"):
             old.with_suffix(end).unlink(missing_ok=True)
-    files = {folder / PAGE: html(made), folder / DOCUMENT: template("document.tex.j2").render(tables=made)}
+    inputs = "".join(rf"\input{{{table.folder}/{table.name}}}\clearpage" + "\n" for table in made)
+    files = {folder / PAGE: html(made), folder / DOCUMENT: BEGIN + inputs + END}
     for table in made:
         place, up = folder / table.folder / table.name, "../" * (table.folder.count("/") + 2)
         files |= {

@@ -6,11 +6,18 @@ import typing
 from typing import Annotated, Any, Literal
 
 from .. import nets, objectives
-from ..evaluation.scoring import Scoring
+from ..evaluation.scores import Scoring
 from ..experiments import schema
 from ..training.config import TrainConfig
-from .rendering import template
+from . import tables
 
+INTRODUCTION = """# Settings
+
+Every setting that a recipe (`traflow_lib/recipes/*.yaml`) may hold. A recipe's own settings stand at its top;
+a profile below `profiles:` changes some of them key by key, and `like: other` starts from another profile.
+Whatever is not listed here is refused when the recipe is loaded. This page is written by
+`python -m traflow_lib settings`.
+"""
 HEADINGS: dict[type[schema.Block], str] = {
     schema.Recipe: "A recipe",
     schema.Data: "data",
@@ -53,11 +60,17 @@ def page() -> str:
         arguments = [one for one in inspect.signature(network).parameters.values() if one.name != "s_input"]
         lines = [(one.name, one.annotation, _default(one.default, one.empty), "") for one in arguments]
         sections.append((f"net of kind `{kind}`", network, lines))
-    shown = [
-        (heading, _about(declared), [(key, _type(kind), *rest) for key, kind, *rest in lines])
-        for heading, declared, lines in sections
-    ]
-    return template("settings.md.j2").render(profiles=schema.PROFILES, sections=shown)
+    profiles = [[f"`{name}`", profile.meaning] for name, profile in schema.PROFILES.items()]
+    parts = [INTRODUCTION, tables.markdown(["profile", ""], profiles)]
+    for heading, declared, lines in sections:
+        told = [[f"`{key}`", _type(kind), _shown(value), about or ""] for key, kind, value, about in lines]
+        parts += [f"## {heading}\n", f"{_about(declared)}\n"]
+        parts.append(tables.markdown(["key", "type", "default", "meaning"], told))
+    return "\n".join(parts)
+
+
+def _shown(default: Any) -> str:
+    return "" if default is None else f"`{default}`"
 
 
 def _default(value: Any, missing: Any) -> Any:

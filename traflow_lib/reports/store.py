@@ -10,7 +10,7 @@ from ..evaluation import records
 from ..experiments import recipes
 from ..files import paths
 from ..files.log import log
-from . import cost_tables, evidence, gpu_page, notebooks, own_tables, paper_tables, ranks, rendering, tables
+from . import cost_tables, evidence, notebooks, own_tables, paper_tables, ranks, rendering, tables
 
 # a table in README or docs: the comment says of which records, the lines below it are written by store
 MARKED = re.compile(r"(<!-- table: (\w+) (\w+) (\w+) ([\w-]+)(?:; ([\w ]+))? -->\n)((?:\|.*\n)*)")
@@ -44,8 +44,6 @@ def store(profile: str) -> list[Path]:
     stored += notebooks.store(profile)
     for file in _texts():
         file.write_text(with_tables(file.read_text(encoding="utf-8")), encoding="utf-8")
-    if gpu_page.measured():
-        paths.root().joinpath("docs", "gpu.md").write_text(gpu_page.page(), encoding="utf-8")
     return stored + write_linked()
 
 

@@ -10,10 +10,9 @@ from torch import Tensor
 from .. import objectives
 from ..data import images, stand_ins
 from ..evaluation import records
-from ..evaluation.features import Extractor, to_uint8
+from ..evaluation.features import Extractor, random_network, to_uint8
 from ..evaluation.frechet import Statistics, feature_distance, frechet_distance, mean_and_cov
 from ..evaluation.models import Model, recorded
-from ..evaluation.random_network import random_network
 from ..evaluation.records import Record
 from ..evaluation.uncertainty import bootstrap
 from ..files.checksums import fingerprint

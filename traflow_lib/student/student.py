@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import nets, objectives
+from ..batch import class_labels
 from ..data import sample_files
 from ..evaluation.features import Extractor, to_uint8
 from ..files.checks import finite
@@ -56,7 +57,8 @@ class Student:
         """
         n, calls, seed = whole("n", n, 1), whole("calls", calls, 1), whole("seed", seed, 0)
         device = next(self.net.parameters()).device
-        asked, how = self._labels(label, n), objectives.sampler(self.header.get("settings", {}))
+        asked = None if label is None else class_labels(label, self.classes, n)
+        how = objectives.sampler(self.header.get("settings", {}))
 
         def drawn(start: int, stop: int) -> Tensor:
             noise, label = sample_start(seed, start, stop, self.shape, self.classes, device)
@@ -64,17 +66,6 @@ class Student:
             return draw(JumpMap(self.net.eval(), label), how, seed, start, noise, calls).float().cpu()
 
         return finite(torch.cat([*Chunks(chunk(self.shape)).of(drawn, 0, n)]))
-
-    def _labels(self, label: int | Tensor | None, n: int) -> Tensor | None:
-        if label is None:
-            return None
-        asked = torch.as_tensor(label)
-        if not self.classes:
-            raise ValueError("label: this student knows no classes; leave it out")
-        whole = not asked.is_floating_point() and asked.shape in ((), (n,))
-        if not whole or asked.min() < 0 or asked.max() >= self.classes:
-            raise ValueError(f"label must be an integer from 0 to {self.classes - 1}, or one for each of {n}")
-        return asked.long().expand(n)
 
     def to_images(self, n: int, calls: int = 1, seed: int = 0, label=None) -> list:
         """n samples as pictures of Pillow (arguments as in sample); ValueError where they are no images."""
@@ -93,7 +84,7 @@ class Student:
         """Frechet distance of n samples to n pictures, as files hold them, by the number of calls.
 
         data: pictures as distill takes them. extractor: what makes the features; unless given, a network of
-        random weights, which needs no classes and no download (evaluation.random_network). Beside it the
+        random weights (features.random_network), which needs no classes and no download. Beside it the
         distance of two halves of the pictures, n / 2 each: as few samples make every distance too large, with
         some hundred pictures a student may score below it. A student in a file leaves records of both in
         runs/results/records/students. ValueError for samples of another shape, or too few pictures.

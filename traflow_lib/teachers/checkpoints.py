@@ -1,19 +1,43 @@
-"""Networks on disk (safetensors with configuration and origin in the header), and teachers made of them."""
+"""Networks on disk (safetensors with configuration and origin in the header), and velocity fields of them."""
 
 import json
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from .. import nets
+from ..batch import class_labels
 from ..files.checksums import file_sha256
 from ..files.tensors import load_tensors, read_facts, read_shapes, save_tensors
+from ..flow import per_sample
+from ..nets.precision import DTYPES
 from . import releases
-from .velocity import VelocityField
 
 LARGEST = 65_536  # side of a sample
+
+
+class VelocityField:
+    """A network as v(x, t): evaluation mode, no gradients, autocast to bf16 or fp16 if asked.
+
+    A student's velocity is its average velocity over no time, F(x, t, t). Without a label a class-conditional
+    network gives the velocity of no class. ValueError where the network has no such class.
+    """
+
+    def __init__(self, net: nn.Module, precision: str = "fp32"):
+        if precision not in DTYPES:
+            raise ValueError(f"precision is {precision!r}: one of {', '.join(DTYPES)}")
+        self.net, self.precision = net.eval(), precision
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, t: float | Tensor, label: int | Tensor | None = None) -> Tensor:
+        """v(x, t): x [B, ...], t a scalar or [B], label a class or int64 [B] -> [B, ...]."""
+        known = getattr(self.net, "classes", 0)
+        classes = {} if label is None else {"label": class_labels(label, known, len(x)).to(x.device)}
+        with torch.autocast(x.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
+            t = per_sample(t, x)
+            return self.net(x, t, t, **classes).to(x.dtype)
 
 
 def save_network(file: str | Path, net: nn.Module, config: dict, **header) -> None:
