@@ -87,8 +87,8 @@ def run(
         source = as_velocity(_built(teacher, weights), noise_at, predicts, scale=scale)
     else:
         _require_defaults(
-            teacher, last_layer=last_layer, weights=weights, noise_at=noise_at, predicts=predicts, scale=scale,
-            layer=layer,
+            teacher, last_layer=last_layer, weights=weights, noise_at=noise_at, predicts=predicts,
+            scale=scale, layer=layer,
         )  # fmt: skip
     train = {"batch": batch, "lr": lr} | ({"precision": precision} if precision else {})
     given: dict | str | Path | None = {"n": int(pairs)} if pairs and pairs.isdecimal() else pairs
