@@ -136,6 +136,7 @@ def test_store_keeps_outputs_and_drops_papermills_traces(tmp_path, monkeypatch):
     pieces = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in ("o", "k\n")]
     controls = nbformat.v4.new_output("display_data", data={notebooks.WIDGET: {}, "text/plain": "a picture"})
     ran.cells[-1] = nbformat.v4.new_code_cell("print('ok')", outputs=[*pieces, controls])
+    ran.metadata["widgets"] = {"state of the controls": {}}
     nbformat.write(ran, notebooks.executed("12_paper_tables", "smoke"))
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "12_paper_tables.ipynb").write_text(
@@ -145,6 +146,7 @@ def test_store_keeps_outputs_and_drops_papermills_traces(tmp_path, monkeypatch):
     (stored,) = notebooks.store("smoke")
     kept = nbformat.read(stored, as_version=4)
     assert not any("injected-parameters" in tags(cell) or "papermill" in cell.metadata for cell in kept.cells)
+    assert not {"papermill", "widgets"} & set(kept.metadata)
     assert Path(stored).parent == tmp_path / "notebooks"
     counts = [cell.execution_count for cell in kept.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))

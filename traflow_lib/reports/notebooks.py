@@ -131,7 +131,8 @@ def store(profile: str) -> list[Path]:
             log.warning(f"skipped {name}: not executed at profile {profile}")
             continue
         notebook = nbformat.read(executed(name, profile), as_version=4)
-        notebook.metadata.pop("papermill", None)
+        for key in ("papermill", "widgets"):  # the state of controls, which no kernel has any more
+            notebook.metadata.pop(key, None)
         notebook.cells = [
             cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])
         ]
