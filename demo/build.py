@@ -238,12 +238,12 @@ def main() -> None:
     start, folder = time.time(), paths.runs() / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    runtime(folder)  # first: who has no npm learns it at once
     models = [model for entry in ENTRIES if (model := built(entry, folder))]
     size = sum(model[role]["bytes"] for model in models for role in ("teacher", "student")) / 1e6
     if size > MOST_MB:
         raise ValueError(f"the networks have {size:.1f} MB; at most {MOST_MB} are allowed")
     script(folder / "models.js", "DEMO", "models", models)
-    runtime(folder)
     page(folder)
     whole = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     print(f"demo: networks {size:.1f} MB, all files {whole:.1f} MB, {time.time() - start:.0f} seconds")

@@ -90,6 +90,14 @@ function pointVelocity(points, x, t) {
 const networks = {
   _runtime: null,
   _loaded: {},
+  _last: Promise.resolve(),
+
+  /** One call of the runtime at a time: two that overlap break each other. */
+  _alone(work) {
+    const turn = this._last.then(work);
+    this._last = turn.catch(() => {});
+    return turn;
+  },
 
   _script(file) {
     return new Promise((done, failed) => {
@@ -114,7 +122,8 @@ const networks = {
     this._runtime ??= this._start();
     await Promise.all([this._runtime, this._script(`${name}.js`)]);
     const content = bytes(window.NETWORKS[name]);
-    const session = await ort.InferenceSession.create(content, { executionProviders: ["wasm"] });
+    const create = () => ort.InferenceSession.create(content, { executionProviders: ["wasm"] });
+    const session = await this._alone(create);
     delete window.NETWORKS[name];
     return session;
   },
@@ -133,7 +142,7 @@ const networks = {
         label: new ort.Tensor("int64", new BigInt64Array(n).fill(BigInt(label())), [n]),
       };
       const inputs = Object.fromEntries(session.inputNames.map((input) => [input, all[input]]));
-      return (await session.run(inputs)).v.data;
+      return (await this._alone(() => session.run(inputs))).v.data;
     };
     // the first calls are slow: memory is taken, and the browser still compiles
     for (let i = 0; i < 4; i++) await call(new Float32Array(numbers), 1, 0);

@@ -135,6 +135,8 @@ const pictures = (() => {
           frame = performance.now();
         }
       }
+    } catch (reason) {
+      failed(reason);
     } finally {
       working = false;
     }
@@ -181,6 +183,7 @@ const pictures = (() => {
     move(2 * (event.clientX - box.left) / box.width - 1, 1 - 2 * (event.clientY - box.top) / box.height);
   }
   pad.addEventListener("pointerdown", (event) => {
+    if (!student || event.button) return;
     pad.setPointerCapture(event.pointerId);
     dragging = true;
     follow(event);
@@ -224,6 +227,7 @@ const pictures = (() => {
       const mine = ++epoch;
       [model, student] = [chosen, null];
       solving.states = null;
+      for (const one of part("grid").children) one.onclick = null; // its noise is of another size
       const black = new Float32Array(numbers()).fill(-1);
       for (const one of document.querySelectorAll(".picture, .cells canvas")) paint(one, black);
       for (const one of document.querySelectorAll("#pictures .line")) one.textContent = "loading";

@@ -9,6 +9,7 @@ const plane = (() => {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   let model, teacher, student; // student is null for painted data
   let data = []; // [[x, y], ...]
+  let own = null; // what was painted, or the example in its place
   let states = []; // of the particles, from noise on, as far as they were computed
   let landed = null; // where one call of the student takes all of them
   let sent = []; // { path: [[x, y], ...], jump: [x, y] or null } of each click
@@ -86,6 +87,7 @@ const plane = (() => {
   });
 
   function draw() {
+    if (!shown) return;
     const size = Math.round(canvas.clientWidth * Math.min(2, devicePixelRatio));
     if (canvas.width !== size) canvas.width = canvas.height = size;
     context.clearRect(0, 0, size, size);
@@ -184,7 +186,7 @@ const plane = (() => {
   }
 
   async function paintAt(point) {
-    if (model !== OWN) await choose(OWN, []);
+    if (model !== OWN) await choose(OWN, own ?? []);
     if (data.length === MOST) {
       part("plane-line").textContent = `${MOST} points are enough: clear them to begin anew.`;
       return;
@@ -197,10 +199,11 @@ const plane = (() => {
   const clicked = (point) => (tool() === "paint" ? paintAt(point) : data.length && send(point));
   function place(event) {
     const box = canvas.getBoundingClientRect();
-    return [LIMIT * (2 * (event.clientX - box.left) / box.width - 1),
-      LIMIT * (1 - 2 * (event.clientY - box.top) / box.height)];
+    return [2 * (event.clientX - box.left) / box.width - 1, 1 - 2 * (event.clientY - box.top) / box.height]
+      .map((share) => LIMIT * Math.max(-1, Math.min(1, share)));
   }
   canvas.addEventListener("pointerdown", (event) => {
+    if (!shown || event.button) return;
     canvas.setPointerCapture(event.pointerId);
     painting = tool() === "paint";
     cross = place(event);
@@ -229,7 +232,7 @@ const plane = (() => {
   };
   part("time").oninput = async () => {
     playing = false;
-    if (data.length) await reach(Number(part("time").value));
+    if (shown && data.length) await reach(Number(part("time").value));
     draw();
   };
   const stepsShown = () => (part("plane-steps-value").textContent = part("plane-steps").value);
@@ -242,7 +245,7 @@ const plane = (() => {
   };
   part("landed").onchange = draw;
   part("clear").onclick = () => {
-    data = [];
+    own = data = [];
     document.querySelector("[name=tool][value=paint]").checked = true;
     part("plane-line").textContent = "Paint some points: they are the data.";
     renewed();
@@ -254,21 +257,22 @@ const plane = (() => {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && draw());
 
   return {
-    async show(chosen, painted = examplePoints(example)) {
+    async show(chosen, painted = own ?? examplePoints(example)) {
       const mine = ++epoch;
-      const own = !chosen.data.length;
-      if (!own) {
+      const isOwn = !chosen.data.length;
+      if (!isOwn) {
         const both = [chosen.teacher, chosen.student].map(({ name }) => networks.load(name, chosen.shape));
         [teacher, student] = await Promise.all(both);
         if (mine !== epoch) return;
         data = chosen.data;
       } else {
-        [data, student] = [painted, null];
+        own = data = painted;
+        student = null;
         teacher = async (x, t) => pointVelocity(data.flat(), x, t);
       }
       model = chosen;
-      for (const id of ["student-key", "landed"]) part(id).closest("li, label").hidden = own;
-      part("painting").hidden = !own;
+      for (const id of ["student-key", "landed"]) part(id).closest("li, label").hidden = isOwn;
+      part("painting").hidden = !isOwn;
       part("plane-line").textContent = "Click anywhere: the point there is noise.";
       document.querySelector(`[name=models][value="${CSS.escape(chosen.title)}"]`).checked = true;
       [playing, shown] = [!still.matches, true];

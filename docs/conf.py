@@ -45,7 +45,7 @@ html_use_index = html_domain_indices = False  # the search finds names, too
 
 # notebooks as they are stored
 nb_execution_mode = "off"
-nb_merge_streams = True
+nb_merge_streams = False  # a caption stays at its table
 nb_render_markdown_format = "myst"  # links in what a cell shows are links of the site
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 4
@@ -71,6 +71,8 @@ div.cell details.hide p.admonition-title { background: none !important; }
 div.cell details.hide p.admonition-title::before { background: var(--color-foreground-muted); }
 .cell_output img { background: white; border-radius: .25rem; padding: .25rem; }
 .content td p { margin: 0; }
+.content td:first-child a { white-space: nowrap; }
+#settings .table-wrapper td:last-child { min-width: 14em; }
 .content td a { overflow-wrap: anywhere; }
 @media (min-width: 75em) and (max-width: 82em), (min-width: 104em) { .main .content { width: 58em; } }
 </style>"""
