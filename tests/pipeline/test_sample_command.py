@@ -91,7 +91,7 @@ def test_one_class_is_drawn_when_it_is_asked_for(tmp_path, conditional, options)
 @pytest.mark.parametrize("words, complaint", [
     (("--label", 3), "--label is 3; classes of conditional.safetensors are 0 to 2"),
     (("--label", -1), "--label is -1; classes"), (("--solver", "leapfrog"), "unknown solver 'leapfrog'"),
-    (("--steps", 0), "steps must be at least 1"), (("--samples", 0), "--samples is 0 and --batch 500"),
+    (("--steps", 0), "--steps is 0"), (("--samples", 0), "--samples is 0 and --batch 500"),
     (("--out", "x.jpg"), "samples cannot be written as x.jpg; there are .pt, .npz, .png"),
 ])  # fmt: skip
 def test_wrong_options_are_one_line_and_leave_nothing(tmp_path, conditional, capsys, words, complaint):

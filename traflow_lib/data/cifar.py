@@ -29,7 +29,7 @@ def _contents(source: Path, names: list[str]) -> dict[str, bytes]:
     if source.is_dir():
         return {name: (source / name).read_bytes() for name in names}
     found = {}
-    with Bounded(source) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
+    with Bounded(source) as unpacked, tarfile.TarFile(fileobj=unpacked) as archive:
         for member in archive:
             require_ratio(member.offset_data + member.size, unpacked.packed)
             name, stream = Path(member.name).name, archive.extractfile(member)
