@@ -34,10 +34,8 @@ class JumpMap(nn.Module):
         return self._average(x, per_sample(t, x), per_sample(s, x))
 
     def forward(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> Tensor:
-        """G(x_t, t, s) = x_t + (s - t) F(x_t, t, s); ValueError where times that are numbers lie wrongly."""
-        if isinstance(t, (int, float)) and isinstance(s, (int, float)) and not 0 <= s <= t <= 1:
-            raise ValueError(f"t is {t} and s {s}: a jump goes to an earlier time, 0 <= s <= t <= 1")
-        t, s = per_sample(t, x), per_sample(s, x)
+        """G(x_t, t, s) = x_t + (s - t) F(x_t, t, s)."""
+        t, s = _ordered(t, s, x)
         return x + expand(s - t, x) * self._average(x, t, s)
 
     def with_derivative(self, x: Tensor, t: float | Tensor, s: float | Tensor) -> tuple[Tensor, Tensor]:
@@ -75,6 +73,13 @@ class JumpMap(nn.Module):
             else:
                 path.append(chord(self(path[-1], t, 0.0), renoise(), s))
         return torch.stack(path) if keep_path else path[-1]
+
+
+def _ordered(t: float | Tensor, s: float | Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Two times [B] of a jump; of two numbers it is known without waiting for a device whether they fit."""
+    if isinstance(t, (int, float)) and isinstance(s, (int, float)) and not 0 <= s <= t <= 1:
+        raise ValueError(f"t is {t} and s {s}: a jump goes to an earlier time, 0 <= s <= t <= 1")
+    return per_sample(t, x), per_sample(s, x)
 
 
 def _jvp(function, inputs: tuple, tangents: tuple) -> tuple[Tensor, Tensor]:
