@@ -184,8 +184,6 @@ for _core in ("numpy.core", "numpy._core"):  # a module's name before and since 
 NOT_READ = {code[0] for code in (pickle.FROZENSET, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)}
 ORDERS = ("<", ">", "|", b"<", b">", b"|")  # of an array's bytes
 OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names up to protocol 2
-
-
 _Python: Any = pickle._Unpickler  # of which typeshed knows little
 
 
