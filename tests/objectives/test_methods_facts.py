@@ -14,6 +14,7 @@ from traflow_lib.nets.mlp import MLP
 from traflow_lib.objectives.base import earlier_state, stop_gradient
 from traflow_lib.randomness import Draws
 
+torch.manual_seed(0)  # the same teacher in every run
 TEACHER = MLP(width=16, depth=3)
 
 
