@@ -18,18 +18,19 @@ from traflow_lib.teachers.convention import Convention
 from traflow_lib.teachers.diffusers_unet import EpsilonVelocity
 
 LABEL = torch.tensor([0, 2])
+# of a small UNet2DModel
+BLOCKS = {
+    "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
+    "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
+    "block_out_channels": (8, 16),
+}
 
 
 def diffusers_unet():
     diffusers = pytest.importorskip("diffusers")
-    blocks = {
-        "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
-        "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
-        "block_out_channels": (8, 16),
-    }
     sizes = {"sample_size": 8, "in_channels": 1, "out_channels": 1, "layers_per_block": 1}
     net = randomise(
-        diffusers.UNet2DModel(norm_num_groups=4, attention_head_dim=8, num_class_embeds=3, **sizes, **blocks)
+        diffusers.UNet2DModel(norm_num_groups=4, attention_head_dim=8, num_class_embeds=3, **sizes, **BLOCKS)
     )
 
     def direct(x, t):
@@ -174,13 +175,8 @@ def test_exact_noise_prediction_gives_the_closed_form_velocity(t):
 @pytest.fixture
 def unet():
     diffusers = pytest.importorskip("diffusers")
-    blocks = {
-        "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
-        "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
-        "block_out_channels": (8, 16),
-    }
     return diffusers.UNet2DModel(
-        sample_size=8, layers_per_block=1, norm_num_groups=4, attention_head_dim=8, **blocks
+        sample_size=8, layers_per_block=1, norm_num_groups=4, attention_head_dim=8, **BLOCKS
     ).eval()
 
 

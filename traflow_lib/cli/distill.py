@@ -15,7 +15,7 @@ from ..files.log import log
 from ..files.tensors import load_tensors
 from ..nets.target_time import with_target_time
 from ..student import distill
-from ..student.given import whole
+from ..student.given import whole_number
 from ..teachers.adapter import as_velocity
 from ..teachers.convention import PREDICTS
 from .options import Methods, Precision, Profile, Resume, experiments, option, recipe_help
@@ -65,7 +65,7 @@ def run(
     --size 64. mypackage may register methods of its own. The same command goes on with a training that was
     interrupted.
     """
-    seed = [whole("--seed", number, 0) for number in seed or []]
+    seed = [whole_number("--seed", number, 0) for number in seed or []]
     if recipe:
         if weights or pairs or last_layer or size is not None:
             raise ValueError(

@@ -18,7 +18,7 @@ from ..jump import JumpMap
 from ..pairs import draw as draw_jumps
 from ..pairs import sample_start
 from ..solvers import solve
-from ..student.given import whole
+from ..student.given import whole_number
 from ..teachers import VelocityField, load_network
 from .options import option
 
@@ -50,7 +50,8 @@ def run(
     points = len(shape) == 1
     if min(samples, batch) < 1:
         raise ValueError(f"--samples is {samples} and --batch {batch}; both are at least 1")
-    whole("--seed", seed, 0), whole("--steps", steps, 1)
+    whole_number("--seed", seed, 0)
+    whole_number("--steps", steps, 1)
     sample_files.check_name(out, points)
     if label is not None and not 0 <= label < classes:
         there = f"classes of {checkpoint.name} are 0 to {classes - 1}"

@@ -72,7 +72,8 @@ class Record:
         where = f"record of {self.method} on {self.dataset}"
         if not all(type(seed) is int for seed in self.seeds):
             raise ValueError(f"{where}: seeds are {self.seeds}; whole numbers expected")
-        require_name("recipe", self.recipe), require_name("profile", self.profile)
+        require_name("recipe", self.recipe)
+        require_name("profile", self.profile)
         if not self.metrics:
             raise ValueError(f"{where}: it holds no metric")
         for name, values in self.metrics.items():

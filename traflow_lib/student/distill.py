@@ -72,7 +72,7 @@ def distill(  # noqa: PLR0913 - what decides a student
     objective = objectives.get(method, **options or {})
     if objective.needs_data and data is None:
         raise ValueError(f"{type(objective).__name__} with these options learns from real data: give some")
-    shape, seed = given.shape_of(data, shape), given.whole("seed", seed, 0)
+    shape, seed = given.shape_of(data, shape), given.whole_number("seed", seed, 0)
     if config and (made := nets.sample_shape(config)) != shape:
         raise ValueError(f"the teacher makes samples of the shape {made}, but these are of {shape}")
     settings = TrainConfig.of({"steps": steps, "batch": 128} | (train or {}))
@@ -142,7 +142,8 @@ def _pair_settings(
     if unknown := set(pairs or {}) - {*PAIRS, "tol"}:
         raise ValueError(f"pairs: unknown {', '.join(sorted(unknown))}; there are {', '.join(PAIRS)}, tol")
     solved = PAIRS | (pairs or {})
-    given.whole("n of pairs", solved["n"], 1), given.whole("seed of pairs", solved["seed"], 0)
+    given.whole_number("n of pairs", solved["n"], 1)
+    given.whole_number("seed of pairs", solved["seed"], 0)
     return {key: value for key, value in solved.items() if key != "steps" or "tol" not in solved}, None
 
 
@@ -161,7 +162,7 @@ def _require_pairs(cache, objective: Objective, shape: tuple[int, ...], classes:
     """ValueError unless solved pairs are numbers, of this shape, and hold what the method needs."""
     if isinstance(cache, OnlinePairs):
         return
-    given.whole("number of pairs", len(cache), 1)
+    given.whole_number("number of pairs", len(cache), 1)
     finite(cache.x0)
     if cache.x1.shape[1:] != shape or (cache.label is not None) != bool(classes):
         have = f"{tuple(cache.x1.shape[1:])}, {'with' if cache.label is not None else 'without'} classes"

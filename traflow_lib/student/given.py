@@ -19,7 +19,7 @@ from ..teachers import VelocityField, load_network, load_teacher
 from ..teachers.adapter import Velocity
 
 
-def whole(name: str, value, least: int) -> int:
+def whole_number(name: str, value, least: int) -> int:
     """The value as an integer; ValueError unless it is a whole number of at least `least`."""
     if not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} is {value!r}: a whole number of at least {least}")
@@ -45,7 +45,7 @@ def shape_of(data: Images | None, shape: tuple[int, ...] | None) -> tuple[int, .
     found = tuple(data.shape[1:]) if data is not None else tuple(shape or ())
     if shape is not None and tuple(shape) != found:
         raise ValueError(f"shape is {tuple(shape)}, but the data have samples of {found}; leave shape out")
-    return tuple(whole("each side of shape", side, 1) for side in found)
+    return tuple(whole_number("each side of shape", side, 1) for side in found)
 
 
 def check_teacher(field: Callable, data: Images | None, shape: tuple[int, ...], device) -> None:

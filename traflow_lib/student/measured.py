@@ -17,7 +17,7 @@ from ..evaluation.records import Record
 from ..evaluation.uncertainty import bootstrap
 from ..files.checksums import fingerprint
 from ..files.processes import processes
-from .given import whole
+from .given import whole_number
 
 # fields of a record that decide its number
 DECIDING = ["data_sha256", "extractor", "mode", "checkpoint_sha256", "sampler", "nfe"]
@@ -52,7 +52,7 @@ def evaluation(student, data, calls: Iterable[int], n: int, extractor: Extractor
     if tuple(found.shape[1:]) != student.shape:
         raise ValueError(f"the data have samples of {tuple(found.shape[1:])}, the student of {student.shape}")
     see = extractor or random_network(student.shape[0], next(student.net.parameters()).device)
-    n = min(whole("n", n, 4), whole("number of pictures", len(found), 4))
+    n = min(whole_number("n", n, 4), whole_number("number of pictures", len(found), 4))
     order = torch.randperm(len(found), generator=torch.Generator().manual_seed(0))[:n].sort().values
     real = see(to_uint8(found[order]))["features"]
     halves = real[torch.randperm(n, generator=torch.Generator().manual_seed(1))].chunk(2)

@@ -20,7 +20,7 @@ from ..pairs import draw, sample_start
 from ..teachers import load_network, save_network
 from ..teachers.adapter import Velocity, as_velocity
 from ..teachers.checkpoints import read_header
-from .given import whole
+from .given import whole_number
 from .measured import Evaluation, evaluation
 
 
@@ -55,7 +55,11 @@ class Student:
         calls: network calls a sample. label: a class, or one for each sample; without it a class-conditional
         student draws random ones. ValueError for what is out of range, and for samples that are no numbers.
         """
-        n, calls, seed = whole("n", n, 1), whole("calls", calls, 1), whole("seed", seed, 0)
+        n, calls, seed = (
+            whole_number("n", n, 1),
+            whole_number("calls", calls, 1),
+            whole_number("seed", seed, 0),
+        )
         device = next(self.net.parameters()).device
         asked = None if label is None else class_labels(label, self.classes, n)
         how = objectives.sampler(self.header.get("settings", {}))
@@ -75,7 +79,7 @@ class Student:
 
     def grid(self, n: int = 64, calls: int = 1, seed: int = 0, columns: int = 8, label=None):
         """n samples as one picture of Pillow, `columns` beside each other (arguments as in sample)."""
-        columns = whole("columns", columns, 1)
+        columns = whole_number("columns", columns, 1)
         return sample_files.sheet(self.to_images(n, calls, seed, label), columns)
 
     def evaluate(
